@@ -1,0 +1,3 @@
+"""callcenter: a self-hosted call-centre CRM with VoIP."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,380 @@
+"""The bus: signals to whoever listens, commands to one service with an answer.
+
+Nothing on the bus is durable; facts are in the event log, and the bus only says that it
+advanced. `LocalBus` speaks over one Unix socket to the `Hub` that the supervisor holds.
+Handlers run on the bus's own threads and may block; a service's commands of one kind of
+caller are answered in parallel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from callcenter import events
+from callcenter.errors import CallcenterError, Unavailable, by_slug
+from callcenter.events import Command, Signal
+
+S = TypeVar("S", bound=Signal)
+Answer = dict[str, Any]
+Handler = Callable[[Any], Answer | None]
+
+_LOGGER = structlog.get_logger()
+
+
+class Bus(Protocol):
+    """What every process sees of the others."""
+
+    def publish(self, signal: Signal) -> None:
+        """Tell everybody; never blocks for long, never raises when nobody listens."""
+
+    def subscribe(self, kind: type[S], handler: Callable[[S], None]) -> None:
+        """Call `handler` with every signal of that kind, in their order."""
+
+    def request(self, service: str, command: Command, *, timeout: float = 5.0) -> Answer:
+        """Order and wait. Raises the service's error, or Unavailable."""
+
+    def serve(self, service: str, handlers: Mapping[type[Any], Handler]) -> None:
+        """Answer commands addressed to `service`, each kind by its handler."""
+
+    def close(self) -> None:
+        """Leave the bus."""
+
+
+class MemoryBus:
+    """The bus inside one process: for unit tests and for a part that runs alone."""
+
+    def __init__(self) -> None:
+        self._listeners: list[tuple[type[Any], Callable[[Any], None]]] = []
+        self._services: dict[str, dict[type[Any], Handler]] = {}
+
+    def publish(self, signal: Signal) -> None:
+        """Call the listeners at once, in the order in which they subscribed."""
+        for kind, handler in list(self._listeners):
+            if isinstance(signal, kind):
+                _deliver(handler, signal)
+
+    def subscribe(self, kind: type[S], handler: Callable[[S], None]) -> None:
+        """See Bus."""
+        self._listeners.append((kind, handler))
+
+    def request(self, service: str, command: Command, *, timeout: float = 5.0) -> Answer:
+        """See Bus; the time limit is not needed here."""
+        handlers = self._services.get(service)
+        if handlers is None:
+            raise Unavailable(f"{service} is not running")
+        return _call(handlers, service, command)
+
+    def serve(self, service: str, handlers: Mapping[type[Any], Handler]) -> None:
+        """See Bus."""
+        self._services.setdefault(service, {}).update(handlers)
+
+    def close(self) -> None:
+        """Forget everybody."""
+        self._listeners.clear()
+        self._services.clear()
+
+
+def _deliver(handler: Callable[[Any], None], signal: Signal) -> None:
+    try:
+        handler(signal)
+    except Exception:
+        _LOGGER.exception("signal not handled", kind=type(signal).__name__)
+
+
+def _call(handlers: Mapping[type[Any], Handler], service: str, command: Command) -> Answer:
+    handler = handlers.get(type(command))
+    if handler is None:
+        raise Unavailable(f"{service} does not know {type(command).__name__}")
+    return handler(command) or {}
+
+
+# --- Local: one Unix socket, a hub in the supervisor -----------------------------------------
+#
+# A frame is a JSON array: ["signal", kind, payload] · ["serve", service]
+# · ["request", n, service, kind, payload] · ["reply", n, answer] · ["error", n, slug, detail].
+# The hub numbers the requests of all its clients, so that a reply finds its way back.
+
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder().decode
+
+
+def socket_path(run_dir: Path) -> Path:
+    """Where the hub listens."""
+    return run_dir / "bus.sock"
+
+
+def _key(run_dir: Path) -> bytes:
+    """The shared key of this data directory; made at first use, readable by the owner only."""
+    path = run_dir / "bus.key"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(handle, "wb") as file:
+        file.write(os.urandom(32))
+    return path.read_bytes()
+
+
+class _Peer:
+    """A connection that several threads may write to."""
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self.connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, frame: list[Any]) -> bool:
+        """False when the other side is gone."""
+        data = _ENCODE(frame)
+        try:
+            with self._lock:
+                self.connection.send_bytes(data)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def receive(self) -> list[Any] | None:
+        """The next frame, None at the end."""
+        try:
+            frame: list[Any] = _DECODE(self.connection.recv_bytes())
+        except (EOFError, OSError, TypeError):
+            return None
+        return frame
+
+
+class Hub:
+    """Passes frames between the processes of one data directory."""
+
+    def __init__(self, run_dir: Path) -> None:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        path = socket_path(run_dir)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        self._listener = Listener(str(path), family="AF_UNIX", backlog=64, authkey=_key(run_dir))
+        path.chmod(0o600)
+        self._lock = threading.Lock()
+        self._peers: set[_Peer] = set()
+        self._services: dict[str, list[_Peer]] = {}
+        self._waiting: dict[int, tuple[_Peer, int, _Peer]] = {}
+        self._numbers = itertools.count(1)
+        self._open = True
+        threading.Thread(target=self._accept, name="bus-hub", daemon=True).start()
+
+    def close(self) -> None:
+        """End every connection."""
+        self._open = False
+        self._listener.close()
+        with self._lock:
+            peers = list(self._peers)
+        for peer in peers:
+            peer.connection.close()
+
+    def _accept(self) -> None:
+        while self._open:
+            try:
+                peer = _Peer(self._listener.accept())
+            except (AuthenticationError, EOFError, ConnectionError):
+                continue
+            except OSError:
+                if self._open:
+                    continue
+                return
+            with self._lock:
+                self._peers.add(peer)
+            threading.Thread(target=self._pump, args=(peer,), daemon=True).start()
+
+    def _pump(self, peer: _Peer) -> None:
+        while (frame := peer.receive()) is not None:
+            self._route(peer, frame)
+        self._forget(peer)
+
+    def _route(self, peer: _Peer, frame: list[Any]) -> None:
+        what = frame[0]
+        if what == "signal":
+            with self._lock:
+                others = list(self._peers)
+            for other in others:
+                other.send(frame)
+        elif what == "serve":
+            with self._lock:
+                self._services.setdefault(frame[1], []).append(peer)
+        elif what == "request":
+            self._forward(peer, frame)
+        else:
+            with self._lock:
+                asked = self._waiting.pop(frame[1], None)
+            if asked:
+                asked[0].send([what, asked[1], *frame[2:]])
+
+    def _forward(self, peer: _Peer, frame: list[Any]) -> None:
+        _, theirs, service, kind, payload = frame
+        with self._lock:
+            servers = self._services.get(service)
+            server = servers[-1] if servers else None
+            number = next(self._numbers)
+            if server:
+                self._waiting[number] = (peer, theirs, server)
+        sent = server is not None and server.send(["request", number, service, kind, payload])
+        if not sent:
+            with self._lock:
+                self._waiting.pop(number, None)
+            peer.send(["error", theirs, Unavailable.slug, f"{service} is not running"])
+
+    def _forget(self, peer: _Peer) -> None:
+        with self._lock:
+            self._peers.discard(peer)
+            for servers in self._services.values():
+                while peer in servers:
+                    servers.remove(peer)
+            lost = [n for n, (_, _, server) in self._waiting.items() if server is peer]
+            asked = [self._waiting.pop(n) for n in lost]
+        for client, theirs, _ in asked:
+            client.send(["error", theirs, Unavailable.slug, "the service stopped meanwhile"])
+        peer.connection.close()
+
+
+class LocalBus:
+    """A process's place on the hub; connects again by itself when the hub returns."""
+
+    def __init__(self, run_dir: Path, *, patience: float = 10.0) -> None:
+        self._run_dir = run_dir
+        self._lock = threading.Lock()
+        self._listeners: list[tuple[type[Any], Callable[[Any], None]]] = []
+        self._services: dict[str, dict[type[Any], Handler]] = {}
+        self._waiting: dict[int, Future[Answer]] = {}
+        self._numbers = itertools.count(1)
+        self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="bus-command")
+        self._open = True
+        self._peer: _Peer | None = self._connect(patience)
+        self._reader = threading.Thread(target=self._read, name="bus", daemon=True)
+        self._reader.start()
+
+    def publish(self, signal: Signal) -> None:
+        """See Bus."""
+        self._send(["signal", type(signal).__name__, events.pack(signal)])
+
+    def subscribe(self, kind: type[S], handler: Callable[[S], None]) -> None:
+        """See Bus."""
+        self._listeners.append((kind, handler))
+
+    def request(self, service: str, command: Command, *, timeout: float = 5.0) -> Answer:
+        """See Bus."""
+        number = next(self._numbers)
+        future: Future[Answer] = Future()
+        with self._lock:
+            self._waiting[number] = future
+        kind = type(command).__name__
+        try:
+            if not self._send(["request", number, service, kind, events.pack(command)]):
+                raise Unavailable("the bus is not reachable")
+            return future.result(timeout)
+        except FutureTimeout:
+            raise Unavailable(f"{service} did not answer within {timeout:g} s") from None
+        finally:
+            with self._lock:
+                self._waiting.pop(number, None)
+
+    def serve(self, service: str, handlers: Mapping[type[Any], Handler]) -> None:
+        """See Bus."""
+        self._services.setdefault(service, {}).update(handlers)
+        self._send(["serve", service])
+
+    def close(self) -> None:
+        """See Bus."""
+        self._open = False
+        if self._peer:
+            self._peer.connection.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _connect(self, patience: float) -> _Peer:
+        """Retries until `patience` seconds are over, then Unavailable."""
+        deadline = time.monotonic() + patience
+        path = socket_path(self._run_dir)
+        while True:
+            try:
+                return _Peer(Client(str(path), family="AF_UNIX", authkey=_key(self._run_dir)))
+            except (OSError, EOFError, AuthenticationError) as error:
+                if time.monotonic() > deadline or not self._open:
+                    raise Unavailable(
+                        f"no bus at {path}: start `callcenter run`, or set bus_url"
+                    ) from error
+                time.sleep(0.05)
+
+    def _send(self, frame: list[Any]) -> bool:
+        peer = self._peer
+        return peer is not None and peer.send(frame)
+
+    def _read(self) -> None:
+        while self._open:
+            peer = self._peer
+            frame = peer.receive() if peer else None
+            if frame is not None:
+                self._take(frame)
+            elif self._open:
+                self._again()
+
+    def _again(self) -> None:
+        """The hub went away: fail what waits, connect anew, announce our services again."""
+        self._peer = None
+        with self._lock:
+            waiting = list(self._waiting.values())
+            self._waiting.clear()
+        for future in waiting:
+            future.set_exception(Unavailable("the bus went away"))
+        with contextlib.suppress(Unavailable):
+            self._peer = self._connect(5.0)
+            for service in self._services:
+                self._send(["serve", service])
+
+    def _take(self, frame: list[Any]) -> None:
+        what = frame[0]
+        if what == "signal":
+            self._signal(frame[1], frame[2])
+        elif what == "request":
+            self._pool.submit(self._answer, *frame[1:])
+        else:
+            with self._lock:
+                future = self._waiting.pop(frame[1], None)
+            if future and what == "reply":
+                future.set_result(frame[2])
+            elif future:
+                future.set_exception(by_slug(frame[2], frame[3]))
+
+    def _signal(self, kind: str, payload: dict[str, Any]) -> None:
+        wanted = [handler for of, handler in list(self._listeners) if of.__name__ == kind]
+        if not wanted:
+            return
+        signal = events.unpack(kind, payload)
+        for handler in wanted:
+            _deliver(handler, signal)
+
+    def _answer(self, number: int, service: str, kind: str, payload: dict[str, Any]) -> None:
+        try:
+            command = events.unpack(kind, payload)
+            answer = _call(self._services.get(service, {}), service, command)
+            self._send(["reply", number, msgspec.to_builtins(answer)])
+        except CallcenterError as error:
+            self._send(["error", number, error.slug, error.detail])
+        except Exception:
+            _LOGGER.exception("command failed", kind=kind)
+            self._send(["error", number, CallcenterError.slug, f"{service} failed; see its log"])
+
+
+def open_bus(url: str, run_dir: Path) -> Bus:
+    """The bus that `bus_url` names."""
+    if url == "local":
+        return LocalBus(run_dir)
+    raise Unavailable("bus_url: only `local` is built yet")

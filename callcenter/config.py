@@ -1,0 +1,401 @@
+"""Settings: one model, one file, every mistake reported at once.
+
+`load()` merges, later wins: defaults, the YAML (or JSON) file, the environment
+(`CALLCENTER_WEB__PORT=9000`; `…_FILE` names a file that holds the value), `--data-dir`.
+An unknown or mistyped key is a `ConfigError` that names the key, what was found and what is
+allowed. Adding a setting: a field with a description here, a line in `config.yaml`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from callcenter.errors import ConfigError
+
+Language = Literal["fa", "he", "en"]
+ENV_PREFIX = "CALLCENTER_"
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are refused, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def _timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no IANA time zone such as Asia/Tehran")
+    return name
+
+
+def _cidr(text: str) -> str:
+    ip_network(text, strict=False)
+    return text
+
+
+def _listen(url: str) -> str:
+    if not re.fullmatch(r"(udp|tcp|tls)://(\[[0-9a-fA-F:.]+\]|[0-9.]+|[\w.-]+):\d{1,5}", url):
+        raise ValueError("is no address such as udp://0.0.0.0:5060")
+    return url
+
+
+def _region(code: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", code):
+        raise ValueError("is no two-letter region such as IR or IL")
+    return code
+
+
+Region = Annotated[str, AfterValidator(_region)]
+Cidr = Annotated[str, AfterValidator(_cidr)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Name = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Site(Section):
+    """Who runs this system, and where."""
+
+    name: str = Field("My company", description="shown on every page and in announcements")
+    region: Region = Field("IR", description="country whose numbers are written without +")
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        "Asia/Tehran", description="for days, hours and deadlines"
+    )
+    languages: list[Language] = Field(
+        ["fa", "he", "en"], min_length=1, description="languages offered to people"
+    )
+    default_language: Language = Field("fa", description="where nobody chose one")
+
+
+class Tls(Section):
+    """The web server's certificate."""
+
+    certificate: Path | None = Field(None, description="PEM file; `callcenter tls` makes one")
+    key: Path | None = Field(None, description="PEM file of its private key")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("needs both certificate and key, or neither")
+        return self
+
+
+class Web(Section):
+    """Pages, API and sockets."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(8080, description="port to listen on")
+    public_url: str | None = Field(None, description="address that people type, behind a proxy")
+    tls: Tls = Field(Tls(), description="certificate; without one only localhost gets a microphone")
+    session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        30, description="a session without a request or open socket ends after this"
+    )
+    session_hours: Annotated[int, Field(ge=1, le=168)] = Field(
+        12, description="every session ends after this"
+    )
+
+
+class Trunk(Section):
+    """Who may send calls to us."""
+
+    name: Name = Field(description="shown with the call")
+    hosts: list[Cidr] = Field(min_length=1, description="networks its packets come from")
+    region: Region | None = Field(None, description="country of its numbers; else site.region")
+
+
+class Sip(Section):
+    """The SIP listener and its sound."""
+
+    backend: Literal["native", "pyvoip"] = Field("native", description="who speaks SIP")
+    listen: list[Annotated[str, AfterValidator(_listen)]] = Field(
+        ["udp://0.0.0.0:5060"], min_length=1, description="udp://…, tcp://… or tls://…"
+    )
+    rtp_ports: tuple[Port, Port] = Field((20000, 29999), description="first and last UDP port")
+    advertised_host: str | None = Field(
+        None, description="address told to peers; else the one the packet came to"
+    )
+    max_calls: Annotated[int, Field(ge=1)] = Field(200, description="more are refused with 503")
+    media_timeout_seconds: Seconds = Field(
+        30, description="a call without any RTP for this long is ended"
+    )
+    trunks: list[Trunk] = Field(
+        [Trunk(name="local", hosts=["127.0.0.0/8", "::1/128"])],
+        description="unlisted sources get silence",
+    )
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.rtp_ports[0] < 1024 or self.rtp_ports[1] - self.rtp_ports[0] < 3:
+            raise ValueError("rtp_ports needs [first, last] with first ≥ 1024 and room for a call")
+        return self
+
+
+class Line(Section):
+    """A number that people call."""
+
+    number: str = Field(
+        pattern=r"^(\*|[+\w.*#-]{1,64})$", description='user part of the request URI; "*" = any'
+    )
+    queue: Name = Field(description="queue its calls wait in")
+    language: Language | None = Field(None, description="of announcements and captions")
+    region: Region | None = Field(None, description="country of its callers' numbers")
+    record: Literal["never", "on_demand", "ask", "always"] = Field(
+        "always", description="whether calls are recorded"
+    )
+    answer: Literal["on_agent", "early"] = Field(
+        "on_agent", description="200 when an agent answers, or at once with music"
+    )
+
+
+class Queue(Section):
+    """Where calls wait for agents."""
+
+    name: Name = Field(description="shown to agents")
+    strategy: Literal["longest_idle"] = Field("longest_idle", description="who is rung first")
+    ring_seconds: Annotated[float, Field(gt=0, le=300)] = Field(
+        20, description="how long one agent is rung"
+    )
+    max_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        600, description="then the call ends as missed"
+    )
+    wrap_up_seconds: Seconds = Field(60, description="time for work after the call; 0 = none")
+    unanswered_limit: Annotated[int, Field(ge=1)] = Field(
+        3, description="unanswered offers in a row until an agent is set to not answering"
+    )
+    agents: list[str] = Field(["*"], description='user names; "*" = every agent')
+
+
+class Recording(Section):
+    """The sealed file."""
+
+    format: Literal["opus", "flac", "wav"] = Field("opus", description="of sealed recordings")
+
+
+class Speech(Section):
+    """Captions and transcripts."""
+
+    live: dict[Language, Literal["vosk", "whisper", "off"]] = Field(
+        {"en": "vosk", "fa": "vosk", "he": "whisper"}, description="engine per language, live"
+    )
+    second_pass: Literal["whisper", "off"] = Field(
+        "whisper", description="engine that transcribes again after the call"
+    )
+    models_dir: Path = Field(Path("data/models"), description="where models are kept")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="speech processes")
+    max_legs: Annotated[int, Field(ge=0)] = Field(
+        0, description="legs transcribed live at once per process; 0 = four per core"
+    )
+
+
+class Log(Section):
+    """What the processes print."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least shown")
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: by the terminal")
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    site: Site = Field(Site(), description="who runs this system")
+    data_dir: Path = Field(Path("data"), description="database, keys, sockets, models")
+    recordings_dir: Path = Field(Path("recordings"), description="sealed recordings, journals")
+    database_url: str = Field(
+        "sqlite:///data/callcenter.db", description="or postgresql+psycopg://…"
+    )
+    bus_url: str = Field("local", pattern=r"^(local|rediss?://.+)$", description="or redis://…")
+    web: Web = Field(Web(), description="pages, API and sockets")
+    sip: Sip = Field(Sip(), description="the SIP listener and its sound")
+    lines: list[Line] = Field(
+        [Line(number="100", queue="support", language="en")],
+        min_length=1,
+        description="numbers that people call",
+    )
+    queues: list[Queue] = Field(
+        [Queue(name="support")], min_length=1, description="where calls wait for agents"
+    )
+    recording: Recording = Field(Recording(), description="the sealed file")
+    speech: Speech = Field(Speech(), description="captions and transcripts")
+    log: Log = Field(Log(), description="what the processes print")
+
+    @model_validator(mode="after")
+    def _lines_have_queues(self) -> Self:
+        names = [queue.name for queue in self.queues]
+        for line in self.lines:
+            if line.queue not in names:
+                known = ", ".join(names)
+                raise ValueError(f"lines: {line.number} names queue {line.queue!r}, not in {known}")
+        for what, values in (
+            ("queues", names),
+            ("lines", [line.number for line in self.lines]),
+            ("sip.trunks", [trunk.name for trunk in self.sip.trunks]),
+        ):
+            twice = {value for value in values if values.count(value) > 1}
+            if twice:
+                raise ValueError(f"{what}: {', '.join(sorted(twice))} stands there twice")
+        return self
+
+    def line_for(self, user: str) -> Line | None:
+        """The line that `user` (of the request URI) reaches: exact, else "*", else None."""
+        by_number = {line.number: line for line in self.lines}
+        return by_number.get(user) or by_number.get("*")
+
+    def queue(self, name: str) -> Queue:
+        """The queue of that name; lines can name no other."""
+        return next(queue for queue in self.queues if queue.name == name)
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and the lock of the running system."""
+        return self.data_dir / "run"
+
+
+def load(
+    file: Path | None = None,
+    *,
+    data_dir: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings in force. Raises ConfigError with every problem that was found."""
+    values = _read(file) if file else {}
+    problems: list[str] = []
+    _merge(values, _from_environment(os.environ if environ is None else environ, problems))
+    if data_dir is not None:
+        _move_data(values, data_dir)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [_sentence(item, values) for item in error.errors()]
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read ({error.strerror})"]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise ConfigError([f"{file}: is no YAML ({where})"]) from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError([f"{file}: found {type(values).__name__}, allowed: a map of settings"])
+    return values
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    """CALLCENTER_A__B=value and CALLCENTER_A__B_FILE=path, as a nested map."""
+    nested: dict[str, Any] = {}
+    for name in sorted(environ):
+        if not name.startswith(ENV_PREFIX) or name in _NOT_SETTINGS:
+            continue
+        key, text = name.removeprefix(ENV_PREFIX), environ[name]
+        if key.endswith("_FILE"):
+            key = key.removesuffix("_FILE")
+            try:
+                text = Path(text).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                problems.append(f"{name}: {text} cannot be read ({error.strerror})")
+                continue
+        *sections, last = key.lower().split("__")
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = _scalar(text)
+    return nested
+
+
+_NOT_SETTINGS = {"CALLCENTER_CONFIG", "CALLCENTER_SKIP_FRONTEND"}
+
+
+def _scalar(text: str) -> Any:
+    """An environment value as YAML, so that lists and numbers can be written too."""
+    try:
+        return yaml.safe_load(text) if text[:1] in "[{" or text.isdigit() else text
+    except yaml.YAMLError:
+        return text
+
+
+def _merge(values: dict[str, Any], over: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            _merge(values[key], value)
+        else:
+            values[key] = value
+
+
+def _move_data(values: dict[str, Any], data_dir: Path) -> None:
+    """`--data-dir`: database and recordings of this run live there; a server stays."""
+    values["data_dir"] = str(data_dir)
+    values["recordings_dir"] = str(data_dir / "recordings")
+    if str(values.get("database_url", "sqlite:")).startswith("sqlite:"):
+        values["database_url"] = f"sqlite:///{data_dir / 'callcenter.db'}"
+
+
+def _sentence(item: Any, values: dict[str, Any]) -> str:
+    """One pydantic error as `key: found X, allowed: Y`."""
+    key = _key(item["loc"])
+    if item["type"] == "extra_forbidden":
+        near = _siblings(item["loc"])
+        return f"{key}: unknown key; known here: {', '.join(near)}"
+    if item["type"] == "missing":
+        return f"{key}: found nothing, allowed: {_allowed(item['loc'])}"
+    message = item["msg"].removeprefix("Value error, ")
+    if not item["loc"]:
+        return str(message)
+    found = item.get("input")
+    shown = repr(found) if isinstance(found, str | int | float | bool) else type(found).__name__
+    return f"{key}: found {shown}, allowed: {_lower(message)}"
+
+
+def _key(loc: tuple[Any, ...]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text or "settings"
+
+
+def _lower(message: str) -> str:
+    return re.sub(
+        r"^(Input )?(should|is)\b ?", lambda m: "" if m[2] == "should" else "is ", message
+    )
+
+
+def _section_at(loc: tuple[Any, ...]) -> type[Section] | None:
+    """The model that holds the key at `loc`."""
+    model: Any = Settings
+    for part in loc[:-1]:
+        if isinstance(part, int):
+            continue
+        if not (isinstance(model, type) and issubclass(model, Section)):
+            return None
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return None
+        model = field.annotation
+        for inner in getattr(model, "__args__", ()):
+            if isinstance(inner, type) and issubclass(inner, Section):
+                model = inner
+    return model if isinstance(model, type) and issubclass(model, Section) else None
+
+
+def _siblings(loc: tuple[Any, ...]) -> list[str]:
+    section = _section_at(loc)
+    return sorted(section.model_fields) if section else []
+
+
+def _allowed(loc: tuple[Any, ...]) -> str:
+    section = _section_at(loc)
+    field = section.model_fields.get(str(loc[-1])) if section else None
+    return (field.description or "a value") if field else "a value"

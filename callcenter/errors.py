@@ -1,0 +1,212 @@
+"""The exception tree: what the rest of the code sees when something goes wrong.
+
+    CallcenterError
+    ├── ConfigError              the settings are wrong; `problems` lists every mistake
+    ├── StartError               a process cannot start (data directory in use, port taken …)
+    ├── Refused                  a person or program asked for something that cannot be done
+    │   ├── Invalid              the input is wrong; `fields` says where           (422)
+    │   ├── NotSignedIn          nobody is signed in                               (401)
+    │   ├── Forbidden            signed in, but not allowed                        (403)
+    │   ├── NotFound             no such thing, or not for this person             (404)
+    │   ├── Conflict             it was true a moment ago                          (409)
+    │   │   ├── CallGone         the call ended or was answered elsewhere
+    │   │   ├── NoAudioLeg       the agent's browser has no audio connection
+    │   │   └── DecisionNotTold  a complaint is closed before the customer was told
+    │   ├── TooManyTries         come back in `retry_after` seconds                (429)
+    │   └── Unavailable          a part of the system does not answer              (503)
+    ├── TelephonyError
+    │   ├── SipSyntaxError       bytes that are no SIP message or SDP (also a ValueError)
+    │   ├── SipFailure           the peer refused, vanished or never acknowledged
+    │   └── NoFreePort           every RTP port is in use
+    ├── RecordingError           the journal or the sealed file cannot be written or read
+    └── SpeechError
+        ├── ModelMissing         no model for that language
+        └── ModelCorrupt         the bytes do not have the pinned sha256
+
+Each carries one sentence that a person can act on (`detail`) and a `slug`, stable, that is
+the last part of the problem type (RFC 9457) and crosses the bus.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CallcenterError(Exception):
+    """Root of the tree. `slug` names the kind, `detail` is one sentence for a person."""
+
+    slug: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ConfigError(CallcenterError):
+    """The settings cannot be used. `problems` holds one line per mistake, all of them."""
+
+    slug = "config"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class StartError(CallcenterError):
+    """A process cannot start."""
+
+    slug = "start"
+
+
+class Refused(CallcenterError):
+    """Somebody asked for what cannot be done; the answer tells them why."""
+
+    slug = "refused"
+    status = 400
+
+
+class Invalid(Refused):
+    """The input is wrong. `fields` maps a field's path to its sentence."""
+
+    slug = "invalid"
+    status = 422
+
+    def __init__(self, detail: str, fields: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.fields = fields or {}
+
+
+class NotSignedIn(Refused):
+    """Nobody is signed in."""
+
+    slug = "not-signed-in"
+    status = 401
+
+
+class Forbidden(Refused):
+    """Signed in, but the role does not allow it."""
+
+    slug = "forbidden"
+    status = 403
+
+
+class NotFound(Refused):
+    """No such thing, or it is not this person's to see: the two look the same."""
+
+    slug = "not-found"
+    status = 404
+
+
+class Conflict(Refused):
+    """The state of the thing does not allow it (any more)."""
+
+    slug = "conflict"
+    status = 409
+
+
+class CallGone(Conflict):
+    """The call ended, was answered by another agent or was never offered to this one."""
+
+    slug = "call-gone"
+
+
+class NoAudioLeg(Conflict):
+    """The agent's browser has no audio connection to answer on."""
+
+    slug = "no-audio-leg"
+
+
+class DecisionNotTold(Conflict):
+    """A complaint may not be closed before its decision was told to the customer."""
+
+    slug = "decision-not-told"
+
+
+class TooManyTries(Refused):
+    """Too many failures; `retry_after` is in seconds."""
+
+    slug = "too-many-tries"
+    status = 429
+
+    def __init__(self, detail: str, retry_after: float) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Unavailable(Refused):
+    """A part of the system does not answer now."""
+
+    slug = "unavailable"
+    status = 503
+
+
+class TelephonyError(CallcenterError):
+    """Something between us and a telephone went wrong."""
+
+    slug = "telephony"
+
+
+class SipSyntaxError(TelephonyError, ValueError):
+    """The bytes are no SIP message (RFC 3261 section 7) or no SDP (RFC 8866)."""
+
+    slug = "sip-syntax"
+
+
+class SipFailure(TelephonyError):
+    """The SIP peer refused, vanished or never acknowledged."""
+
+    slug = "sip-failure"
+
+
+class NoFreePort(TelephonyError):
+    """Every RTP port of `sip.rtp_ports` is in use."""
+
+    slug = "no-free-port"
+
+
+class RecordingError(CallcenterError):
+    """A journal or a sealed recording cannot be written or read."""
+
+    slug = "recording"
+
+
+class SpeechError(CallcenterError):
+    """A recogniser cannot do its work."""
+
+    slug = "speech"
+
+
+class ModelMissing(SpeechError):
+    """No speech model for that language is on this machine."""
+
+    slug = "model-missing"
+
+
+class ModelCorrupt(SpeechError):
+    """A fetched model does not have the sha256 that is pinned for it."""
+
+    slug = "model-corrupt"
+
+
+def by_slug(slug: str, detail: str) -> CallcenterError:
+    """The error that `slug` names, rebuilt on the other side of the bus."""
+    return _build(_SLUGS.get(slug, CallcenterError), detail)
+
+
+def _build(kind: type[CallcenterError], detail: str) -> CallcenterError:
+    if issubclass(kind, ConfigError):
+        return kind(detail.splitlines())
+    if issubclass(kind, TooManyTries):
+        return kind(detail, retry_after=1.0)
+    return kind(detail)
+
+
+def _tree(kind: type[CallcenterError]) -> dict[str, type[CallcenterError]]:
+    found = {kind.slug: kind}
+    for child in kind.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+_SLUGS = _tree(CallcenterError)

@@ -1,0 +1,468 @@
+"""The vocabulary: facts, signals and commands that cross process borders.
+
+*Facts* are past tense and durable: appended to the event log before anybody hears of them.
+*Signals* are ephemeral: a lost one is repaired by the next or by a fact.
+*Commands* are imperative and answered: sent to one service by `Bus.request`.
+
+Times (`at`) are UTC. `call`, `agent`, `complaint` … are ids: UUIDv7 strings (RFC 9562).
+`t0`, `t1` are seconds from the answer. `leg` is "customer" or "agent".
+Adding a fact: CONTRIBUTING.md, "Add a fact".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+LegName = Literal["agent", "customer"]
+Outcome = Literal["completed", "abandoned", "missed", "rejected", "interrupted", "failed"]
+AgentStateName = Literal[
+    "available",
+    "ringing",
+    "on_call",
+    "wrap_up",
+    "break",
+    "training",
+    "back_office",
+    "not_answering",
+    "offline",
+]
+RecordPolicy = Literal["never", "on_demand", "ask", "always"]
+
+
+def now() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)
+
+
+# --- Facts ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """Something that happened. Never changed, never taken back."""
+
+    at: datetime = field(default_factory=now)
+
+    @property
+    def subject(self) -> str | None:
+        """The id of the call this fact belongs to, if it belongs to one."""
+        return getattr(self, "call", None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallRang(Fact):
+    """A caller's INVITE was taken. `from_number` is as received; None when withheld."""
+
+    call: str
+    direction: Literal["inbound", "outbound"] = "inbound"
+    from_number: str | None
+    from_name: str | None
+    to_number: str
+    line: str
+    trunk: str
+    region: str
+    language: str
+    policy: RecordPolicy
+    node: str
+    sip_call_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallQueued(Fact):
+    """The call waits in `queue`; `position` 1 is next."""
+
+    call: str
+    queue: str
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentOffered(Fact):
+    """The call rings at `agent`; `attempt` counts offers of this call from 1."""
+
+    call: str
+    agent: str
+    queue: str
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentDeclined(Fact):
+    """The offer ended without an answer of this agent."""
+
+    call: str
+    agent: str
+    reason: Literal["declined", "no_answer", "unreachable", "caller_gone"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallAnswered(Fact):
+    """The agent answered; second 0 of captions and talk time. `wait_seconds` from CallRang."""
+
+    call: str
+    agent: str
+    queue: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallHeld(Fact):
+    """The other side hears hold music; `by` says who put the call on hold."""
+
+    call: str
+    by: LegName
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallResumed(Fact):
+    """Both talk again."""
+
+    call: str
+    by: LegName
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallTransferred(Fact):
+    """The call went from one agent to another agent or queue."""
+
+    call: str
+    from_agent: str
+    to_agent: str | None = None
+    to_queue: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UtteranceHeard(Fact):
+    """One final utterance. `revision` 1 is live, 2 the second pass that replaces it."""
+
+    call: str
+    utterance: str
+    leg: LegName
+    text: str
+    t0: float
+    t1: float
+    language: str
+    engine: str
+    revision: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TranscriptPending(Fact):
+    """The call cannot be transcribed now; it waits until a model or time is there."""
+
+    call: str
+    reason: Literal["no_model", "overload", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TranscriptCompleted(Fact):
+    """Every utterance of `revision` is in the log; it is the text to show now."""
+
+    call: str
+    revision: int
+    engine: str
+    language: str
+    utterances: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingStarted(Fact):
+    """The journal is open. `before_answer` seconds of it lie before second 0."""
+
+    call: str
+    before_answer: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingPaused(Fact):
+    """From here on silence is written."""
+
+    call: str
+    by: str
+    position: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingResumed(Fact):
+    """Sound is written again."""
+
+    call: str
+    by: str
+    position: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingSealed(Fact):
+    """The sealed file is in place and verified. `path` is relative to `recordings_dir`.
+
+    `legs` maps a leg's name to {"channel": 0|1, "offset": s, "seconds": s}.
+    """
+
+    call: str
+    recording: str
+    path: str
+    format: Literal["opus", "flac", "wav"]
+    seconds: float
+    size: int
+    sha256: str
+    legs: dict[str, dict[str, float]]
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingFailed(Fact):
+    """No sealed file will come of this call's journal."""
+
+    call: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallEnded(Fact):
+    """The one end of a call. Seconds are from a monotonic clock. `by` hung up."""
+
+    call: str
+    reason: Outcome
+    by: Literal["customer", "agent", "system"]
+    detail: str = ""
+    agent: str | None = None
+    seconds: float = 0.0
+    talk_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrapUpEnded(Fact):
+    """The agent finished the work after the call, or the time for it ran out."""
+
+    call: str
+    agent: str
+    by: Literal["agent", "timeout"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentStateChanged(Fact):
+    """The agent went from `previous` to `state`; `call` where a call is the cause."""
+
+    agent: str
+    state: AgentStateName
+    previous: AgentStateName
+    reason: str | None = None
+    call: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComplaintOpened(Fact):
+    """A complaint was registered; `call` where it was born in one."""
+
+    complaint: str
+    code: str
+    customer: str | None
+    interaction: str | None
+    by: str
+    call: str | None = None
+
+
+# --- Signals -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signal:
+    """Something worth knowing now and worthless later."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogAdvanced(Signal):
+    """The event log reached `position`; followers read from there."""
+
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionHeard(Signal):
+    """Partial text of an utterance that still grows; the same `utterance` ends as a fact."""
+
+    call: str
+    utterance: str
+    leg: LegName
+    text: str
+    t0: float
+    t1: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioLegChanged(Signal):
+    """The agent's WebRTC leg came or went."""
+
+    agent: str
+    connected: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FloorChanged(Signal):
+    """Queues or agents changed; whoever shows them asks again (`DescribeFloor`)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceStarted(Signal):
+    """`service` (telephony, speech, web, jobs) is up and has forgotten what is not durable."""
+
+    service: str
+    node: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpeechStatus(Signal):
+    """What the speech workers can do: language → engine in use, or the reason for none."""
+
+    node: str
+    engines: dict[str, str]
+    missing: dict[str, str]
+    legs: int
+    pending: int
+
+
+# --- Commands ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """An order to one service; answered with a dict or an error of the tree."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeatAgent(Command):
+    """The agent's browser is there (again). Repeating it changes nothing. → agent view"""
+
+    agent: str
+    username: str
+    extension: str | None
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnseatAgent(Command):
+    """The agent signed out, or the last socket has been gone for the grace time."""
+
+    agent: str
+    reason: Literal["signed_out", "lost"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetAgentState(Command):
+    """The agent chose a state; during a call it is the state after it. → agent view"""
+
+    agent: str
+    state: AgentStateName
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfferAudio(Command):
+    """The browser's SDP offer for the agent's audio leg. → {"sdp": …, "type": "answer"}"""
+
+    agent: str
+    sdp: str
+    type: Literal["offer"] = "offer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerCall(Command):
+    """The agent takes the call that rings at them. → call view"""
+
+    call: str
+    agent: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RejectCall(Command):
+    """The agent declines the call that rings at them."""
+
+    call: str
+    agent: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HoldCall(Command):
+    """The agent puts the customer on hold. → call view"""
+
+    call: str
+    agent: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResumeCall(Command):
+    """The agent takes the customer back. → call view"""
+
+    call: str
+    agent: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransferCall(Command):
+    """The agent passes the call on to another agent or a queue, unannounced. → call view"""
+
+    call: str
+    agent: str
+    to_agent: str | None = None
+    to_queue: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HangUpCall(Command):
+    """The agent ends the call."""
+
+    call: str
+    agent: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtendWrapUp(Command):
+    """The agent needs more time after the call. → agent view"""
+
+    agent: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DescribeFloor(Command):
+    """→ {"queues": […], "agents": […], "calls": […]} as the telephony process sees them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DescribeHealth(Command):
+    """→ {"ok": bool, "detail": str, …} of one service; also how readiness is asked."""
+
+
+# --- Wire form -----------------------------------------------------------------------------
+
+Message = Fact | Signal | Command
+
+
+def _kinds(root: type[Any]) -> dict[str, type[Any]]:
+    return {kind.__name__: kind for kind in root.__subclasses__()}
+
+
+FACTS: dict[str, type[Fact]] = _kinds(Fact)
+SIGNALS: dict[str, type[Signal]] = _kinds(Signal)
+COMMANDS: dict[str, type[Command]] = _kinds(Command)
+_ALL: dict[str, type[Any]] = {**FACTS, **SIGNALS, **COMMANDS}
+
+
+def pack(message: Message) -> dict[str, Any]:
+    """The message as plain JSON types, without its kind."""
+    return {
+        f.name: msgspec.to_builtins(getattr(message, f.name)) for f in dataclasses.fields(message)
+    }
+
+
+def unpack(kind: str, payload: dict[str, Any]) -> Any:
+    """The message of that kind. Fields added since it was written take their default.
+
+    Raises KeyError for an unknown kind and msgspec.ValidationError for a bad field.
+    """
+    return msgspec.convert(payload, type=_ALL[kind])

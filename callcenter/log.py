@@ -1,0 +1,215 @@
+"""The event log: facts, append-only, in one order, read by cursor.
+
+`append()` returns only after the commit, so whoever is told of a fact finds it here.
+A consumer keeps its cursor in the same database and moves it in the transaction that
+applies the fact: after a kill it resumes exactly there, and with several processes under
+one name each fact is applied by exactly one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from callcenter import events
+from callcenter.database import reading
+from callcenter.events import Fact
+from callcenter.ids import new_id
+
+metadata = MetaData()
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("kind", String(64), nullable=False),
+    Column("subject", String(36)),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Index("ix_facts_subject", "subject", "position"),
+    Index("ix_facts_kind", "kind", "position"),
+    sqlite_autoincrement=True,
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("consumer", String(64), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+failures = Table(
+    "consumer_failures",
+    metadata,
+    Column("consumer", String(64), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("error", Text, nullable=False),
+)
+
+_APPEND_LOCK = 0x63616C6C  # one writer at a time, so that positions appear in their order
+_LOGGER = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact with its place in the log."""
+
+    position: int
+    id: str
+    fact: Fact
+
+    @property
+    def kind(self) -> str:
+        """The name of the fact's class."""
+        return type(self.fact).__name__
+
+
+class EventLog:
+    """Appends and reads facts. Safe to use from several threads and processes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def append(self, *new: Fact) -> list[Entry]:
+        """Commit the facts together, in this order, and return them with their places."""
+        with self._engine.begin() as connection:
+            return append_within(connection, *new)
+
+    def read(self, after: int = 0, *, limit: int = 500) -> list[Entry]:
+        """The next facts after position `after`, oldest first."""
+        query = select(facts).where(facts.c.position > after).order_by(facts.c.position)
+        return self._entries(query.limit(limit))
+
+    def of_call(self, call: str) -> list[Entry]:
+        """Every fact of one call, oldest first."""
+        query = select(facts).where(facts.c.subject == call).order_by(facts.c.position)
+        return self._entries(query)
+
+    def of_kinds(self, *kinds: type[Fact], after: int = 0, limit: int = 500) -> list[Entry]:
+        """The next facts of these kinds after position `after`, oldest first."""
+        names = [kind.__name__ for kind in kinds]
+        query = select(facts).where(facts.c.kind.in_(names), facts.c.position > after)
+        return self._entries(query.order_by(facts.c.position).limit(limit))
+
+    def end(self) -> int:
+        """The position of the newest fact, 0 where there is none."""
+        with reading(self._engine).connect() as connection:
+            return connection.scalar(select(func.max(facts.c.position))) or 0
+
+    def _entries(self, query: Any) -> list[Entry]:
+        with reading(self._engine).connect() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+
+class Consumer:
+    """One reader of the log with a durable cursor.
+
+    `apply(session, entry)` runs in the transaction that moves the cursor: both or neither.
+    An `apply` that raises is rolled back alone, noted in `consumer_failures`, and passed over,
+    so that one bad fact does not stop the floor.
+    """
+
+    def __init__(self, engine: Engine, name: str, apply: Callable[[Session, Entry], None]) -> None:
+        self.name = name
+        self._engine = engine
+        self._log = EventLog(engine)
+        self._apply = apply
+        self._ensure_cursor()
+
+    def position(self) -> int:
+        """The position of the last fact that was applied."""
+        with reading(self._engine).connect() as connection:
+            query = select(cursors.c.position).where(cursors.c.consumer == self.name)
+            return connection.scalar(query) or 0
+
+    def catch_up(self) -> Iterator[Entry]:
+        """Apply every fact after the cursor; yields each one after its commit."""
+        while batch := self._log.read(self.position(), limit=100):
+            for entry in batch:
+                if self._step(entry):
+                    yield entry
+
+    def _step(self, entry: Entry) -> bool:
+        """True when this process applied the fact, False when another one already had."""
+        with Session(self._engine) as session, session.begin():
+            moved = session.execute(
+                update(cursors)
+                .where(cursors.c.consumer == self.name, cursors.c.position < entry.position)
+                .values(position=entry.position)
+            )
+            if moved.rowcount == 0:  # type: ignore[attr-defined]
+                return False
+            try:
+                with session.begin_nested():
+                    self._apply(session, entry)
+            except Exception as error:
+                _LOGGER.exception("fact not applied", consumer=self.name, kind=entry.kind)
+                session.execute(
+                    insert(failures).values(
+                        consumer=self.name, position=entry.position, error=repr(error)
+                    )
+                )
+        return True
+
+    def _ensure_cursor(self) -> None:
+        with self._engine.begin() as connection:
+            there = connection.scalar(select(func.count()).where(cursors.c.consumer == self.name))
+            if not there:
+                connection.execute(insert(cursors).values(consumer=self.name, position=0))
+
+
+def append_within(connection: Connection, *new: Fact) -> list[Entry]:
+    """Append in the caller's transaction: the facts exist when that commits."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPEND_LOCK})
+    return [_append_one(connection, fact) for fact in new]
+
+
+def _append_one(connection: Connection, fact: Fact) -> Entry:
+    entry_id = new_id()
+    result = connection.execute(
+        insert(facts).values(
+            id=entry_id,
+            kind=type(fact).__name__,
+            subject=fact.subject,
+            at=fact.at,
+            payload=events.pack(fact),
+        )
+    )
+    key = result.inserted_primary_key
+    assert key is not None
+    return Entry(position=key[0], id=entry_id, fact=fact)
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(row.position, row.id, events.unpack(row.kind, row.payload))
+
+
+def utc(moment: datetime) -> datetime:
+    """SQLite forgets the zone of what it stores; everything stored is UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Calls and sound. Knows no customer and no browser page."""

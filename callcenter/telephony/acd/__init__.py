@@ -1,0 +1,1 @@
+"""Automatic call distribution: agent states, queues, routing. Pure: no I/O, no clock."""

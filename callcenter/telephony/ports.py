@@ -1,0 +1,304 @@
+"""What telephony needs of the outside, as protocols; `bootstrap` fills them with adapters.
+
+Each port has a real adapter in `telephony/adapters/`, a scripted twin in `telephony/fakes.py`,
+and one contract test in `tests/telephony/` that both pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, Protocol
+
+from callcenter.events import LegName
+
+# --- Sound -----------------------------------------------------------------------------------
+
+SAMPLE_RATE = 8000
+FRAME_SAMPLES = 160
+FRAME_SECONDS = 0.020
+
+
+class Codec(Enum):
+    """G.711; the value is the static RTP payload type (RFC 3551)."""
+
+    PCMU = 0
+    PCMA = 8
+
+    @property
+    def silence(self) -> int:
+        """The byte of digital silence."""
+        return 0xFF if self is Codec.PCMU else 0xD5
+
+
+class Direction(Enum):
+    """Who sends, as seen by the party that states it (RFC 3264)."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Host (literal IP) and port of a UDP endpoint."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDescription:
+    """What the peer wants: where its sound goes and in which form (from its SDP).
+
+    `direction` is the peer's own. `ptime` in milliseconds. `telephone_event` is the payload
+    type of RFC 4733 digits, None when not offered.
+    """
+
+    address: Address
+    codec: Codec
+    direction: Direction = Direction.SENDRECV
+    ptime: int = 20
+    telephone_event: int | None = None
+
+
+class FrameSink(Protocol):
+    """Receives a leg's sound: 160-byte G.711 frames placed on the call's clock."""
+
+    def write(self, position: int, payload: bytes, codec: Codec) -> None:
+        """`position` in samples from the tap's start. Gaps are simply not written."""
+
+
+class MediaLeg(Protocol):
+    """One party's sound: a telephone's RTP or a browser's WebRTC connection."""
+
+    @property
+    def name(self) -> str:
+        """For logs: no number, no person."""
+
+    @property
+    def codec(self) -> Codec:
+        """What this leg sends and receives."""
+
+    @property
+    def alive_at(self) -> float:
+        """Loop time of the last packet that came from the party."""
+
+    def close(self) -> None:
+        """Give the port back; the leg is silent from now on."""
+
+
+class RtpLeg(MediaLeg, Protocol):
+    """A telephone's leg on a UDP port of ours."""
+
+    @property
+    def local(self) -> Address:
+        """Where the telephone sends its sound to."""
+
+    def connect(self, remote: MediaDescription) -> None:
+        """Take the peer's address and codec; again after a re-INVITE."""
+
+
+class Sound(Protocol):
+    """Something to play: G.711 µ-law frames of 160 bytes, endlessly or once."""
+
+    def frame(self, index: int) -> bytes | None:
+        """The frame with that index, None past the end."""
+
+
+class MediaTap(Protocol):
+    """A running tap; closing it twice changes nothing."""
+
+    def close(self) -> None:
+        """Stop delivering frames."""
+
+
+class MediaPlane(Protocol):
+    """The loop that moves all sound. Methods are called on the event loop's thread."""
+
+    def open_rtp(self, host: str) -> RtpLeg:
+        """A leg on a free even port of `host`. Raises NoFreePort."""
+
+    def bridge(self, one: MediaLeg, other: MediaLeg) -> None:
+        """Let the two hear each other; replaces whatever either heard before."""
+
+    def unbridge(self, one: MediaLeg, other: MediaLeg) -> None:
+        """Both hear silence."""
+
+    def play(self, leg: MediaLeg, sound: Sound) -> Awaitable[None]:
+        """Let the leg hear `sound` instead; done at its end or when replaced."""
+
+    def silence(self, leg: MediaLeg) -> None:
+        """Let the leg hear silence."""
+
+    def tap(self, leg: MediaLeg, sink: FrameSink, *, start: float) -> MediaTap:
+        """Hand `sink` what the leg's party says; position 0 is loop time `start`."""
+
+    def on_digit(self, leg: MediaLeg, handler: Callable[[str], None]) -> None:
+        """Call `handler` once per key the party pressed (RFC 4733)."""
+
+
+# --- SIP -------------------------------------------------------------------------------------
+
+SipEnd = Literal["cancelled", "bye", "no_ack", "refused", "hung_up", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as far as the trunk says. `number` is None when withheld."""
+
+    number: str | None
+    name: str | None
+
+
+class InboundCall(Protocol):
+    """A caller's dialog. Methods are called on the event loop's thread and never block."""
+
+    @property
+    def sip_call_id(self) -> str:
+        """The Call-ID header."""
+
+    @property
+    def caller(self) -> Caller:
+        """From (or, on a trusted trunk, P-Asserted-Identity)."""
+
+    @property
+    def request_user(self) -> str:
+        """The user part of the request URI: the number that was dialled."""
+
+    @property
+    def trunk(self) -> str:
+        """Name of the trunk in the settings."""
+
+    @property
+    def local_host(self) -> str:
+        """The address of ours that the peer reached: for the SDP."""
+
+    @property
+    def ended(self) -> Awaitable[SipEnd]:
+        """Done when the dialog is over, whoever ended it and however."""
+
+    def ring(self) -> None:
+        """180 Ringing."""
+
+    async def answer(self, local: Address) -> MediaDescription:
+        """200 with our SDP; returns what was agreed, after the ACK where the offer is ours.
+
+        Raises SipFailure when the caller is gone or never acknowledges a late offer.
+        """
+
+    def reject(self, status: int, *, retry_after: int | None = None) -> None:
+        """A final refusal, e.g. 486 or 503."""
+
+    def hang_up(self) -> None:
+        """BYE, or 487/603 before the answer; `ended` follows."""
+
+    def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
+        """Called with the peer's new wish after a re-INVITE (hold, resume, codec, address)."""
+
+
+class SipBackend(Protocol):
+    """Who speaks SIP for us."""
+
+    async def start(self, on_call: Callable[[InboundCall], None]) -> None:
+        """Listen; `on_call` gets each new INVITE that a trunk may send and that has a codec
+        of ours (or no SDP at all). 100 Trying is out already. Raises StartError."""
+
+    async def stop(self) -> None:
+        """Close the sockets after what is under way was sent."""
+
+    def active(self) -> int:
+        """How many dialogs are open."""
+
+
+# --- Recording -------------------------------------------------------------------------------
+
+
+class JournalLeg(FrameSink, Protocol):
+    """The raw journal of one leg."""
+
+
+class Journal(Protocol):
+    """The crash-safe journal of one call; `sync` is called once a second."""
+
+    def leg(self, name: LegName) -> JournalLeg:
+        """Where that leg's frames go."""
+
+    def sync(self, position: int) -> None:
+        """Everything before sample `position` goes to the disk, gaps as silence. May block."""
+
+    def pause(self, position: int) -> None:
+        """From here on silence is written instead of sound."""
+
+    def resume(self, position: int) -> None:
+        """Sound is written again."""
+
+    def close(self, position: int) -> None:
+        """Write what is left up to `position` and mark the journal complete. May block."""
+
+
+class RecordingStore(Protocol):
+    """Where journals are kept and become sealed files."""
+
+    def open_journal(self, call: str, *, answered_position: int = 0) -> Journal:
+        """A new journal. Raises RecordingError."""
+
+
+# --- Speech ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Text of one stretch of speech; `t0`, `t1` in seconds of the leg's own sound."""
+
+    kind: Literal["partial", "final"]
+    text: str
+    t0: float
+    t1: float
+
+
+class Recogniser(Protocol):
+    """One leg's ear. Fed 8 kHz 16-bit mono PCM; may be slow; used by one thread."""
+
+    def feed(self, pcm: bytes) -> Iterator[Heard]:
+        """Take the next sound in order; yields what became known."""
+
+    def finish(self) -> Iterator[Heard]:
+        """No more sound: yields the rest."""
+
+
+class RecogniserEngine(Protocol):
+    """A loaded model: makes recognisers."""
+
+    @property
+    def name(self) -> str:
+        """vosk, whisper …"""
+
+    def recogniser(self, language: str) -> Recogniser:
+        """A prewarmed recogniser. Raises ModelMissing."""
+
+
+class SpeechLine(FrameSink, Protocol):
+    """The way of one leg's frames to a speech worker; drops rather than blocks."""
+
+    def close(self) -> None:
+        """The leg's sound is over."""
+
+
+class SpeechLink(Protocol):
+    """The way from the media loop to the speech workers."""
+
+    def open(self, call: str, leg: LegName, language: str) -> SpeechLine:
+        """Start transcribing a leg. Never fails: without a worker frames go nowhere."""
+
+
+# --- Callers ---------------------------------------------------------------------------------
+
+
+class CallerDirectory(Protocol):
+    """Who owns this number? Filled from the CRM by bootstrap; for routing only."""
+
+    def owner(self, number: str, region: str) -> str | None:
+        """The id of the agent who looks after the caller, if there is one."""

@@ -1,0 +1,1 @@
+"""Recordings: crash-safe journal per leg, sealing into one stereo file."""

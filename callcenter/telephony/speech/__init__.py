@@ -1,0 +1,1 @@
+"""Speech to text: caption segments, live and second pass, behind the Recogniser port."""
