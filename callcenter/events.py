@@ -246,13 +246,17 @@ class WrapUpEnded(Fact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentStateChanged(Fact):
-    """The agent went from `previous` to `state`; `call` where a call is the cause."""
+    """The agent went from `previous` to `state`; `call` where a call is the cause.
+
+    `until` is when a wrap-up ends by itself.
+    """
 
     agent: str
     state: AgentStateName
     previous: AgentStateName
     reason: str | None = None
     call: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -336,12 +340,18 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeatAgent(Command):
-    """The agent's browser is there (again). Repeating it changes nothing. → agent view"""
+    """The agent's browser is there (again). Repeating it changes nothing. → agent view
+
+    `state` and `reason` are the last that were known; used only by a telephony process that
+    has never seen the agent, because it was started anew.
+    """
 
     agent: str
     username: str
     extension: str | None
     language: str
+    state: AgentStateName = "offline"
+    reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

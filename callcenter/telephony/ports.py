@@ -140,6 +140,28 @@ class MediaPlane(Protocol):
         """Call `handler` once per key the party pressed (RFC 4733)."""
 
 
+class AudioLegs(Protocol):
+    """The agents' browser legs: one persistent WebRTC connection per signed-in agent."""
+
+    async def negotiate(self, agent: str, sdp: str, type: str) -> str:
+        """Answer the browser's offer (PCMU, every candidate inside). Raises Invalid.
+
+        A new offer of the same agent replaces the connection under the same leg.
+        """
+
+    def leg(self, agent: str) -> MediaLeg | None:
+        """The agent's leg, the same object over reconnections; None before the first offer."""
+
+    def connected(self, agent: str) -> bool:
+        """Whether sound can flow now."""
+
+    async def close(self, agent: str) -> None:
+        """The agent left: end the connection."""
+
+    def on_change(self, handler: Callable[[str, bool], None]) -> None:
+        """Call `handler(agent, connected)` when a connection comes up or is lost."""
+
+
 # --- SIP -------------------------------------------------------------------------------------
 
 SipEnd = Literal["cancelled", "bye", "no_ack", "refused", "hung_up", "failed"]
@@ -238,12 +260,18 @@ class Journal(Protocol):
     def close(self, position: int) -> None:
         """Write what is left up to `position` and mark the journal complete. May block."""
 
+    def discard(self) -> None:
+        """Remove the journal: the call was not answered. May block."""
+
 
 class RecordingStore(Protocol):
     """Where journals are kept and become sealed files."""
 
     def open_journal(self, call: str, *, answered_position: int = 0) -> Journal:
-        """A new journal. Raises RecordingError."""
+        """A new journal. May block. Raises RecordingError."""
+
+    def last_position(self, call: str) -> int | None:
+        """Samples in the call's journal that is not sealed yet, None where there is none."""
 
 
 # --- Speech ----------------------------------------------------------------------------------
