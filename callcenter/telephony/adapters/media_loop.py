@@ -1,0 +1,330 @@
+"""The media plane: one batching loop that moves the sound of all calls.
+
+It wakes up every 10 ms, empties every socket that has something, and every 20 ms sends one
+packet to each party. The times are absolute (`epoch + n * 10 ms`), so the clock never drifts;
+after a stall it catches up with a few frames and skips the rest. Without legs it sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import selectors
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+
+from callcenter.errors import NoFreePort
+from callcenter.telephony.media.latch import SourceLatch
+from callcenter.telephony.media.leg import Leg, Playback, Tap
+from callcenter.telephony.ports import (
+    FRAME_SECONDS,
+    SAMPLE_RATE,
+    Address,
+    Codec,
+    Direction,
+    FrameSink,
+    MediaDescription,
+    MediaLeg,
+    Sound,
+)
+
+_LOGGER = structlog.get_logger()
+_WAKES_PER_FRAME = 2
+_WAKE_SECONDS = FRAME_SECONDS / _WAKES_PER_FRAME
+_MOST_FRAMES = 5  # sent at once after a stall; what is older is skipped
+_MOST_PACKETS = 64  # taken from one socket at a wake-up: a flood must not stop the clock
+_DATAGRAM = 2048
+_NO_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+_LISTENING = frozenset({Direction.SENDRECV, Direction.RECVONLY})
+
+
+class Carrier(Protocol):
+    """A leg together with its transport, as the loop sees it."""
+
+    @property
+    def sound(self) -> Leg:
+        """The leg's sound."""
+
+    def send(self, packet: bytearray) -> None:
+        """Bring one RTP packet to the party; never blocks, never raises."""
+
+
+class PortPool:
+    """Even UDP ports (RFC 3550 section 11) from a free list: the longest unused comes first."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self._range = (first, last)
+        self._free = deque(range(first + first % 2, last + 1, 2))
+
+    def bind(self, host: str) -> socket.socket:
+        """A bound, non-blocking socket. Raises NoFreePort when none can be had."""
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        for _ in range(len(self._free)):
+            port = self._free.popleft()
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                sock.bind((host, port))
+            except OSError:
+                sock.close()
+                self._free.append(port)
+                continue
+            sock.setblocking(False)
+            return sock
+        first, last = self._range
+        raise NoFreePort(f"every RTP port from {first} to {last} is in use; widen sip.rtp_ports")
+
+    def give_back(self, port: int) -> None:
+        """The port may be used again."""
+        self._free.append(port)
+
+
+class SocketLeg:
+    """A telephone's leg on a UDP socket of its own; implements `RtpLeg`."""
+
+    def __init__(self, plane: BatchingMediaPlane, sock: socket.socket, name: str) -> None:
+        self._plane = plane
+        self._socket = sock
+        host, port = sock.getsockname()[:2]
+        self._local = Address(host, port)
+        self._latch = SourceLatch()
+        self.sound = Leg(name)
+        self.sound.sends = False
+
+    @property
+    def name(self) -> str:
+        """For logs: no number, no person."""
+        return self.sound.name
+
+    @property
+    def codec(self) -> Codec:
+        """What this leg sends and receives."""
+        return self.sound.codec
+
+    @property
+    def alive_at(self) -> float:
+        """Loop time of the last packet that came from the party."""
+        return self.sound.alive_at
+
+    @property
+    def local(self) -> Address:
+        """Where the telephone sends its sound to."""
+        return self._local
+
+    def fileno(self) -> int:
+        """The socket's, for the poll."""
+        return self._socket.fileno()
+
+    def connect(self, remote: MediaDescription) -> None:
+        """Take the peer's address and codec; again after a re-INVITE."""
+        nowhere = remote.address.host in _NO_ADDRESS or remote.address.port == 0
+        if not nowhere:
+            self._latch.tell(remote.address.host, remote.address.port)
+        self.sound.use_codec(remote.codec)
+        self.sound.telephone_event = remote.telephone_event
+        self.sound.sends = remote.direction in _LISTENING and not nowhere
+
+    def drain(self, buffer: memoryview, now: float, arrival: int) -> None:
+        """Take every datagram that waits, up to a limit."""
+        receive, accepts = self._socket.recvfrom_into, self._latch.accepts
+        try:
+            for _ in range(_MOST_PACKETS):
+                size, source = receive(buffer)
+                if accepts(source) and self.sound.receive(buffer[:size], arrival):
+                    self.sound.alive_at = now
+        except OSError:
+            return  # nothing left, or an ICMP error of an earlier packet
+
+    def send(self, packet: bytearray) -> None:
+        """Bring one RTP packet to the telephone."""
+        target = self._latch.target
+        if target is not None:
+            with contextlib.suppress(OSError):
+                self._socket.sendto(packet, target)
+
+    def close(self) -> None:
+        """Give the port back; the leg is silent from now on."""
+        if not self.sound.closed:
+            self._plane.remove(self)
+            self._plane.release(self)
+
+    def close_socket(self) -> int:
+        """Close; the port that is free now."""
+        self._socket.close()
+        return self._local.port
+
+
+class BatchingMediaPlane:
+    """Implements `MediaPlane`. Make it inside a running loop; `close` it at the end."""
+
+    def __init__(self, rtp_ports: tuple[int, int]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._epoch = self._loop.time()
+        self._ports = PortPool(*rtp_ports)
+        self._selector = selectors.DefaultSelector()
+        self._buffer = memoryview(bytearray(_DATAGRAM))
+        self._carriers: list[Carrier] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._wake_number = 0
+        self._frame = 0  # the last one that was stepped
+        self._opened = 0
+        self.skipped_frames = 0
+        """Frames that were never sent because the process stood still for too long."""
+
+    # --- legs --------------------------------------------------------------------------------
+
+    def open_rtp(self, host: str) -> SocketLeg:
+        """A leg on a free even port of `host`. Raises NoFreePort."""
+        sock = self._ports.bind(host)
+        self._opened += 1
+        leg = SocketLeg(self, sock, f"rtp-{self._opened}")
+        self._selector.register(leg, selectors.EVENT_READ)
+        self.add(leg)
+        return leg
+
+    def add(self, carrier: Carrier) -> None:
+        """Take a leg into the loop."""
+        carrier.sound.alive_at = self._loop.time()
+        carrier.sound.advance(self._present())
+        self._carriers.append(carrier)
+        if self._timer is None:
+            self._frame = self._present()
+            self._wake_number = int((self._loop.time() - self._epoch) / _WAKE_SECONDS)
+            self._schedule()
+
+    def remove(self, carrier: Carrier) -> None:
+        """Take a leg out of the loop; who heard it hears silence."""
+        leg = carrier.sound
+        leg.closed = True
+        leg.listen_to(None)
+        for other in self._carriers:
+            if other.sound.hears is leg:
+                other.sound.listen_to(None)
+        leg.close_taps()
+        self._carriers = [other for other in self._carriers if other is not carrier]
+
+    def release(self, leg: SocketLeg) -> None:
+        """Close a leg's socket."""
+        self._selector.unregister(leg)
+        self._ports.give_back(leg.close_socket())
+
+    def close(self) -> None:
+        """End the loop and every leg."""
+        for carrier in list(self._carriers):
+            if isinstance(carrier, SocketLeg):
+                carrier.close()
+            else:
+                self.remove(carrier)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._selector.close()
+
+    # --- what is heard -----------------------------------------------------------------------
+
+    def bridge(self, one: MediaLeg, other: MediaLeg) -> None:
+        """Let the two hear each other; replaces whatever either heard before.
+
+        A third party that was bridged to one of them hears silence from now on.
+        """
+        pair = (_sound(one), _sound(other))
+        for leg in pair:
+            former = leg.hears
+            if former is not None and former not in pair and former.hears is leg:
+                former.listen_to(None)
+        pair[0].listen_to(pair[1])
+        pair[1].listen_to(pair[0])
+
+    def unbridge(self, one: MediaLeg, other: MediaLeg) -> None:
+        """Both hear silence."""
+        _sound(one).listen_to(None)
+        _sound(other).listen_to(None)
+
+    def play(self, leg: MediaLeg, sound: Sound) -> Awaitable[None]:
+        """Let the leg hear `sound` instead; done at its end or when replaced."""
+        playback = Playback(sound, self._loop.create_future())
+        if _sound(leg).closed:
+            playback.finish()
+        else:
+            _sound(leg).play(playback)
+        return playback.done
+
+    def silence(self, leg: MediaLeg) -> None:
+        """Let the leg hear silence."""
+        _sound(leg).listen_to(None)
+
+    def tap(self, leg: MediaLeg, sink: FrameSink, *, start: float) -> Tap:
+        """Hand `sink` what the leg's party says; position 0 is loop time `start`.
+
+        Positions are whole multiples of 160: `start` counts to the nearest 20 ms, alike for
+        all legs. Frames come in order, at most 240 ms late where packets are missing; a packet
+        that is later still is delivered out of order, at its place.
+        """
+        return _sound(leg).add_tap(sink, round((start - self._epoch) / FRAME_SECONDS))
+
+    def on_digit(self, leg: MediaLeg, handler: Callable[[str], None]) -> None:
+        """Call `handler` once per key the party pressed (RFC 4733)."""
+        _sound(leg).add_digit_handler(handler)
+
+    # --- the loop ----------------------------------------------------------------------------
+
+    def arrival(self, now: float) -> int:
+        """Samples since the plane's start at loop time `now`."""
+        return int((now - self._epoch) * SAMPLE_RATE)
+
+    def _present(self) -> int:
+        return int((self._loop.time() - self._epoch) / FRAME_SECONDS)
+
+    def _schedule(self) -> None:
+        self._wake_number += 1
+        at = self._epoch + self._wake_number * _WAKE_SECONDS
+        self._timer = self._loop.call_at(at, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        if not self._carriers:
+            return
+        try:
+            self._turn()
+        except Exception:
+            _LOGGER.exception("a turn of the media loop failed")
+        now = int((self._loop.time() - self._epoch) / _WAKE_SECONDS)
+        self._wake_number = max(self._wake_number, now)
+        self._schedule()
+
+    def _turn(self) -> None:
+        now = self._loop.time()
+        # A timer may fire a hair early: half a wake-up of tolerance keeps frame and time in step.
+        present = int((now - self._epoch + _WAKE_SECONDS / 2) / FRAME_SECONDS)
+        if present > self._frame:
+            for carrier in self._carriers:
+                carrier.sound.advance(present)
+        self._drain(now)
+        if present - self._frame > _MOST_FRAMES:
+            self.skipped_frames += present - self._frame - _MOST_FRAMES
+            self._frame = present - _MOST_FRAMES
+        while self._frame < present:
+            self._frame += 1
+            for carrier in self._carriers:
+                packet = carrier.sound.step(self._frame)
+                if packet is not None:
+                    carrier.send(packet)
+
+    def _drain(self, now: float) -> None:
+        arrival = self.arrival(now)
+        for key, _ in self._selector.select(0):
+            leg = key.fileobj
+            if isinstance(leg, SocketLeg):
+                leg.drain(self._buffer, now, arrival)
+
+
+def _sound(leg: MediaLeg) -> Leg:
+    """The sound of a leg that this plane made."""
+    sound = getattr(leg, "sound", None)
+    if not isinstance(sound, Leg):
+        raise TypeError(f"{leg!r} is no leg of this media plane")
+    return sound

@@ -1,0 +1,285 @@
+"""One party's sound without any socket: what it says goes in, what it hears comes out.
+
+The media loop calls `advance` and then `step` once every 20 ms; transports call `receive` with
+each datagram. Units as in `timeline`: frames of 20 ms and samples of 1/8000 s on the plane's
+clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from callcenter.telephony.media import g711, rtp
+from callcenter.telephony.media.dtmf import DigitDetector
+from callcenter.telephony.media.timeline import BEHIND_FRAMES, Timeline
+from callcenter.telephony.ports import FRAME_SAMPLES, Codec, FrameSink, Sound
+
+_LOGGER = structlog.get_logger()
+_CODECS = {codec.value: codec for codec in Codec}
+_PLAYOUT_FRAMES = 3  # 40 to 60 ms of jitter cost nothing
+_PLAYOUT_MOST = 12
+_LATE_PACKETS = 2  # more in a second deepen the playout
+_REORDER_FRAMES = 12  # so long recordings wait for a missing frame
+_TRAILING_FRAMES = 10  # silence sent after the last sound to a leg that may rest
+
+
+class Tap:
+    """A running tap of a leg. Position 0 is the frame that was the present at its start."""
+
+    def __init__(self, leg: Leg, sink: FrameSink, start: int) -> None:
+        self._leg = leg
+        self._sink = sink
+        self.start = start
+
+    def deliver(self, frame: int, payload: bytes, codec: Codec) -> None:
+        """Hand a frame over; a sink that fails loses its tap, never the loop."""
+        if frame < self.start:
+            return
+        try:
+            self._sink.write((frame - self.start) * FRAME_SAMPLES, payload, codec)
+        except Exception:
+            _LOGGER.exception("a tap failed and was closed", leg=self._leg.name)
+            self.close()
+
+    def close(self) -> None:
+        """Stop delivering frames."""
+        self._leg.drop_tap(self)
+
+
+class Playback:
+    """A sound on its way into a leg; `done` when it ended or something else took its place."""
+
+    def __init__(self, sound: Sound, done: asyncio.Future[None]) -> None:
+        self.sound = sound
+        self.index = 0
+        self.done = done
+
+    def next(self) -> bytes | None:
+        """The next µ-law frame; None at the end."""
+        frame = self.sound.frame(self.index)
+        self.index += 1
+        return frame
+
+    def finish(self) -> None:
+        """Tell who waits."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Leg:
+    """One party: its timeline, its taps, its digits, and what it hears.
+
+    `rests`: nothing needs to be sent while the party hears silence (a browser); a telephone
+    gets a continuous stream.
+    """
+
+    def __init__(self, name: str, *, rests: bool = False) -> None:
+        self._name = name
+        self._codec = Codec.PCMU
+        self._silence = bytes([self._codec.silence]) * FRAME_SAMPLES
+        self._rests = rests
+        self.telephone_event: int | None = None
+        self.alive_at = 0.0
+        self.closed = False
+        self.sends = True  # False while the party does not want to hear anything (hold)
+        self.hears: Leg | None = None
+        self.heard_by = 0
+        self._playback: Playback | None = None
+        self._timeline = Timeline(self._codec.silence)
+        self._digits = DigitDetector()
+        self._on_digit: list[Callable[[str], None]] = []
+        self._taps: list[Tap] = []
+        self._cursor = 0  # the next frame for the taps
+        self._now = 0  # the present frame
+        self._stepped = 0  # the last frame that was stepped; behind the present after a stall
+        self._delay = _PLAYOUT_FRAMES
+        self._late = 0
+        self._writer = rtp.PacketWriter()
+        self._marker = True
+        self._trailing = 0
+
+    @property
+    def name(self) -> str:
+        """For logs: no number, no person."""
+        return self._name
+
+    @property
+    def codec(self) -> Codec:
+        """What this leg sends and receives."""
+        return self._codec
+
+    def use_codec(self, codec: Codec) -> None:
+        """From now on speak `codec`; what was heard before is translated."""
+        if table := g711.translation(self._codec, codec):
+            self._timeline.recode(table, codec.silence)
+        self._codec = codec
+        self._silence = bytes([codec.silence]) * FRAME_SAMPLES
+
+    # --- what the party says ---------------------------------------------------------------
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens to this party."""
+        return self.heard_by > 0 or bool(self._taps) or bool(self._on_digit)
+
+    def receive(self, data: memoryview, arrival: int) -> bool:
+        """Take one datagram of the party; False when it is none of ours."""
+        packet = rtp.parse(data)
+        if packet is None:
+            return False
+        kind, _, sequence, timestamp, ssrc, payload = packet
+        codec = _CODECS.get(kind)
+        if codec is None:
+            return self._not_sound(kind, timestamp, payload)
+        if codec is not self._codec:
+            payload = memoryview(g711.convert(bytes(payload), codec, self._codec))
+        position = self._timeline.place(sequence, timestamp, ssrc, payload, arrival)
+        if position is not None:
+            self._check_late(position, len(payload))
+        return True
+
+    def _not_sound(self, kind: int, timestamp: int, payload: memoryview) -> bool:
+        if kind == self.telephone_event:
+            digit = self._digits.feed(timestamp, payload)
+            if digit is not None:
+                for handler in list(self._on_digit):
+                    handler(digit)
+            return True
+        return kind == rtp.COMFORT_NOISE
+
+    def _check_late(self, position: int, size: int) -> None:
+        frame = position // FRAME_SAMPLES
+        if frame <= self._stepped - self._delay:
+            self._late += 1
+        if self._taps and frame < self._cursor:
+            last = (position + size - 1) // FRAME_SAMPLES
+            for index in range(frame, min(last + 1, self._cursor)):
+                self._deliver(index)
+
+    def forget_stream(self) -> None:
+        """The transport changed: the next packet begins a new stream."""
+        self._timeline.reset()
+
+    # --- taps and digits -------------------------------------------------------------------
+
+    def add_tap(self, sink: FrameSink, start: int) -> Tap:
+        """Deliver every frame from `start` on, also those of the last second."""
+        tap = Tap(self, sink, start)
+        oldest = max(start, self._now - BEHIND_FRAMES)
+        if not self._taps:
+            self._cursor = max(oldest, self._now - _REORDER_FRAMES)
+        for index in range(oldest, self._cursor):
+            if self._timeline.filled(index):
+                tap.deliver(index, self._timeline.frame(index), self._codec)
+        self._taps.append(tap)
+        return tap
+
+    def drop_tap(self, tap: Tap) -> None:
+        """Forget a tap; twice changes nothing."""
+        if tap in self._taps:
+            self._taps.remove(tap)
+
+    def close_taps(self) -> None:
+        """The party is gone: give the taps what came and forget them."""
+        if self._taps:
+            self._feed_taps(self._now + _REORDER_FRAMES)
+        self._taps.clear()
+
+    def add_digit_handler(self, handler: Callable[[str], None]) -> None:
+        """Call `handler` with each key."""
+        self._on_digit.append(handler)
+
+    def _deliver(self, index: int) -> None:
+        payload = self._timeline.frame(index)
+        for tap in list(self._taps):
+            tap.deliver(index, payload, self._codec)
+
+    def _feed_taps(self, present: int) -> None:
+        """In order; a frame that is not whole is waited for, then given as far as it came."""
+        cursor = max(self._cursor, self._now - BEHIND_FRAMES)
+        while cursor <= present:
+            filled = self._timeline.filled(cursor)
+            if filled < FRAME_SAMPLES and cursor > present - _REORDER_FRAMES:
+                break
+            if filled:
+                self._deliver(cursor)
+            cursor += 1
+        self._cursor = cursor
+
+    # --- what the party hears --------------------------------------------------------------
+
+    def listen_to(self, other: Leg | None) -> None:
+        """Hear `other`, or silence; whatever was heard before ends."""
+        self.stop_playback()
+        if self.hears is not None:
+            self.hears.heard_by -= 1
+        self.hears = other
+        if other is not None:
+            other.heard_by += 1
+        self._marker = True
+
+    def play(self, playback: Playback) -> None:
+        """Hear a sound instead."""
+        self.listen_to(None)
+        self._playback = playback
+
+    def stop_playback(self) -> None:
+        """End the sound that is played."""
+        if self._playback is not None:
+            self._playback.finish()
+            self._playback = None
+
+    def spoken(self, frame: int, codec: Codec) -> bytes | None:
+        """What others hear of this party at `frame`, in their law; None where nothing came."""
+        index = frame - self._delay
+        if not self._timeline.filled(index):
+            return None
+        return g711.convert(self._timeline.frame(index), self._codec, codec)
+
+    def advance(self, frame: int) -> None:
+        """The present is `frame`: packets may come for the second around it."""
+        self._now = frame
+        self._timeline.advance(frame)
+
+    def step(self, frame: int) -> bytearray | None:
+        """The packet the party gets for `frame`; None when it gets none. Feeds the taps."""
+        self._stepped = frame
+        if self._taps:
+            self._feed_taps(frame)
+        if frame % 50 == 0:
+            self._deepen()
+        payload = self._heard(frame)
+        if not self.sends or (payload is None and self._may_rest()):
+            self._marker = True
+            return None
+        marker, self._marker = self._marker, False
+        return self._writer.packet(frame, payload or self._silence, self._codec.value, marker)
+
+    def _heard(self, frame: int) -> bytes | None:
+        if self.hears is not None:
+            payload = self.hears.spoken(frame, self._codec) or self._silence
+        elif self._playback is not None:
+            sound = self._playback.next()
+            if sound is None:
+                self.stop_playback()
+                return None
+            payload = g711.convert(sound, Codec.PCMU, self._codec)
+        else:
+            return None
+        self._trailing = _TRAILING_FRAMES
+        return payload
+
+    def _may_rest(self) -> bool:
+        if not self._rests:
+            return False
+        self._trailing -= 1
+        return self._trailing < 0
+
+    def _deepen(self) -> None:
+        """Once a second: where packets came too late to be heard, play a frame later."""
+        if self._late > _LATE_PACKETS and self._delay < _PLAYOUT_MOST:
+            self._delay += 1
+        self._late = 0
