@@ -1,0 +1,1 @@
+"""People and companies, and how they are recognised by their number."""

@@ -1,0 +1,121 @@
+"""Tables of interactions: the contact, its utterances, its recording, the dispositions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from callcenter.crm.db import ID, Base
+from callcenter.events import LegName, Outcome, now
+from callcenter.ids import new_id
+
+Channel = Literal["phone", "mail", "chat", "portal", "visit"]
+TranscriptState = Literal["none", "live", "pending", "done"]
+RecordingState = Literal["none", "running", "sealed", "failed"]
+
+
+class Interaction(Base):
+    """One contact with a customer; a call has exactly one, from its first ring on."""
+
+    __tablename__ = "interactions"
+    __table_args__ = (
+        Index("ix_interactions_started", "started_at", "id"),
+        Index("ix_interactions_customer", "customer_id", "started_at"),
+        Index("ix_interactions_agent", "agent", "started_at"),
+        Index("ix_interactions_outcome", "outcome", "started_at"),
+        Index("ix_interactions_owner", "owner", "handled_at"),
+    )
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    call_id: Mapped[str | None] = mapped_column(ID, unique=True)
+    channel: Mapped[Channel] = mapped_column(String(16), default="phone")
+    direction: Mapped[Literal["inbound", "outbound"]] = mapped_column(String(16))
+    line: Mapped[str | None] = mapped_column(String(64))
+    queue: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str | None] = mapped_column(ID)
+    last_offered: Mapped[str | None] = mapped_column(ID)
+    customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
+    from_number: Mapped[str | None] = mapped_column(String(128))  # None when withheld
+    from_name: Mapped[str | None] = mapped_column(String(200))
+    to_number: Mapped[str | None] = mapped_column(String(128))
+    region: Mapped[str | None] = mapped_column(String(2))
+    language: Mapped[str | None] = mapped_column(String(8))
+    policy: Mapped[str | None] = mapped_column(String(16))
+    candidates: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+
+    started_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    wait_seconds: Mapped[float | None]
+    talk_seconds: Mapped[float | None]
+    ended_by: Mapped[str | None] = mapped_column(String(16))
+    detail: Mapped[str] = mapped_column(Text, default="")
+
+    outcome: Mapped[Outcome | None] = mapped_column(String(16))  # None while it lasts
+    disposition: Mapped[str | None] = mapped_column(ForeignKey("dispositions.id"))
+    notes: Mapped[str] = mapped_column(Text, default="")
+    draft: Mapped[str | None] = mapped_column(Text)  # notes not yet saved by the agent
+    version: Mapped[int] = mapped_column(default=1)  # of notes, draft and disposition
+    wrapped_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(ID)
+
+    owner: Mapped[str | None] = mapped_column(ID)  # of a missed call; None: the whole team
+    handled_at: Mapped[datetime | None]
+    handled_by: Mapped[str | None] = mapped_column(ID)
+
+    transcript_state: Mapped[TranscriptState] = mapped_column(String(16), default="none")
+    transcript_revision: Mapped[int] = mapped_column(default=1)  # the one to show
+    recording_state: Mapped[RecordingState] = mapped_column(String(16), default="none")
+
+
+class Utterance(Base):
+    """Something that was said. Shown when its revision is the interaction's."""
+
+    __tablename__ = "utterances"
+    __table_args__ = (Index("ix_utterances_call", "call_id", "revision", "t0"),)
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)  # key of the text index
+    id: Mapped[str] = mapped_column(String(64), unique=True)
+    call_id: Mapped[str] = mapped_column(ID)
+    leg: Mapped[LegName] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text)
+    t0: Mapped[float] = mapped_column(Float)  # seconds from the answer
+    t1: Mapped[float] = mapped_column(Float)
+    language: Mapped[str] = mapped_column(String(8))
+    engine: Mapped[str] = mapped_column(String(32))
+    revision: Mapped[int]
+
+
+class Recording(Base):
+    """What is known of a sealed recording; the sound is in the file at `path`."""
+
+    __tablename__ = "recordings"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    call_id: Mapped[str] = mapped_column(ID, unique=True)
+    path: Mapped[str] = mapped_column(String(400))  # relative to recordings_dir
+    format: Mapped[str] = mapped_column(String(8))
+    seconds: Mapped[float]
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    legs: Mapped[dict[str, Any]] = mapped_column(JSON)
+    interrupted: Mapped[bool]
+    sealed_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Disposition(Base):
+    """What became of a contact, chosen by the agent; `system` ones are never offered."""
+
+    __tablename__ = "dispositions"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    label_en: Mapped[str] = mapped_column(String(100))
+    label_fa: Mapped[str] = mapped_column(String(100))
+    label_he: Mapped[str] = mapped_column(String(100))
+    position: Mapped[int]
+    system: Mapped[bool] = mapped_column(default=False)
+    retired_at: Mapped[datetime | None]

@@ -1,0 +1,32 @@
+"""Every table of the CRM in one place, for migrations and tests."""
+
+from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentState
+from callcenter.crm.audit.models import AuditEntry
+from callcenter.crm.complaints.models import Complaint, ComplaintQuote, ComplaintTransition
+from callcenter.crm.customers.models import Customer, CustomerWord, Phone
+from callcenter.crm.db import Base
+from callcenter.crm.interactions.models import Disposition, Interaction, Recording, Utterance
+from callcenter.crm.users.models import SignInFailure, User, UserSession
+
+metadata = Base.metadata
+
+__all__ = [
+    "AgentEvent",
+    "AgentOutbox",
+    "AgentState",
+    "AuditEntry",
+    "Complaint",
+    "ComplaintQuote",
+    "ComplaintTransition",
+    "Customer",
+    "CustomerWord",
+    "Disposition",
+    "Interaction",
+    "Phone",
+    "Recording",
+    "SignInFailure",
+    "User",
+    "UserSession",
+    "Utterance",
+    "metadata",
+]

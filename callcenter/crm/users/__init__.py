@@ -1,0 +1,1 @@
+"""Who may sign in, their sessions and their failed tries."""
