@@ -24,7 +24,7 @@ test: ## Install what the tests need and run them all
 	@tools/test-needs.sh
 	@$(bin)/callcenter models fetch en --if-missing || true
 	@$(MAKE) --no-print-directory lint types
-	$(python) tools/frontend.py npm run test
+	$(python) tools/frontend.py npm run check
 	$(bin)/pytest -q -n 2 -m "not integration"
 	$(bin)/pytest -q -m integration
 
@@ -41,7 +41,7 @@ check: ## Fast look before a commit: lint, types, unit tests (under a minute)
 	@tools/install.sh test
 	@$(MAKE) --no-print-directory lint types
 	@if [ "$$($(python) tools/frontend.py digest)" != "$$(cat .venv/.callcenter/vitest 2>/dev/null)" ]; then \
-	  $(python) tools/frontend.py npm run test && \
+	  $(python) tools/frontend.py npm run check && \
 	  $(python) tools/frontend.py digest > .venv/.callcenter/vitest; fi
 	$(bin)/pytest -q -n 2 -m "not integration"
 
@@ -54,7 +54,7 @@ lock: ## Resolve the dependencies anew into requirements/*.lock
 
 openapi: ## Write the API's description and the front end's types from it
 	$(bin)/callcenter openapi > frontend/openapi.json
-	$(python) tools/frontend.py npm run types
+	$(python) tools/frontend.py npm run generate
 
 docs: ## Write the pages that are made from the code
 	$(bin)/callcenter settings > docs/operations/settings.md

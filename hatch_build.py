@@ -39,7 +39,7 @@ class FrontendHook(BuildHookInterface[Any]):
         tool, root = _tool(self.root), Path(self.root)
         if tool.is_needed(root):
             tool.build(root)
-        elif not (tool.dist(root) / "index.html").exists() and not os.environ.get(tool.SKIP):
+        elif not tool.proof(root).exists() and not os.environ.get(tool.SKIP):
             raise tool.BuildFailed(
                 "neither the front end's sources nor its built files are here: "
                 f"take a complete checkout, or set {tool.SKIP}=1"

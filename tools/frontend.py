@@ -96,31 +96,38 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": path}
 
 
+def proof(root: Path) -> Path:
+    """The file that a finished build leaves."""
+    return dist(root) / ".vite" / "manifest.json"
+
+
 def build(root: Path) -> None:
     """Install the locked npm packages, build, and leave the stamp. Raises BuildFailed."""
     environment = _environment()
-    _packages(root, environment)
+    _packages(root, environment, tests=False)
     _npm(root, environment, "run", "build")
-    if not (dist(root) / "index.html").exists():
-        raise BuildFailed("the front end's build left no callcenter/web/dist/index.html")
+    if not proof(root).exists():
+        raise BuildFailed(f"the front end's build left no {proof(root).relative_to(root)}")
     (dist(root) / ".stamp").write_text(digest(root) + "\n", encoding="ascii")
-
-
-def _packages(root: Path, environment: dict[str, str]) -> None:
-    """`npm ci`, left out when node_modules is already that of the lock file."""
-    lock = hashlib.sha256((root / "frontend" / "package-lock.json").read_bytes()).hexdigest()
-    stamp = root / "frontend" / "node_modules" / ".callcenter-lock"
-    if stamp.exists() and stamp.read_text(encoding="ascii") == lock:
-        return
-    _npm(root, environment, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-    stamp.write_text(lock, encoding="ascii")
 
 
 def run_npm(root: Path, words: list[str]) -> None:
     """npm in frontend/, with a Node that fits and the locked packages. Raises BuildFailed."""
     environment = _environment()
-    _packages(root, environment)
+    _packages(root, environment, tests=True)
     _npm(root, environment, *words)
+
+
+def _packages(root: Path, environment: dict[str, str], *, tests: bool) -> None:
+    """`npm ci`, left out when node_modules is already that of the lock file."""
+    lock = hashlib.sha256((root / "frontend" / "package-lock.json").read_bytes()).hexdigest()
+    stamp = root / "frontend" / "node_modules" / ".callcenter-lock"
+    have = stamp.read_text(encoding="ascii").split() if stamp.exists() else []
+    if have[:1] == [lock] and (not tests or have[1:] == ["tests"]):
+        return
+    words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    _npm(root, environment, *words, *([] if tests else ["--omit=dev"]))
+    stamp.write_text(f"{lock} tests" if tests else lock, encoding="ascii")
 
 
 def _npm(root: Path, environment: dict[str, str], *words: str) -> None:
