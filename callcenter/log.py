@@ -27,6 +27,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    exists,
     func,
     insert,
     select,
@@ -115,6 +116,21 @@ class EventLog:
         names = [kind.__name__ for kind in kinds]
         query = select(facts).where(facts.c.kind.in_(names), facts.c.position > after)
         return self._entries(query.order_by(facts.c.position).limit(limit))
+
+    def open_calls(self, node: str) -> list[str]:
+        """Calls that rang at this telephony node and have no end yet, oldest first."""
+        rang, ended = facts.alias("rang"), facts.alias("ended")
+        query = (
+            select(rang.c.payload, rang.c.subject)
+            .where(
+                rang.c.kind == "CallRang",
+                ~exists().where(ended.c.subject == rang.c.subject, ended.c.kind == "CallEnded"),
+            )
+            .order_by(rang.c.position)
+        )
+        with reading(self._engine).connect() as connection:
+            rows = connection.execute(query)
+            return [row.subject for row in rows if row.payload["node"] == node]
 
     def end(self) -> int:
         """The position of the newest fact, 0 where there is none."""

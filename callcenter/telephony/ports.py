@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from callcenter.events import LegName
 
 # --- Sound -----------------------------------------------------------------------------------
@@ -306,6 +309,18 @@ class RecogniserEngine(Protocol):
 
     def recogniser(self, language: str) -> Recogniser:
         """A prewarmed recogniser. Raises ModelMissing."""
+
+
+class Transcriber(Protocol):
+    """A loaded model that transcribes whole recordings, after the call."""
+
+    @property
+    def name(self) -> str:
+        """The model, for the record."""
+
+    def transcribe(self, samples: NDArray[np.int16], language: str) -> Iterator[Heard]:
+        """Final utterances of one leg, in order. `samples` are 8 kHz; the iterator may be left
+        alone between two utterances, so that live work comes first."""
 
 
 class SpeechLine(FrameSink, Protocol):

@@ -1,0 +1,227 @@
+"""The floor: who is there, who waits, and who gets whom. In memory, no I/O, time passed in.
+
+Every method returns what changed, so that the caller can commit it as facts before anybody
+hears of it. Calls wait first come, first served in each queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from callcenter.config import Queue
+from callcenter.errors import CallGone, NotFound
+from callcenter.events import AgentStateName
+from callcenter.telephony.acd import agent as machine
+from callcenter.telephony.acd.agent import AgentState
+from callcenter.telephony.acd.routing import STRATEGIES, Candidate, Waiting, pick
+
+
+@dataclass(slots=True)
+class Seat:
+    """An agent who is signed in."""
+
+    agent: str
+    username: str
+    extension: str | None
+    language: str
+    state: AgentState
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An agent's state before and after."""
+
+    agent: str
+    before: AgentState
+    after: AgentState
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Ring `agent` for `call`, for at most `ring_seconds`."""
+
+    call: str
+    agent: str
+    queue: str
+    ring_seconds: float
+    change: Change
+
+
+@dataclass(slots=True)
+class Floor:
+    """Seats and queues of this telephony process."""
+
+    queues: dict[str, Queue]
+    has_audio: Callable[[str], bool] = lambda agent: True
+    seats: dict[str, Seat] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+
+    # --- Seats ---
+
+    def seat(self, seat: Seat, now: float) -> list[Change]:
+        """The agent's browser is there. A known agent keeps the state."""
+        if known := self.seats.get(seat.agent):
+            known.username, known.extension = seat.username, seat.extension
+            known.language = seat.language
+            return []
+        before = seat.state
+        seat.state = _resumed(before, now)
+        self.seats[seat.agent] = seat
+        return [] if seat.state.name == before.name else [Change(seat.agent, before, seat.state)]
+
+    def unseat(self, agent: str, now: float) -> list[Change]:
+        """The agent is gone: offline. A call they are in is the caller's business to end."""
+        seat = self.seats.pop(agent, None)
+        if seat is None or seat.state.name == "offline":
+            return []
+        return [Change(agent, seat.state, AgentState(since=now))]
+
+    def state_of(self, agent: str) -> AgentState:
+        """Raises NotFound for an agent who is not signed in."""
+        return self._seat(agent).state
+
+    def choose(
+        self, agent: str, name: AgentStateName, reason: str | None, now: float
+    ) -> list[Change]:
+        """The agent (or a supervisor) sets the state."""
+        return self._move(agent, lambda state: machine.choose(state, name, reason, now))
+
+    def extend_wrap_up(self, agent: str, seconds: float) -> list[Change]:
+        """More time for the work after the call."""
+        return self._move(agent, lambda state: machine.extend_wrap_up(state, seconds))
+
+    def end_due_wrap_ups(self, now: float) -> list[Change]:
+        """Every wrap-up whose time is over ends."""
+        due = [
+            seat.agent
+            for seat in self.seats.values()
+            if seat.state.until is not None and seat.state.until <= now
+        ]
+        return [
+            change
+            for agent in due
+            for change in self._move(agent, lambda state: machine.end_wrap_up(state, now))
+        ]
+
+    def next_due(self) -> float | None:
+        """When the next wrap-up ends."""
+        return min(
+            (seat.state.until for seat in self.seats.values() if seat.state.until is not None),
+            default=None,
+        )
+
+    # --- Calls ---
+
+    def enqueue(
+        self, call: str, queue: str, now: float, *, first: bool = False, only: str | None = None
+    ) -> int:
+        """The call waits; returns its place from 1.
+
+        `first`: before all others, it waited already. `only`: for this agent, if they take it.
+        """
+        place = Waiting(call, queue, now, only=only)
+        self.waiting.insert(0 if first else len(self.waiting), place)
+        return [one.call for one in self.waiting if one.queue == queue].index(call) + 1
+
+    def leave(self, call: str) -> None:
+        """The call waits no more."""
+        self.waiting = [one for one in self.waiting if one.call != call]
+
+    def offers(self, now: float) -> list[Offer]:
+        """Pair waiting calls, oldest first, with available agents, and let those ring."""
+        found = []
+        for one in self.waiting:
+            if self._rings(one.call):
+                continue
+            queue = self.queues[one.queue]
+            candidates = list(self._candidates(queue, one.only))
+            agent = pick(one, candidates, STRATEGIES[queue.strategy])
+            if agent is None:
+                continue
+            if agent in one.tried:
+                one.tried.clear()
+            found.append(self._offer(one, agent, queue, now))
+        return found
+
+    def decline(self, call: str, agent: str, now: float, *, unanswered: bool) -> list[Change]:
+        """The agent did not take the call: it goes on to the next one."""
+        limit = 1 << 30
+        for one in self.waiting:
+            if one.call == call:
+                one.tried.add(agent)
+                one.only = None
+                limit = self.queues[one.queue].unanswered_limit
+        return self.stop_ringing(agent, now, unanswered=unanswered, limit=limit)
+
+    def stop_ringing(
+        self, agent: str, now: float, *, unanswered: bool = False, limit: int = 1 << 30
+    ) -> list[Change]:
+        """The offer is over; the agent need not be there any more."""
+        if agent not in self.seats:
+            return []
+        return self._move(
+            agent,
+            lambda state: machine.stop_ringing(state, now, unanswered=unanswered, limit=limit),
+        )
+
+    def answer(self, call: str, agent: str, now: float) -> list[Change]:
+        """The agent took the call. Raises CallGone when it does not ring there any more."""
+        if not self.rings_at(call, agent):
+            raise CallGone("this call does not ring at you any more")
+        self.leave(call)
+        return self._move(agent, lambda state: machine.answer(state, now))
+
+    def finish_call(self, agent: str, now: float, *, wrap_up: float) -> list[Change]:
+        """The talk is over; the agent need not be there any more."""
+        if agent not in self.seats:
+            return []
+        return self._move(agent, lambda state: machine.finish_call(state, now, wrap_up=wrap_up))
+
+    def rings_at(self, call: str, agent: str) -> bool:
+        """Whether this call rings at this agent now."""
+        seat = self.seats.get(agent)
+        return seat is not None and seat.state.name == "ringing" and seat.state.call == call
+
+    def _rings(self, call: str) -> bool:
+        return any(self.rings_at(call, agent) for agent in self.seats)
+
+    def _candidates(self, queue: Queue, only: str | None) -> Iterable[Candidate]:
+        for seat in self.seats.values():
+            wanted = seat.agent == only if only else serves(queue, seat.username)
+            if seat.state.name == "available" and wanted:
+                idle = seat.state.idle_since
+                yield Candidate(seat.agent, idle or 0.0, self.has_audio(seat.agent))
+
+    def _offer(self, one: Waiting, agent: str, queue: Queue, now: float) -> Offer:
+        (change,) = self._move(agent, lambda state: machine.ring(state, one.call, now))
+        return Offer(one.call, agent, one.queue, queue.ring_seconds, change)
+
+    # --- Inside ---
+
+    def _seat(self, agent: str) -> Seat:
+        seat = self.seats.get(agent)
+        if seat is None:
+            raise NotFound("this agent is not signed in")
+        return seat
+
+    def _move(self, agent: str, step: Callable[[AgentState], AgentState]) -> list[Change]:
+        seat = self._seat(agent)
+        before = seat.state
+        seat.state = step(before)
+        return [] if seat.state == before else [Change(agent, before, seat.state)]
+
+
+def serves(queue: Queue, username: str) -> bool:
+    """Whether calls of the queue may ring at this agent."""
+    return "*" in queue.agents or username in queue.agents
+
+
+def _resumed(known: AgentState, now: float) -> AgentState:
+    """The state of an agent whose telephony process was started anew during the shift."""
+    blank = AgentState(since=now)
+    if known.name in ("available", "ringing", "on_call", "wrap_up"):
+        return machine.choose(blank, "available", None, now)
+    if known.name in machine.CHOSEN:
+        return machine.choose(blank, known.name, known.reason, now)
+    return blank

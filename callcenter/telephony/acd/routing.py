@@ -1,0 +1,48 @@
+"""Who gets the next call: strategies, pure functions over what is known now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An agent who could be rung now. `idle_since` in monotonic seconds."""
+
+    agent: str
+    idle_since: float
+    has_audio: bool
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A call in a queue. `tried` are the agents who did not take it in this round.
+
+    `only` is the agent it was transferred to, until that one does not take it.
+    """
+
+    call: str
+    queue: str
+    since: float
+    tried: set[str] = field(default_factory=set)
+    only: str | None = None
+
+
+Strategy = Callable[[Sequence[Candidate]], Candidate | None]
+
+
+def longest_idle(candidates: Sequence[Candidate]) -> Candidate | None:
+    """The one who waits longest for a call; one who cannot be heard only if nobody else can."""
+    return min(candidates, key=lambda one: (not one.has_audio, one.idle_since), default=None)
+
+
+STRATEGIES: dict[str, Strategy] = {"longest_idle": longest_idle}
+
+
+def pick(waiting: Waiting, candidates: Iterable[Candidate], strategy: Strategy) -> str | None:
+    """The agent to ring for this call, or None. Whoever declined comes after everybody else."""
+    present = list(candidates)
+    fresh = [one for one in present if one.agent not in waiting.tried]
+    chosen = strategy(fresh or present)
+    return chosen.agent if chosen else None

@@ -1,0 +1,107 @@
+"""The state machine of a call: pure. Facts in, the call's present state out.
+
+queued → ringing → talking ⇄ held → ended
+   ↑________|  declined, no answer      every state → ended
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from callcenter.errors import Conflict
+from callcenter.events import (
+    AgentDeclined,
+    AgentOffered,
+    CallAnswered,
+    CallEnded,
+    CallHeld,
+    CallQueued,
+    CallRang,
+    CallResumed,
+    CallTransferred,
+    Fact,
+    LegName,
+)
+
+CallState = Literal["queued", "ringing", "talking", "held", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as its facts tell it."""
+
+    id: str
+    direction: str
+    from_number: str | None
+    to_number: str
+    started_at: datetime
+    state: CallState = "queued"
+    queue: str | None = None
+    agent: str | None = None
+    answered_at: datetime | None = None
+    offers: int = 0
+    held_by: frozenset[LegName] = frozenset()
+
+    def view(self) -> dict[str, Any]:
+        """The shape that browsers know (contract: `call`)."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "direction": self.direction,
+            "from": self.from_number,
+            "to": self.to_number,
+            "queue": self.queue,
+            "started_at": self.started_at.isoformat(),
+            "answered_at": self.answered_at.isoformat() if self.answered_at else None,
+            "agent": self.agent,
+        }
+
+
+def begin(fact: CallRang) -> Call:
+    """The call that this fact starts."""
+    return Call(
+        id=fact.call,
+        direction=fact.direction,
+        from_number=fact.from_number,
+        to_number=fact.to_number,
+        started_at=fact.at,
+    )
+
+
+def evolve(call: Call, fact: Fact) -> Call:
+    """The call after `fact`. Raises Conflict when the fact cannot happen in this state."""
+    _demand(call.state != "ended", call, fact)
+    match fact:
+        case CallQueued():
+            return replace(call, state="queued", queue=fact.queue, agent=None)
+        case AgentOffered():
+            _demand(call.state == "queued", call, fact)
+            return replace(call, state="ringing", agent=fact.agent, offers=fact.attempt)
+        case AgentDeclined():
+            _demand(call.state == "ringing", call, fact)
+            return replace(call, state="queued", agent=None)
+        case CallAnswered():
+            _demand(call.state == "ringing", call, fact)
+            return replace(
+                call, state="talking", agent=fact.agent, answered_at=call.answered_at or fact.at
+            )
+        case CallHeld():
+            _demand(call.state in ("talking", "held"), call, fact)
+            return replace(call, state="held", held_by=call.held_by | {fact.by})
+        case CallResumed():
+            _demand(call.state == "held", call, fact)
+            holders = call.held_by - {fact.by}
+            return replace(call, state="held" if holders else "talking", held_by=holders)
+        case CallTransferred():
+            _demand(call.state in ("talking", "held"), call, fact)
+            return replace(call, state="queued", agent=None, held_by=frozenset())
+        case CallEnded():
+            return replace(call, state="ended")
+    return call
+
+
+def _demand(true: bool, call: Call, fact: Fact) -> None:
+    if not true:
+        raise Conflict(f"{type(fact).__name__} cannot happen to a call that is {call.state}")

@@ -1,0 +1,128 @@
+"""What is kept of a call's sound: the journal and the way to the recognisers.
+
+Both legs are tapped with one start, the moment of the answer, so positions agree everywhere:
+in the journal, in captions, in the sealed file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from callcenter.errors import RecordingError
+from callcenter.events import Fact, LegName, RecordingFailed, RecordingStarted
+from callcenter.telephony.desk import Desk
+from callcenter.telephony.ports import (
+    SAMPLE_RATE,
+    FrameSink,
+    Journal,
+    MediaLeg,
+    MediaTap,
+    SpeechLine,
+)
+
+SYNC_SECONDS = 1.0
+_LOGGER = structlog.get_logger()
+
+
+class Capture:
+    """Recording and captions of one call. Opened while the phone rings, so that the answer
+    does not wait for the disk."""
+
+    def __init__(self, call: str, language: str, desk: Desk) -> None:
+        self._call, self._language, self._desk = call, language, desk
+        self._loop = asyncio.get_running_loop()
+        self._opening = self._loop.run_in_executor(None, desk.recordings.open_journal, call)
+        self._journal: Journal | None = None
+        self._sinks: dict[LegName, list[FrameSink]] = {"agent": [], "customer": []}
+        self._taps: dict[LegName, list[MediaTap]] = {"agent": [], "customer": []}
+        self._lines: list[SpeechLine] = []
+        self._start: float | None = None
+        self._syncing: asyncio.Task[None] | None = None
+        self._failure: str | None = None
+        self._writing: asyncio.Future[None] | None = None
+
+    async def start(self, customer: MediaLeg, agent: MediaLeg, start: float) -> list[Fact]:
+        """Second 0 is `start` (loop time). Returns the facts of it."""
+        self._start = start
+        facts: list[Fact] = []
+        names: tuple[LegName, LegName] = ("agent", "customer")
+        try:
+            self._journal = await self._opening
+            for name in names:
+                self._sinks[name].append(self._journal.leg(name))
+            facts.append(RecordingStarted(call=self._call))
+        except RecordingError as error:
+            _LOGGER.error("not recorded", call=self._call, error=error.detail)
+            facts.append(RecordingFailed(call=self._call, reason=error.detail))
+        for name in names:
+            line = self._desk.speech.open(self._call, name, self._language)
+            self._lines.append(line)
+            self._sinks[name].append(line)
+        self.follow("agent", agent)
+        self.follow("customer", customer)
+        if self._journal:
+            self._syncing = self._loop.create_task(self._keep_synced(self._journal))
+        return facts
+
+    def follow(self, name: LegName, leg: MediaLeg) -> None:
+        """From now on `name` speaks on `leg` (after a transfer)."""
+        self.leave(name)
+        assert self._start is not None
+        self._taps[name] = [
+            self._desk.media.tap(leg, sink, start=self._start) for sink in self._sinks[name]
+        ]
+
+    def leave(self, name: LegName) -> None:
+        """Nobody speaks on this side for now."""
+        for tap in self._taps[name]:
+            tap.close()
+        self._taps[name] = []
+
+    async def close(self) -> list[Fact]:
+        """The call is over: what is left goes to the disk. Returns the facts of it."""
+        self.leave("agent")
+        self.leave("customer")
+        for line in self._lines:
+            line.close()
+        if self._syncing:
+            self._syncing.cancel()
+        if self._start is None:
+            await self._discard()
+            return []
+        if self._journal and not self._failure:
+            await self._guarded(self._journal.close, self._position())
+        failed = self._failure
+        return [RecordingFailed(call=self._call, reason=failed)] if failed else []
+
+    def _position(self) -> int:
+        assert self._start is not None
+        return int((self._loop.time() - self._start) * SAMPLE_RATE)
+
+    async def _keep_synced(self, journal: Journal) -> None:
+        while not self._failure:
+            await asyncio.sleep(SYNC_SECONDS)
+            await self._guarded(journal.sync, self._position())
+
+    async def _guarded(self, write: Callable[[int], None], position: int) -> None:
+        """One write at a time, also when the one before was cancelled half-way in its thread.
+
+        The disk may fail; the call goes on.
+        """
+        if self._writing:
+            await asyncio.wait([self._writing])
+        self._writing = self._loop.run_in_executor(None, write, position)
+        try:
+            await asyncio.shield(self._writing)
+        except RecordingError as error:
+            _LOGGER.error("recording stopped", call=self._call, error=error.detail)
+            self._failure = error.detail
+
+    async def _discard(self) -> None:
+        try:
+            journal = await self._opening
+        except RecordingError:
+            return
+        await self._loop.run_in_executor(None, journal.discard)

@@ -1,0 +1,71 @@
+"""What the life of a call needs around it: one object instead of ten parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from callcenter.config import Settings
+from callcenter.events import Fact
+from callcenter.telephony.acd.floor import Change, Floor
+from callcenter.telephony.ports import (
+    AudioLegs,
+    MediaPlane,
+    RecordingStore,
+    Sound,
+    SpeechLink,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sounds:
+    """What a caller hears while nobody talks."""
+
+    ringback: Sound
+    music: Sound
+
+
+class Desk(Protocol):
+    """The telephony process as one call sees it."""
+
+    @property
+    def settings(self) -> Settings:
+        """What is set."""
+
+    @property
+    def node(self) -> str:
+        """The name of this telephony process; its calls end with it."""
+
+    @property
+    def floor(self) -> Floor:
+        """Agents and queues."""
+
+    @property
+    def media(self) -> MediaPlane:
+        """Where sound moves."""
+
+    @property
+    def audio(self) -> AudioLegs:
+        """The agents' browser legs."""
+
+    @property
+    def recordings(self) -> RecordingStore:
+        """Where journals are kept."""
+
+    @property
+    def speech(self) -> SpeechLink:
+        """The way to the recognisers."""
+
+    @property
+    def sounds(self) -> Sounds:
+        """Ringback and music."""
+
+    async def commit(self, *facts: Fact) -> None:
+        """Append the facts together; everybody is told after the commit."""
+
+    def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
+        """The agents' changes as facts."""
+
+    def distribute(self) -> None:
+        """Agents or waiting calls changed: make the offers that are possible now."""

@@ -1,0 +1,410 @@
+"""The telephony process: SIP in, the floor, commands of the browsers, facts out.
+
+Everything here runs on one event loop. The only threads are the writer of the event log (one,
+so that facts keep their order) and the bus, whose commands are carried onto the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from callcenter.bus import Answer, Bus, Handler
+from callcenter.config import Settings
+from callcenter.errors import CallGone
+from callcenter.events import (
+    AgentStateChanged,
+    AnswerCall,
+    AudioLegChanged,
+    CallAnswered,
+    CallEnded,
+    CallRang,
+    Command,
+    DescribeFloor,
+    DescribeHealth,
+    ExtendWrapUp,
+    Fact,
+    FloorChanged,
+    HangUpCall,
+    HoldCall,
+    LogAdvanced,
+    OfferAudio,
+    RejectCall,
+    ResumeCall,
+    SeatAgent,
+    ServiceStarted,
+    SetAgentState,
+    TransferCall,
+    UnseatAgent,
+    WrapUpEnded,
+)
+from callcenter.ids import new_id
+from callcenter.log import EventLog
+from callcenter.telephony.acd.agent import AgentState
+from callcenter.telephony.acd.floor import Change, Floor, Seat, serves
+from callcenter.telephony.desk import Sounds
+from callcenter.telephony.ports import (
+    SAMPLE_RATE,
+    AudioLegs,
+    InboundCall,
+    MediaPlane,
+    RecordingStore,
+    SipBackend,
+    SpeechLink,
+)
+from callcenter.telephony.session import AgentLost, Asked, Offered, Session, Stop, run_call
+
+TICK_SECONDS = 0.25
+COMMAND_SECONDS = 10.0
+_LOGGER = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Parts:
+    """The adapters, filled in by bootstrap."""
+
+    sip: SipBackend
+    media: MediaPlane
+    audio: AudioLegs
+    recordings: RecordingStore
+    speech: SpeechLink
+    sounds: Sounds
+
+
+class TelephonyService:
+    """All calls and agents of one telephony process (one `Desk` for all of its calls)."""
+
+    def __init__(
+        self, settings: Settings, log: EventLog, bus: Bus, parts: Parts, *, node: str
+    ) -> None:
+        self._settings, self._log, self._bus, self._parts = settings, log, bus, parts
+        self._node = node
+        self._floor = Floor({queue.name: queue for queue in settings.queues})
+        self._floor.has_audio = parts.audio.connected
+        self._sessions: dict[str, Session] = {}
+        self._lives: set[asyncio.Task[None]] = set()
+        self._chores: set[asyncio.Task[Any]] = set()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-log")
+        self._floor_dirty = False
+        self._draining = False
+
+    # --- Start and stop ---
+
+    async def start(self) -> None:
+        """Close what a kill left open, then serve commands and listen for calls."""
+        self._loop = asyncio.get_running_loop()
+        await self._end_interrupted_calls()
+        self._parts.audio.on_change(self._audio_changed)
+        self._bus.serve("telephony", self._handlers())
+        await self._parts.sip.start(self._take_call)
+        self._chore(self._tick())
+        self._bus.publish(ServiceStarted(service="telephony", node=self._node))
+        _LOGGER.info("telephony started", node=self._node)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """No new calls; those in progress may end by themselves, then they are ended."""
+        self._draining = True
+        if self._lives:
+            await asyncio.wait(self._lives, timeout=drain_seconds)
+        for session in list(self._sessions.values()):
+            session.mailbox.put_nowait(Stop())
+        if self._lives:
+            await asyncio.wait(self._lives, timeout=5)
+        await self._parts.sip.stop()
+        for agent in list(self._floor.seats):
+            await self._parts.audio.close(agent)
+        for chore in self._chores:
+            chore.cancel()
+        self._writer.shutdown(wait=True)
+
+    async def _end_interrupted_calls(self) -> None:
+        """Calls of this node that a kill left without an end get one now."""
+        for call in await self._in_writer(self._log.open_calls, self._node):
+            entries = await self._in_writer(self._log.of_call, call)
+            samples = await self._loop.run_in_executor(
+                None, self._parts.recordings.last_position, call
+            )
+            await self.commit(_interruption([entry.fact for entry in entries], samples))
+
+    # --- Desk ---
+
+    @property
+    def settings(self) -> Settings:
+        """See Desk."""
+        return self._settings
+
+    @property
+    def node(self) -> str:
+        """See Desk."""
+        return self._node
+
+    @property
+    def floor(self) -> Floor:
+        """See Desk."""
+        return self._floor
+
+    @property
+    def media(self) -> MediaPlane:
+        """See Desk."""
+        return self._parts.media
+
+    @property
+    def audio(self) -> AudioLegs:
+        """See Desk."""
+        return self._parts.audio
+
+    @property
+    def recordings(self) -> RecordingStore:
+        """See Desk."""
+        return self._parts.recordings
+
+    @property
+    def speech(self) -> SpeechLink:
+        """See Desk."""
+        return self._parts.speech
+
+    @property
+    def sounds(self) -> Sounds:
+        """See Desk."""
+        return self._parts.sounds
+
+    async def commit(self, *facts: Fact) -> None:
+        """See Desk."""
+        if facts:
+            await self._in_writer(self._append_and_tell, facts)
+            self._floor_dirty = True
+
+    def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
+        """See Desk."""
+        facts: list[Fact] = []
+        for change in changes:
+            before, after = change.before, change.after
+            if (before.name, before.until) == (after.name, after.until):
+                continue
+            if before.name == "wrap_up" and after.name != "wrap_up" and before.call:
+                timed_out = before.until is not None and before.until <= self._loop.time()
+                by_whom = "timeout" if timed_out else "agent"
+                facts.append(WrapUpEnded(call=before.call, agent=change.agent, by=by_whom))  # type: ignore[arg-type]
+            facts.append(
+                AgentStateChanged(
+                    agent=change.agent,
+                    state=after.name,
+                    previous=before.name,
+                    reason=after.reason,
+                    call=after.call,
+                    until=self._wall(after.until),
+                )
+            )
+        return facts
+
+    def distribute(self) -> None:
+        """See Desk."""
+        for offer in self._floor.offers(self._loop.time()):
+            self._sessions[offer.call].mailbox.put_nowait(Offered(offer))
+        self._floor_dirty = True
+
+    # --- Calls ---
+
+    def _take_call(self, inbound: InboundCall) -> None:
+        line = self._settings.line_for(inbound.request_user)
+        if line is None:
+            inbound.reject(404)
+            return
+        if self._draining:
+            inbound.reject(503, retry_after=10)
+            return
+        trunk = next(t for t in self._settings.sip.trunks if t.name == inbound.trunk)
+        session = Session(
+            id=new_id(),
+            inbound=inbound,
+            line=line,
+            desk=self,
+            region=line.region or trunk.region or self._settings.site.region,
+            language=line.language or self._settings.site.default_language,
+        )
+        self._sessions[session.id] = session
+        life = self._loop.create_task(run_call(session), name=f"call {session.id}")
+        self._lives.add(life)
+        life.add_done_callback(lambda done: self._call_done(session.id, done))
+
+    def _call_done(self, call: str, life: asyncio.Task[None]) -> None:
+        self._lives.discard(life)
+        self._sessions.pop(call, None)
+        if not life.cancelled() and (error := life.exception()):
+            _LOGGER.error("call not ended properly", call=call, error=type(error).__name__)
+
+    async def _pass_on(self, command: Command) -> Answer:
+        """A click that concerns a call goes to that call's mailbox."""
+        session = self._sessions.get(command.call)  # type: ignore[attr-defined]
+        if session is None:
+            raise CallGone("the call is over")
+        reply: asyncio.Future[Answer] = self._loop.create_future()
+        session.mailbox.put_nowait(Asked(command, reply))
+        return await asyncio.wait_for(reply, COMMAND_SECONDS)
+
+    # --- Agents ---
+
+    async def _seat(self, command: SeatAgent) -> Answer:
+        seat = Seat(
+            agent=command.agent,
+            username=command.username,
+            extension=command.extension,
+            language=command.language,
+            state=AgentState(name=command.state, reason=command.reason, since=self._loop.time()),
+        )
+        changes = self._floor.seat(seat, self._loop.time())
+        return await self._agent_changed(command.agent, changes)
+
+    async def _unseat(self, command: UnseatAgent) -> Answer:
+        state = self._floor.seats[command.agent].state if self._seated(command.agent) else None
+        changes = self._floor.unseat(command.agent, self._loop.time())
+        if state and state.call in self._sessions and state.name in ("ringing", "on_call"):
+            self._sessions[state.call].mailbox.put_nowait(AgentLost(command.agent))
+        await self.commit(*self.state_facts(changes))
+        await self._parts.audio.close(command.agent)
+        return {}
+
+    async def _set_state(self, command: SetAgentState) -> Answer:
+        now = self._loop.time()
+        changes = self._floor.choose(command.agent, command.state, command.reason, now)
+        return await self._agent_changed(command.agent, changes)
+
+    async def _extend_wrap_up(self, command: ExtendWrapUp) -> Answer:
+        changes = self._floor.extend_wrap_up(command.agent, command.seconds)
+        return await self._agent_changed(command.agent, changes)
+
+    async def _agent_changed(self, agent: str, changes: list[Change]) -> Answer:
+        await self.commit(*self.state_facts(changes))
+        self.distribute()
+        return self._agent_view(self._floor.seats[agent])
+
+    async def _offer_audio(self, command: OfferAudio) -> Answer:
+        self._floor.state_of(command.agent)  # only somebody who is signed in gets a leg
+        sdp = await self._parts.audio.negotiate(command.agent, command.sdp, command.type)
+        return {"sdp": sdp, "type": "answer"}
+
+    def _audio_changed(self, agent: str, connected: bool) -> None:
+        self._bus.publish(AudioLegChanged(agent=agent, connected=connected))
+        self._floor_dirty = True
+
+    def _seated(self, agent: str) -> bool:
+        return agent in self._floor.seats
+
+    # --- Views ---
+
+    async def _describe_floor(self, _: DescribeFloor) -> Answer:
+        calls = [session.call for session in self._sessions.values() if session.call]
+        return {
+            "queues": [self._queue_view(name) for name in self._floor.queues],
+            "agents": [self._agent_view(seat) for seat in self._floor.seats.values()],
+            "calls": [call.view() for call in calls],
+        }
+
+    async def _describe_health(self, _: DescribeHealth) -> Answer:
+        calls = len(self._sessions)
+        detail = "draining" if self._draining else f"{calls} calls"
+        return {"ok": not self._draining, "detail": detail, "calls": calls, "node": self._node}
+
+    def _queue_view(self, name: str) -> Answer:
+        now, queue = self._loop.time(), self._floor.queues[name]
+        waits = [now - one.since for one in self._floor.waiting if one.queue == name]
+        staff = [seat for seat in self._floor.seats.values() if serves(queue, seat.username)]
+        return {
+            "name": name,
+            "waiting": len(waits),
+            "longest_wait_seconds": round(max(waits, default=0.0), 1),
+            "agents": sum(seat.state.name != "offline" for seat in staff),
+            "available": sum(seat.state.name == "available" for seat in staff),
+        }
+
+    def _agent_view(self, seat: Seat) -> Answer:
+        state = seat.state
+        since, until = self._wall(state.since), self._wall(state.until)
+        return {
+            "agent": seat.agent,
+            "username": seat.username,
+            "state": state.name,
+            "reason": state.reason,
+            "since": since.isoformat() if since else None,
+            "until": until.isoformat() if until else None,
+            "call": state.call,
+            "next": state.next,
+            "audio": self._parts.audio.connected(seat.agent),
+        }
+
+    def _wall(self, moment: float | None) -> datetime | None:
+        """A moment of the loop's clock as UTC."""
+        if moment is None:
+            return None
+        return datetime.now(UTC) + timedelta(seconds=moment - self._loop.time())
+
+    # --- Inside ---
+
+    def _handlers(self) -> dict[type[Any], Handler]:
+        calls = (AnswerCall, RejectCall, HoldCall, ResumeCall, TransferCall, HangUpCall)
+        on_loop: dict[type[Any], Callable[[Any], Coroutine[Any, Any, Answer]]] = {
+            SeatAgent: self._seat,
+            UnseatAgent: self._unseat,
+            SetAgentState: self._set_state,
+            ExtendWrapUp: self._extend_wrap_up,
+            OfferAudio: self._offer_audio,
+            DescribeFloor: self._describe_floor,
+            DescribeHealth: self._describe_health,
+            **dict.fromkeys(calls, self._pass_on),
+        }
+        return {kind: self._from_thread(method) for kind, method in on_loop.items()}
+
+    def _from_thread(self, method: Callable[[Any], Coroutine[Any, Any, Answer]]) -> Handler:
+        def handle(command: Any) -> Answer:
+            future = asyncio.run_coroutine_threadsafe(method(command), self._loop)
+            return future.result(COMMAND_SECONDS + 1)
+
+        return handle
+
+    def _append_and_tell(self, facts: tuple[Fact, ...]) -> None:
+        entries = self._log.append(*facts)
+        self._bus.publish(LogAdvanced(position=entries[-1].position))
+
+    def _in_writer(self, work: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
+        return self._loop.run_in_executor(self._writer, work, *arguments)
+
+    async def _tick(self) -> None:
+        """Wrap-ups that are over; the floor's picture, at most four times a second."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            if changes := self._floor.end_due_wrap_ups(self._loop.time()):
+                await self.commit(*self.state_facts(changes))
+                self.distribute()
+            if self._floor_dirty:
+                self._floor_dirty = False
+                self._bus.publish(FloorChanged())
+
+    def _chore(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+def _interruption(facts: list[Fact], samples: int | None) -> CallEnded:
+    """The end of a call that a kill cut off; its length is what the journal holds."""
+    rang = next(fact for fact in facts if isinstance(fact, CallRang))
+    answered = next((fact for fact in facts if isinstance(fact, CallAnswered)), None)
+    last = facts[-1].at
+    talked = (samples or 0) / SAMPLE_RATE
+    if answered:
+        last = max(last, answered.at + timedelta(seconds=talked))
+    return CallEnded(
+        call=rang.call,
+        reason="interrupted",
+        by="system",
+        detail="the telephony process was stopped in the middle",
+        agent=answered.agent if answered else None,
+        seconds=round((last - rang.at).total_seconds(), 3),
+        talk_seconds=round(talked, 3),
+    )

@@ -1,0 +1,144 @@
+"""Who gets whom, in memory, with the time written in."""
+
+from typing import Any
+
+import pytest
+
+from callcenter.config import Queue
+from callcenter.errors import CallGone, NotFound
+from callcenter.telephony.acd.agent import AgentState
+from callcenter.telephony.acd.floor import Floor, Seat
+
+
+def make_floor(*agents: str, **queue: Any) -> Floor:
+    """A floor with one queue; the agents became available one second after the other."""
+    floor = Floor({"support": Queue(name="support", **queue)})
+    for number, agent in enumerate(agents):
+        floor.seat(seat_of(agent), 0.0)
+        floor.choose(agent, "available", None, float(number))
+    return floor
+
+
+def seat_of(agent: str, state: AgentState | None = None) -> Seat:
+    return Seat(agent, f"user-{agent}", None, "en", state or AgentState())
+
+
+def pairs(floor: Floor, now: float = 100.0) -> list[tuple[str, str]]:
+    return [(offer.call, offer.agent) for offer in floor.offers(now)]
+
+
+def test_the_longest_idle_agent_is_rung_first() -> None:
+    floor = make_floor("a", "b")
+    floor.enqueue("c1", "support", 50.0)
+    assert pairs(floor) == [("c1", "a")]
+
+
+def test_calls_are_served_in_the_order_in_which_they_came() -> None:
+    floor = make_floor("a")
+    assert [floor.enqueue(call, "support", 50.0) for call in ("c1", "c2", "c3")] == [1, 2, 3]
+    assert pairs(floor) == [("c1", "a")]
+    assert pairs(floor) == []
+
+
+def test_an_agent_who_cannot_be_heard_is_rung_only_when_nobody_else_is_there() -> None:
+    floor = make_floor("mute", "heard")
+    floor.has_audio = lambda agent: agent == "heard"
+    floor.enqueue("c1", "support", 50.0)
+    floor.enqueue("c2", "support", 51.0)
+    assert pairs(floor) == [("c1", "heard"), ("c2", "mute")]
+
+
+def test_a_declined_call_goes_to_the_next_agent_and_comes_back_when_all_declined() -> None:
+    floor = make_floor("a", "b")
+    floor.enqueue("c1", "support", 50.0)
+    rung = []
+    for _ in range(3):
+        ((_, agent),) = pairs(floor)
+        rung.append(agent)
+        floor.decline("c1", agent, 101.0, unanswered=False)
+    assert rung == ["a", "b", "a"]
+
+
+def test_an_unanswered_limit_sets_the_agent_to_not_answering() -> None:
+    floor = make_floor("a", unanswered_limit=1)
+    floor.enqueue("c1", "support", 50.0)
+    floor.offers(100.0)
+    (change,) = floor.decline("c1", "a", 120.0, unanswered=True)
+    assert change.after.name == "not_answering"
+    assert pairs(floor) == []
+
+
+def test_an_answer_takes_the_call_out_of_the_queue_and_a_second_one_is_too_late() -> None:
+    floor = make_floor("a", "b")
+    floor.enqueue("c1", "support", 50.0)
+    floor.offers(100.0)
+    (change,) = floor.answer("c1", "a", 101.0)
+    assert (change.after.name, change.after.call) == ("on_call", "c1")
+    assert floor.waiting == []
+    for agent in ("a", "b"):
+        with pytest.raises(CallGone):
+            floor.answer("c1", agent, 102.0)
+
+
+def test_only_agents_of_the_queue_are_rung() -> None:
+    floor = make_floor("a", "b", agents=["user-b"])
+    floor.enqueue("c1", "support", 50.0)
+    assert pairs(floor) == [("c1", "b")]
+
+
+def test_a_transferred_call_waits_for_its_agent_and_then_for_anybody() -> None:
+    floor = make_floor("a", "b")
+    floor.enqueue("waiting", "support", 40.0)
+    floor.offers(90.0)
+    floor.enqueue("moved", "support", 50.0, first=True, only="a")
+    assert pairs(floor) == []
+    floor.decline("waiting", "a", 101.0, unanswered=False)
+    assert pairs(floor) == [("moved", "a"), ("waiting", "b")]
+
+
+def test_wrap_ups_end_by_themselves_in_time() -> None:
+    floor = make_floor("a")
+    floor.enqueue("c1", "support", 50.0)
+    floor.offers(100.0)
+    floor.answer("c1", "a", 101.0)
+    floor.finish_call("a", 110.0, wrap_up=60)
+    assert floor.next_due() == 170.0
+    assert floor.end_due_wrap_ups(169.9) == []
+    (change,) = floor.end_due_wrap_ups(170.0)
+    assert (change.before.name, change.after.name) == ("wrap_up", "available")
+    assert floor.next_due() is None
+
+
+def test_seating_an_agent_again_keeps_the_state() -> None:
+    floor = make_floor("a")
+    assert floor.seat(seat_of("a"), 200.0) == []
+    assert floor.state_of("a").name == "available"
+
+
+@pytest.mark.parametrize(
+    ("known", "resumed"),
+    [
+        ("available", "available"),
+        ("on_call", "available"),
+        ("ringing", "available"),
+        ("wrap_up", "available"),
+        ("break", "break"),
+        ("offline", "offline"),
+        ("not_answering", "offline"),
+    ],
+)
+def test_after_a_restart_of_telephony_an_agent_goes_on_where_it_makes_sense(
+    known: Any, resumed: str
+) -> None:
+    floor = make_floor()
+    floor.seat(seat_of("a", AgentState(name=known)), 5.0)
+    assert floor.state_of("a").name == resumed
+
+
+def test_whoever_leaves_is_offline_and_unknown() -> None:
+    floor = make_floor("a")
+    (change,) = floor.unseat("a", 7.0)
+    assert change.after.name == "offline"
+    assert floor.unseat("a", 8.0) == []
+    with pytest.raises(NotFound):
+        floor.state_of("a")
