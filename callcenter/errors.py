@@ -7,6 +7,7 @@
     │   ├── Invalid              the input is wrong; `fields` says where           (422)
     │   ├── NotSignedIn          nobody is signed in                               (401)
     │   ├── Forbidden            signed in, but not allowed                        (403)
+    │   │   └── ReasonNeeded     allowed after a reason that the audit keeps
     │   ├── NotFound             no such thing, or not for this person             (404)
     │   ├── Conflict             it was true a moment ago                          (409)
     │   │   ├── CallGone         the call ended or was answered elsewhere
@@ -89,6 +90,12 @@ class Forbidden(Refused):
 
     slug = "forbidden"
     status = 403
+
+
+class ReasonNeeded(Forbidden):
+    """The role opens this only after a reason was given, which the audit keeps."""
+
+    slug = "reason-needed"
 
 
 class NotFound(Refused):
