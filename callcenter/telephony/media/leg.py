@@ -111,6 +111,11 @@ class Leg:
         """What this leg sends and receives."""
         return self._codec
 
+    @property
+    def ssrc(self) -> int:
+        """The synchronisation source of what the party hears (RFC 3550)."""
+        return self._writer.ssrc
+
     def use_codec(self, codec: Codec) -> None:
         """From now on speak `codec`; what was heard before is translated."""
         if table := g711.translation(self._codec, codec):

@@ -1,0 +1,311 @@
+"""Browser legs: aiortc's ICE, DTLS and SRTP carry the sound of agents.
+
+Only the transports of aiortc are used, none of its tracks: no decoder, no thread, no task per
+packet. RTP goes between its SRTP sessions and the media loop as it is. That seam touches
+private names of aiortc 1.16 and aioice (all in `_Link`); `tests/telephony/media/test_webrtc.py`
+covers it, so a new version shows there what changed.
+
+An agent keeps one `BrowserLeg` for a whole shift. The connection underneath is swapped when
+the browser offers a new one (page reload, other network); a bridge simply goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, cast
+
+import structlog
+from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
+from pylibsrtp import Error as SrtpError
+
+from callcenter.errors import Invalid
+from callcenter.telephony.adapters.browser_sdp import Offer, answer, parse_offer
+from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
+from callcenter.telephony.media.leg import Leg
+from callcenter.telephony.ports import Codec
+
+_LOGGER = structlog.get_logger()
+_CONNECT_SECONDS = 15.0
+_CHECK_SECONDS = 0.5
+_SILENT_SECONDS = 4.0
+"""No datagram for so long after sound had come: the browser is gone."""
+_IDLE_SECONDS = 9.0
+"""The same where no sound came before: then only the checks of ICE (RFC 7675) tell."""
+_UNWANTED = 64
+"""Of packets that nobody listens to, one in so many is decrypted: SRTP must see the
+sequence number's roll-over (RFC 3711 section 3.3.1)."""
+_LOOPBACK = "127.0.0.1"
+
+
+class BrowserLeg:
+    """An agent's sound, whatever connection carries it now; implements `MediaLeg`."""
+
+    def __init__(self, plane: BatchingMediaPlane, name: str) -> None:
+        self.plane = plane
+        self.sound = Leg(name, rests=True)
+        self.link: _Link | None = None
+
+    @property
+    def name(self) -> str:
+        """For logs: no number, no person."""
+        return self.sound.name
+
+    @property
+    def codec(self) -> Codec:
+        """PCMU, always."""
+        return self.sound.codec
+
+    @property
+    def alive_at(self) -> float:
+        """Loop time of the last packet that came from the browser."""
+        return self.sound.alive_at
+
+    def send(self, packet: bytearray) -> None:
+        """Bring one RTP packet to the browser; nowhere while there is none."""
+        if self.link is not None:
+            self.link.send(packet)
+
+    def close(self) -> None:
+        """End the call's part: silence, no taps. The connection stays for the next call."""
+        self.sound.listen_to(None)
+        self.sound.close_taps()
+
+
+class _Link:
+    """One peer connection: ICE, DTLS and SRTP between a browser and its leg."""
+
+    def __init__(self, leg: BrowserLeg, certificate: RTCCertificate) -> None:
+        self._leg = leg
+        self._loop = asyncio.get_running_loop()
+        self._gatherer = RTCIceGatherer(iceServers=[])
+        self._ice = RTCIceTransport(self._gatherer)
+        self._dtls = RTCDtlsTransport(self._ice, [certificate])
+        self._unwanted = 0
+        self.datagram_at = self._loop.time()
+        self.patience = _IDLE_SECONDS
+        self._connection = cast(Any, self._gatherer._connection)
+        self._take_request: Callable[..., None] = self._connection.request_received
+        self._take_data: Callable[..., None] = self._connection.data_received
+        self._connection.request_received = self._on_check
+        self._connection.data_received = self._on_datagram
+
+    async def describe(self, offer: Offer) -> str:
+        """Gather candidates and make the answer's SDP."""
+        await self._gatherer.gather()
+        if offer.knows_loopback or not self._connection.local_candidates:
+            self._connection._local_candidates += await self._connection.get_component_candidates(
+                component=1, addresses=[_LOOPBACK]
+            )
+        if offer.setup == "active":
+            self._dtls._set_role("server")
+        return answer(
+            offer,
+            ice=self._gatherer.getLocalParameters(),
+            fingerprints=self._dtls.getLocalParameters().fingerprints,
+            candidates=self._gatherer.getLocalCandidates(),
+            ssrc=self._leg.sound.ssrc,
+        )
+
+    async def connect(self, offer: Offer, on_lost: Callable[[], None]) -> bool:
+        """Check paths and shake hands; True when sound can flow. `on_lost` is called later."""
+        self._connection.ice_controlling = offer.ice.iceLite
+        for candidate in offer.candidates:
+            await self._ice.addRemoteCandidate(candidate)
+        # The end of candidates is not told: a browser that hides its addresses (mDNS names)
+        # is found by its own checks, and ICE would give up before they come.
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await self._ice.start(offer.ice)
+            if self._ice.state == "completed":
+                if self._dtls._role == "auto":
+                    self._dtls._set_role("client")
+                await self._dtls.start(offer.dtls)
+        if self._dtls.state != "connected":
+            return False
+        self._ice.on("statechange", on_lost)
+        self._dtls.on("statechange", on_lost)
+        return True
+
+    @property
+    def open(self) -> bool:
+        """Whether ICE and DTLS both stand."""
+        return self._dtls.state == "connected" and self._ice.state == "completed"
+
+    def silent_for(self, now: float) -> bool:
+        """Whether nothing at all came for longer than this peer is known to be silent."""
+        return now - self.datagram_at > self.patience
+
+    async def close(self) -> None:
+        """Close DTLS (the browser is told) and the sockets."""
+        self._ice.remove_all_listeners()
+        self._dtls.remove_all_listeners()
+        with contextlib.suppress(ConnectionError):
+            await self._dtls.stop()
+        await self._ice.stop()
+
+    def send(self, packet: bytearray) -> None:
+        """Protect and send one RTP packet, without a task or a queue."""
+        srtp = self._dtls._tx_srtp
+        pair = self._connection._nominated.get(1)
+        if srtp is not None and pair is not None:
+            with contextlib.suppress(SrtpError, OSError):
+                pair.protocol.transport.sendto(srtp.protect(bytes(packet)), pair.remote_addr)
+
+    def _on_check(self, message: Any, addr: Any, protocol: Any) -> None:
+        self.datagram_at = self._loop.time()
+        self.patience = _IDLE_SECONDS
+        self._take_request(message, addr, protocol)
+
+    def _on_datagram(self, data: bytes, component: int) -> None:
+        """RTP goes straight to the leg, RTCP nowhere, the rest (DTLS) to aiortc."""
+        self.datagram_at = now = self._loop.time()
+        if not 127 < data[0] < 192:
+            self._take_data(data, component)
+        elif not 191 < data[1] < 224:
+            self.patience = _SILENT_SECONDS
+            self._on_sound(data, now)
+
+    def _on_sound(self, data: bytes, now: float) -> None:
+        leg, srtp = self._leg, self._dtls._rx_srtp
+        if srtp is None or leg.link is not self:
+            return
+        leg.sound.alive_at = now
+        if not leg.sound.wanted:
+            self._unwanted += 1
+            if self._unwanted % _UNWANTED:
+                return
+        with contextlib.suppress(SrtpError):
+            leg.sound.receive(memoryview(srtp.unprotect(data)), leg.plane.arrival(now))
+
+
+class BrowserLegs:
+    """The agents' browser connections: at most one an agent."""
+
+    def __init__(
+        self, plane: BatchingMediaPlane, *, on_change: Callable[[str, bool], None]
+    ) -> None:
+        """`on_change(agent, connected)` is called on the loop's thread, once a change."""
+        self._plane = plane
+        self._on_change = on_change
+        self._certificate = RTCCertificate.generateCertificate()
+        self._legs: dict[str, BrowserLeg] = {}
+        self._trying: dict[str, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._made = 0
+
+    async def negotiate(self, agent: str, sdp: str, kind: str) -> tuple[str, str]:
+        """Take a browser's offer; the answer as (sdp, type).
+
+        The answer comes at once; `on_change` tells when the connection stands. Then it takes
+        the place of the one before. Raises Invalid where the offer is none that can be met.
+        """
+        if kind != "offer":
+            raise Invalid(f"rtc.offer needs type 'offer', not {kind!r}", {"type": "must be offer"})
+        offer = parse_offer(sdp)
+        leg = self._leg(agent)
+        link = _Link(leg, self._certificate)
+        try:
+            text = await link.describe(offer)
+        except BaseException:
+            await link.close()
+            raise
+        if former := self._trying.pop(agent, None):
+            former.cancel()
+        self._trying[agent] = asyncio.create_task(self._connect(agent, leg, link, offer))
+        return text, "answer"
+
+    def leg_of(self, agent: str) -> BrowserLeg:
+        """The agent's leg: the same object through all reconnections, connected or not."""
+        return self._leg(agent)
+
+    def connected(self, agent: str) -> bool:
+        """Whether sound flows to and from the agent's browser now."""
+        leg = self._legs.get(agent)
+        return leg is not None and leg.link is not None
+
+    async def drop(self, agent: str) -> None:
+        """The agent left: close the connection and forget the leg."""
+        if task := self._trying.pop(agent, None):
+            task.cancel()
+            await asyncio.wait([task])
+        leg = self._legs.pop(agent, None)
+        if leg is None:
+            return
+        link, leg.link = leg.link, None
+        self._plane.remove(leg)
+        if link is not None:
+            self._on_change(agent, False)
+            await link.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for agent in list(self._legs):
+            await self.drop(agent)
+        if self._closing:
+            await asyncio.wait(list(self._closing))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _leg(self, agent: str) -> BrowserLeg:
+        leg = self._legs.get(agent)
+        if leg is None:
+            self._made += 1
+            leg = self._legs[agent] = BrowserLeg(self._plane, f"browser-{self._made}")
+            self._plane.add(leg)
+        return leg
+
+    async def _connect(self, agent: str, leg: BrowserLeg, link: _Link, offer: Offer) -> None:
+        done = False
+        try:
+            done = await link.connect(offer, lambda: self._check(agent, link))
+        except (TimeoutError, ConnectionError, ValueError) as error:
+            _LOGGER.info("a browser did not connect", leg=leg.name, error=type(error).__name__)
+        finally:
+            if not done:
+                self._close_later(link)
+        if done:
+            self._trying.pop(agent, None)
+            self._swap(agent, leg, link)
+
+    def _swap(self, agent: str, leg: BrowserLeg, link: _Link) -> None:
+        former, leg.link = leg.link, link
+        leg.sound.forget_stream()
+        self._watch()
+        if former is None:
+            self._on_change(agent, True)
+        else:
+            self._close_later(former)
+
+    def _check(self, agent: str, link: _Link) -> None:
+        """A connection changed its state or is silent: is it lost?"""
+        leg = self._legs.get(agent)
+        if leg is None or leg.link is not link:
+            return
+        if link.open and not link.silent_for(self._loop.time()):
+            return
+        leg.link = None
+        self._close_later(link)
+        self._on_change(agent, False)
+
+    def _close_later(self, link: _Link) -> None:
+        task = asyncio.create_task(link.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _watch(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(_CHECK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        linked = [(agent, leg.link) for agent, leg in self._legs.items() if leg.link]
+        for agent, link in linked:
+            self._check(agent, link)
+        if linked:
+            self._watch()
