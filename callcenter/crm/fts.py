@@ -6,7 +6,7 @@ PostgreSQL: a `tsvector` column made of `to_tsvector('simple', normalised)` fits
 
 from __future__ import annotations
 
-from sqlalchemy import Select, column, func, insert, literal_column, select, table
+from sqlalchemy import ColumnElement, Select, column, func, insert, literal_column, select, table
 from sqlalchemy.orm import Session
 
 from callcenter.crm.text import normalize, words
@@ -31,7 +31,8 @@ def numbers(session: Session, query: str) -> Select[tuple[int]] | None:
     if not terms:
         return None
     match = " ".join(f'"{term}"' for term in terms) + "*"
-    found = select(literal_column("rowid")).select_from(UTTERANCES)
+    rowid: ColumnElement[int] = literal_column("rowid")
+    found = select(rowid).select_from(UTTERANCES)
     return found.where(func.match(match, literal_column("utterances_fts")))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 from sqlalchemy import MetaData
@@ -24,7 +24,7 @@ def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _to: Any) 
     return not (kind == "table" and name and name.startswith(FTS_TABLES))
 
 
-def render(kind: str, thing: Any, _context: Any) -> str | bool:
+def render(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
     """Write our own types as what they are in the database."""
     if kind == "type" and isinstance(thing, Moment):
         return "sa.DateTime(timezone=True)"

@@ -23,8 +23,9 @@ OPEN_STAGES: tuple[Stage, ...] = tuple(stage for stage in STAGES if stage != "cl
 
 # A stage may be skipped forwards (a small matter is decided on the phone), never backwards.
 _WORK: frozenset[Stage] = frozenset({"assessing", "investigating", "responded"})
+_FIRST: frozenset[Stage] = frozenset({"acknowledged"})
 STEPS: dict[Stage, frozenset[Stage]] = {
-    "received": frozenset({"acknowledged"}) | _WORK,
+    "received": _FIRST | _WORK,
     "acknowledged": _WORK,
     "assessing": frozenset({"investigating", "responded"}),
     "investigating": frozenset({"responded"}),

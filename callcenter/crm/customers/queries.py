@@ -1,0 +1,125 @@
+"""Finding customers: by the number that calls, and by the beginning of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from callcenter.crm.customers import phones as numbers
+from callcenter.crm.customers.models import Customer, CustomerWord, Phone
+from callcenter.crm.customers.operations import get_or_raise
+from callcenter.crm.paging import Page, after, key_of, limited
+from callcenter.crm.text import words
+
+Reason = Literal["exact", "national"]
+SCORES: dict[Reason, float] = {"exact": 1.0, "national": 0.7}
+MOST_MATCHES = 20
+
+get = get_or_raise
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A customer who may be the caller, and why.
+
+    `exact`: the same E.164 number. `national`: the same number within a country, where one of
+    both was written without its country code. `score` 1.0 is certain.
+    """
+
+    customer: Customer
+    phone: Phone
+    reason: Reason
+    score: float
+
+
+def match(session: Session, phone: str | None, region: str) -> list[Match]:
+    """Everybody with that number, best first, each once; [] for a withheld number.
+
+    One query over two indexes, and one for the customers' other phones. Extensions do not
+    count. Order: score, then the customer who was changed last.
+    """
+    number = numbers.canonical(phone, region)
+    if number is None:
+        return []
+    same = Phone.e164 == number.e164
+    if national := numbers.matchable_national(number):
+        guessed = Phone.national == national
+        if number.international:
+            guessed = and_(guessed, Phone.international.is_(False))
+        same = or_(same, guessed)
+    query = (
+        select(Phone, Customer)
+        .join(Customer, Customer.id == Phone.customer_id)
+        .where(same, Customer.merged_into.is_(None))
+        .limit(MOST_MATCHES * 5)
+    )
+    best: dict[str, Match] = {}
+    for found, customer in session.execute(query):
+        reason: Reason = "exact" if found.e164 == number.e164 else "national"
+        new = Match(customer, found, reason, SCORES[reason])
+        if customer.id not in best or best[customer.id].score < new.score:
+            best[customer.id] = new
+    ranked = sorted(best.values(), key=lambda m: m.customer.updated_at, reverse=True)
+    return sorted(ranked, key=lambda m: -m.score)[:MOST_MATCHES]
+
+
+def by_ids(session: Session, customers: Iterable[str]) -> dict[str, Customer]:
+    """Id → customer, in one query and one for their phones."""
+    query = select(Customer).where(Customer.id.in_(set(customers)))
+    return {customer.id: customer for customer in session.scalars(query)}
+
+
+def names(session: Session, customers: Iterable[str]) -> dict[str, str]:
+    """Id → name, in one query."""
+    query = select(Customer.id, Customer.name).where(Customer.id.in_(set(customers)))
+    return {row.id: row.name for row in session.execute(query)}
+
+
+def page(
+    session: Session,
+    *,
+    q: str | None = None,
+    region: str = "IR",
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Page[Customer]:
+    """Customers by name. `q`: beginnings of words of the name or e-mail, or a whole number."""
+    query = select(Customer).where(Customer.merged_into.is_(None))
+    if q and q.strip():
+        query = query.where(Customer.id.in_(_searched(q, region)))
+    if cursor:
+        query = query.where(tuple_(Customer.sort_name, Customer.id) > tuple_(*key_of(cursor, 2)))
+    count = limited(limit)
+    query = query.order_by(Customer.sort_name, Customer.id).limit(count + 1)
+    rows = session.scalars(query).all()
+    more = len(rows) > count
+    last = rows[count - 1] if more else None
+    return Page(rows[:count], after(last.sort_name, last.id) if last else None)
+
+
+def phones_of(session: Session, customer: str) -> list[Phone]:
+    """The customer's phones in their order."""
+    query = select(Phone).where(Phone.customer_id == customer).order_by(Phone.position)
+    return list(session.scalars(query))
+
+
+def _searched(q: str, region: str) -> Select[tuple[str]]:
+    number = numbers.canonical(q, region)
+    if number is not None and numbers.matchable_national(number):
+        same = or_(Phone.e164 == number.e164, Phone.national == number.national)
+        return select(Phone.customer_id).where(same)
+    terms = words(q)[:8]
+    query = select(CustomerWord.customer_id).where(_begins(terms[0] if terms else "\U0010ffff"))
+    for term in terms[1:]:
+        others = select(CustomerWord.customer_id).where(_begins(term))
+        query = query.where(CustomerWord.customer_id.in_(others))
+    return query
+
+
+def _begins(term: str) -> ColumnElement[bool]:
+    """A range of the index, not LIKE: it is used whatever the collation of LIKE."""
+    return and_(CustomerWord.word >= term, CustomerWord.word < term + "\U0010ffff")

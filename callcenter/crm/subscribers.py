@@ -1,0 +1,50 @@
+"""Which fact becomes which record: the one table, read top to bottom.
+
+`apply` is what the consumer "crm" runs, in the transaction that moves its cursor. Every
+handler may be given the same fact twice and changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from callcenter import events
+from callcenter.crm.agents.operations import note_state
+from callcenter.crm.interactions import records
+from callcenter.events import Fact
+from callcenter.log import Entry
+
+HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
+    events.CallRang: (records.rang,),
+    events.CallQueued: (records.queued,),
+    events.AgentOffered: (records.offered,),
+    events.CallAnswered: (records.answered,),
+    events.CallTransferred: (records.transferred,),
+    events.CallEnded: (records.ended,),
+    events.WrapUpEnded: (records.wrapped_up,),
+    events.UtteranceHeard: (records.heard,),
+    events.TranscriptPending: (records.transcript_pending,),
+    events.TranscriptCompleted: (records.transcript_completed,),
+    events.RecordingStarted: (records.recording_started,),
+    events.RecordingSealed: (records.recording_sealed,),
+    events.RecordingFailed: (records.recording_failed,),
+    # Known from the log alone; no record comes of them yet:
+    events.AgentDeclined: (),
+    events.CallHeld: (),
+    events.CallResumed: (),
+    events.RecordingPaused: (),
+    events.RecordingResumed: (),
+    events.ComplaintOpened: (),
+}
+
+
+def apply(session: Session, entry: Entry) -> None:
+    """Write the records of one fact."""
+    if isinstance(entry.fact, events.AgentStateChanged):
+        note_state(session, entry.position, entry.fact)
+    for handler in HANDLERS.get(type(entry.fact), ()):
+        handler(session, entry.fact)
+    session.flush()

@@ -1,0 +1,101 @@
+"""Finding users and sessions, and how long a sign-in has to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from callcenter.crm.users.models import SignInFailure, User, UserSession
+from callcenter.crm.users.operations import fold
+from callcenter.events import now
+
+FREE_TRIES = 5
+FREE_TRIES_PER_ADDRESS = 30
+LONGEST_DELAY = 900.0
+WINDOW = timedelta(hours=1)
+
+
+def by_username(session: Session, username: str) -> User | None:
+    """The user of that name, in whatever case it is written."""
+    return session.scalar(select(User).where(User.username == fold(username)))
+
+
+def by_id(session: Session, user: str) -> User | None:
+    """The user with that id."""
+    return session.get(User, user)
+
+
+def everybody(session: Session, *, disabled: bool = False) -> Sequence[User]:
+    """All users by name; those who cannot sign in any more only when asked for."""
+    query = select(User).order_by(User.name, User.id)
+    return session.scalars(query if disabled else query.where(User.disabled_at.is_(None))).all()
+
+
+def names(session: Session, users: Iterable[str]) -> dict[str, str]:
+    """Id → name of these users, in one query."""
+    query = select(User.id, User.name).where(User.id.in_(set(users)))
+    return {row.id: row.name for row in session.execute(query)}
+
+
+def open_session(
+    session: Session, token_hash: str, *, idle: timedelta
+) -> tuple[UserSession, User] | None:
+    """The session and its user, None when it ended, was idle too long or was revoked."""
+    query = (
+        select(UserSession, User)
+        .join(User, User.id == UserSession.user)
+        .where(UserSession.token_hash == token_hash)
+    )
+    found = session.execute(query).one_or_none()
+    if found is None:
+        return None
+    opened, user = found
+    moment = now()
+    ended = opened.revoked_at or user.disabled_at or opened.expires_at <= moment
+    if ended or opened.last_seen_at + idle <= moment:
+        return None
+    return opened, user
+
+
+def sessions_of(session: Session, user: str) -> Sequence[UserSession]:
+    """The user's sessions that were not revoked and are not over, newest first."""
+    query = select(UserSession).where(
+        UserSession.user == user,
+        UserSession.revoked_at.is_(None),
+        UserSession.expires_at > now(),
+    )
+    return session.scalars(query.order_by(UserSession.created_at.desc())).all()
+
+
+def delay(session: Session, username: str, address: str | None) -> float:
+    """Seconds until the next try is listened to; 0 when it may be made now.
+
+    The first five failures of a name within an hour cost nothing (thirty for an address),
+    then the pause doubles from one second to fifteen minutes.
+    """
+    moment = now()
+    by_name = _failures(session, moment, SignInFailure.username == fold(username)[:64])
+    waits = [_wait(*by_name, FREE_TRIES, moment)]
+    if address:
+        by_address = _failures(session, moment, SignInFailure.address == address)
+        waits.append(_wait(*by_address, FREE_TRIES_PER_ADDRESS, moment))
+    return max(waits)
+
+
+def _failures(session: Session, moment: datetime, where: object) -> tuple[int, datetime | None]:
+    query = select(func.count(), func.max(SignInFailure.at)).where(
+        where,  # type: ignore[arg-type]
+        SignInFailure.at > moment - WINDOW,
+    )
+    count, last = session.execute(query).one()
+    return count, last
+
+
+def _wait(count: int, last: datetime | None, free: int, moment: datetime) -> float:
+    if last is None or count < free:
+        return 0.0
+    pause = min(LONGEST_DELAY, 2.0 ** min(count - free, 20))
+    return float(max(0.0, pause - (moment - last).total_seconds()))
