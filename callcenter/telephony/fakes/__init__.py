@@ -1,0 +1,1 @@
+"""Scripted twins of the ports in `telephony/ports.py`, one file a port."""
