@@ -21,7 +21,7 @@ def add(session: Session, number: int, text: str) -> None:
     session.execute(insert(UTTERANCES).values(rowid=number, text=normalize(text)))
 
 
-def numbers(session: Session, query: str) -> Select[tuple[int]] | None:
+def numbers(session: Session, query: str) -> Select[int] | None:
     """The utterances that hold every word of the query; None where it has no word.
 
     The last word may be a beginning, so that a search finds while one types.

@@ -107,7 +107,7 @@ def phones_of(session: Session, customer: str) -> list[Phone]:
     return list(session.scalars(query))
 
 
-def _searched(q: str, region: str) -> Select[tuple[str]]:
+def _searched(q: str, region: str) -> Select[str]:
     number = numbers.canonical(q, region)
     if number is not None and numbers.matchable_national(number):
         same = or_(Phone.e164 == number.e164, Phone.national == number.national)
