@@ -19,6 +19,7 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from callcenter.config_problems import across, sentences
 from callcenter.errors import ConfigError
 
 Language = Literal["fa", "he", "en"]
@@ -31,27 +32,51 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
+# Validators say what is allowed; `config_problems` puts the key and what was found before it.
+
+
 def _timezone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError("is no IANA time zone such as Asia/Tehran")
+        raise ValueError("an IANA time zone such as Asia/Tehran")
     return name
 
 
 def _cidr(text: str) -> str:
-    ip_network(text, strict=False)
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("a network such as 10.1.0.0/16 or an address") from None
     return text
 
 
 def _listen(url: str) -> str:
     if not re.fullmatch(r"(udp|tcp|tls)://(\[[0-9a-fA-F:.]+\]|[0-9.]+|[\w.-]+):\d{1,5}", url):
-        raise ValueError("is no address such as udp://0.0.0.0:5060")
+        raise ValueError("an address such as udp://0.0.0.0:5060 (udp, tcp or tls)")
     return url
 
 
 def _region(code: str) -> str:
     if not re.fullmatch(r"[A-Z]{2}", code):
-        raise ValueError("is no two-letter region such as IR or IL")
+        raise ValueError("a two-letter region such as IR or IL")
     return code
+
+
+def _port_range(ports: tuple[int, int]) -> tuple[int, int]:
+    if ports[0] < 1024 or ports[1] - ports[0] < 3:
+        raise ValueError("[first, last] with first ≥ 1024 and room for a call")
+    return ports
+
+
+def _database(url: str) -> str:
+    if not re.fullmatch(r"sqlite:///.+|postgresql\+psycopg://.+", url):
+        raise ValueError("sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+    return url
+
+
+def _public_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+/?", url):
+        raise ValueError("an address such as https://calls.example.com, without a path")
+    return url.rstrip("/")
 
 
 Region = Annotated[str, AfterValidator(_region)]
@@ -84,7 +109,7 @@ class Tls(Section):
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("needs both certificate and key, or neither")
+            raise ValueError("both certificate and key, or neither")
         return self
 
 
@@ -93,7 +118,9 @@ class Web(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8080, description="port to listen on")
-    public_url: str | None = Field(None, description="address that people type, behind a proxy")
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        None, description="address that people type, behind a proxy"
+    )
     tls: Tls = Field(Tls(), description="certificate; without one only localhost gets a microphone")
     session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
         30, description="a session without a request or open socket ends after this"
@@ -118,7 +145,9 @@ class Sip(Section):
     listen: list[Annotated[str, AfterValidator(_listen)]] = Field(
         ["udp://0.0.0.0:5060"], min_length=1, description="udp://…, tcp://… or tls://…"
     )
-    rtp_ports: tuple[Port, Port] = Field((20000, 29999), description="first and last UDP port")
+    rtp_ports: Annotated[tuple[Port, Port], AfterValidator(_port_range)] = Field(
+        (20000, 29999), description="first and last UDP port"
+    )
     advertised_host: str | None = Field(
         None, description="address told to peers; else the one the packet came to"
     )
@@ -130,12 +159,6 @@ class Sip(Section):
         [Trunk(name="local", hosts=["127.0.0.0/8", "::1/128"])],
         description="unlisted sources get silence",
     )
-
-    @model_validator(mode="after")
-    def _range(self) -> Self:
-        if self.rtp_ports[0] < 1024 or self.rtp_ports[1] - self.rtp_ports[0] < 3:
-            raise ValueError("rtp_ports needs [first, last] with first ≥ 1024 and room for a call")
-        return self
 
 
 class Line(Section):
@@ -208,7 +231,7 @@ class Settings(Section):
     site: Site = Field(Site(), description="who runs this system")
     data_dir: Path = Field(Path("data"), description="database, keys, sockets, models")
     recordings_dir: Path = Field(Path("recordings"), description="sealed recordings, journals")
-    database_url: str = Field(
+    database_url: Annotated[str, AfterValidator(_database)] = Field(
         "sqlite:///data/callcenter.db", description="or postgresql+psycopg://…"
     )
     bus_url: str = Field("local", pattern=r"^(local|rediss?://.+)$", description="or redis://…")
@@ -227,20 +250,9 @@ class Settings(Section):
     log: Log = Field(Log(), description="what the processes print")
 
     @model_validator(mode="after")
-    def _lines_have_queues(self) -> Self:
-        names = [queue.name for queue in self.queues]
-        for line in self.lines:
-            if line.queue not in names:
-                known = ", ".join(names)
-                raise ValueError(f"lines: {line.number} names queue {line.queue!r}, not in {known}")
-        for what, values in (
-            ("queues", names),
-            ("lines", [line.number for line in self.lines]),
-            ("sip.trunks", [trunk.name for trunk in self.sip.trunks]),
-        ):
-            twice = {value for value in values if values.count(value) > 1}
-            if twice:
-                raise ValueError(f"{what}: {', '.join(sorted(twice))} stands there twice")
+    def _fits_together(self) -> Self:
+        if problems := across(self.model_dump()):
+            raise ValueError("\n".join(problems))
         return self
 
     def line_for(self, user: str) -> Line | None:
@@ -273,15 +285,32 @@ def load(
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems += [_sentence(item, values) for item in error.errors()]
+        problems += [sentence for item in error.errors() for sentence in sentences(item, Settings)]
+        problems += [problem for problem in across(values) if problem not in problems]
     if problems:
         raise ConfigError(problems)
     return settings
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As usual, but refuse a second key of the same name."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {name} stands there twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read ({error.strerror})"]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -298,7 +327,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
     """CALLCENTER_A__B=value and CALLCENTER_A__B_FILE=path, as a nested map."""
     nested: dict[str, Any] = {}
     for name in sorted(environ):
-        if not name.startswith(ENV_PREFIX) or name in _NOT_SETTINGS:
+        if not name.startswith(ENV_PREFIX) or name.startswith(_NOT_SETTINGS):
             continue
         key, text = name.removeprefix(ENV_PREFIX), environ[name]
         if key.endswith("_FILE"):
@@ -316,13 +345,19 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
     return nested
 
 
-_NOT_SETTINGS = {"CALLCENTER_CONFIG", "CALLCENTER_SKIP_FRONTEND"}
+_NOT_SETTINGS = (
+    "CALLCENTER_CONFIG",
+    "CALLCENTER_SKIP_FRONTEND",
+    "CALLCENTER_LIFELINE_FD",
+    "CALLCENTER_TEST_",
+)
 
 
 def _scalar(text: str) -> Any:
     """An environment value as YAML, so that lists and numbers can be written too."""
     try:
-        return yaml.safe_load(text) if text[:1] in "[{" or text.isdigit() else text
+        is_yaml = text[:1] in "[{" or text.isdigit() or text in ("null", "true", "false")
+        return yaml.safe_load(text) if is_yaml else text
     except yaml.YAMLError:
         return text
 
@@ -341,61 +376,3 @@ def _move_data(values: dict[str, Any], data_dir: Path) -> None:
     values["recordings_dir"] = str(data_dir / "recordings")
     if str(values.get("database_url", "sqlite:")).startswith("sqlite:"):
         values["database_url"] = f"sqlite:///{data_dir / 'callcenter.db'}"
-
-
-def _sentence(item: Any, values: dict[str, Any]) -> str:
-    """One pydantic error as `key: found X, allowed: Y`."""
-    key = _key(item["loc"])
-    if item["type"] == "extra_forbidden":
-        near = _siblings(item["loc"])
-        return f"{key}: unknown key; known here: {', '.join(near)}"
-    if item["type"] == "missing":
-        return f"{key}: found nothing, allowed: {_allowed(item['loc'])}"
-    message = item["msg"].removeprefix("Value error, ")
-    if not item["loc"]:
-        return str(message)
-    found = item.get("input")
-    shown = repr(found) if isinstance(found, str | int | float | bool) else type(found).__name__
-    return f"{key}: found {shown}, allowed: {_lower(message)}"
-
-
-def _key(loc: tuple[Any, ...]) -> str:
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text or "settings"
-
-
-def _lower(message: str) -> str:
-    return re.sub(
-        r"^(Input )?(should|is)\b ?", lambda m: "" if m[2] == "should" else "is ", message
-    )
-
-
-def _section_at(loc: tuple[Any, ...]) -> type[Section] | None:
-    """The model that holds the key at `loc`."""
-    model: Any = Settings
-    for part in loc[:-1]:
-        if isinstance(part, int):
-            continue
-        if not (isinstance(model, type) and issubclass(model, Section)):
-            return None
-        field = model.model_fields.get(str(part))
-        if field is None:
-            return None
-        model = field.annotation
-        for inner in getattr(model, "__args__", ()):
-            if isinstance(inner, type) and issubclass(inner, Section):
-                model = inner
-    return model if isinstance(model, type) and issubclass(model, Section) else None
-
-
-def _siblings(loc: tuple[Any, ...]) -> list[str]:
-    section = _section_at(loc)
-    return sorted(section.model_fields) if section else []
-
-
-def _allowed(loc: tuple[Any, ...]) -> str:
-    section = _section_at(loc)
-    field = section.model_fields.get(str(loc[-1])) if section else None
-    return (field.description or "a value") if field else "a value"

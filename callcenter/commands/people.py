@@ -1,0 +1,165 @@
+"""Users from the command line: `user add`, `user passwd`, `user disable`; the first admin."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callcenter.commands.options import ConfigFile, DataDir, example, say, settings_of
+from callcenter.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+
+    from callcenter.config import Settings
+    from callcenter.crm.users.models import User
+
+
+class Role(str, Enum):  # noqa: UP042 - typer shows the values of a str enum
+    """What a user may do."""
+
+    agent = "agent"
+    supervisor = "supervisor"
+    manager = "manager"
+    admin = "admin"
+    auditor = "auditor"
+
+
+class Language(str, Enum):  # noqa: UP042
+    """In which language a user works."""
+
+    fa = "fa"
+    he = "he"
+    en = "en"
+
+
+Username = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in with.")]
+PasswordFile = Annotated[
+    str, typer.Option("--password-file", metavar="FILE|-", help="The password; - reads stdin.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    user = typer.Typer(help="People who sign in.", no_args_is_help=True)
+    user.command(
+        epilog=example("callcenter user add sara --role agent --password-file secret.txt")
+    )(add)
+    user.command(epilog=example("callcenter user passwd sara --password-file -"))(passwd)
+    user.command(epilog=example("callcenter user disable sara"))(disable)
+    app.add_typer(user, name="user")
+
+
+def add(
+    username: Username,
+    password_file: PasswordFile,
+    role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.agent,
+    extension: Annotated[str | None, typer.Option(help="The user's own number.")] = None,
+    language: Annotated[Language | None, typer.Option(help="Of the pages.")] = None,
+    full_name: Annotated[str | None, typer.Option("--name", help="Shown to others.")] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a user."""
+    from callcenter.crm.users import operations
+    from callcenter.web.passwords import hashed
+
+    settings = settings_of(config, data_dir)
+    password_hash = hashed(read_password(password_file))
+    with _session(settings) as session:
+        operations.create(
+            session,
+            username=username,
+            name=full_name,
+            role=role.value,
+            extension=extension,
+            language=language.value if language else settings.site.default_language,
+            password_hash=password_hash,
+        )
+    say(f"{username} can sign in as {role.value}.")
+
+
+def passwd(
+    username: Username,
+    password_file: PasswordFile,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Give a user another password; his sessions end."""
+    from callcenter.crm.users import operations
+    from callcenter.web.passwords import hashed
+
+    settings = settings_of(config, data_dir)
+    password_hash = hashed(read_password(password_file))
+    with _session(settings) as session:
+        operations.set_password(session, _user(session, username), password_hash)
+    say(f"{username} has a new password; every session of that user has ended.")
+
+
+def disable(username: Username, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Let a user sign in no more; the records stay."""
+    from callcenter.crm.users import operations
+
+    with _session(settings_of(config, data_dir)) as session:
+        operations.disable(session, _user(session, username))
+    say(f"{username} can sign in no more; every session of that user has ended.")
+
+
+def read_password(source: str) -> str:
+    """The first line of a file or of stdin. Raises Invalid when it cannot be read."""
+    try:
+        text = sys.stdin.readline() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{source} cannot be read as a password: {error}") from error
+    return (text.splitlines() or [""])[0]
+
+
+def first_admin(engine: Engine, settings: Settings) -> str | None:
+    """Make the user admin where there is nobody yet; the password, or None."""
+    from sqlalchemy.orm import Session
+
+    from callcenter.crm.users import operations, queries
+    from callcenter.web.passwords import hashed
+
+    password = secrets.token_urlsafe(12)
+    with Session(engine) as session, session.begin():
+        if not queries.everybody(session, disabled=True):
+            operations.ensure_first_admin(
+                session, hashed(password), language=settings.site.default_language
+            )
+            return password
+    return None
+
+
+@contextmanager
+def _session(settings: Settings) -> Iterator[Session]:
+    """One transaction on a database that is up to date."""
+    from sqlalchemy.orm import Session
+
+    from callcenter.database import open_database
+    from callcenter.migrations import upgrade
+
+    engine = open_database(settings.database_url)
+    try:
+        upgrade(engine)
+        with Session(engine) as session, session.begin():
+            yield session
+    finally:
+        engine.dispose()
+
+
+def _user(session: Session, username: str) -> User:
+    from callcenter.crm.users import queries
+
+    user = queries.by_username(session, username)
+    if user is None:
+        raise NotFound(f"there is no user {username}")
+    return user

@@ -1,0 +1,66 @@
+"""Commands whose names are promised and that are not built yet: they say so, exit status 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callcenter.commands.options import ConfigFile, DataDir, example, later
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A file.")]
+
+
+def add_to(app: typer.Typer, bench: typer.Typer) -> None:
+    """Register the commands; `bench` is the group of measurements."""
+    app.command(epilog=example("callcenter doctor"))(doctor)
+    app.command(epilog=example("callcenter backup callcenter.tar"))(backup)
+    app.command(epilog=example("callcenter restore callcenter.tar"))(restore)
+    imports = typer.Typer(help="Records from files (not built yet).", no_args_is_help=True)
+    imports.command("customers", epilog=example("callcenter import customers customers.xlsx"))(
+        import_customers
+    )
+    imports.callback()(lambda: None)
+    app.add_typer(imports, name="import")
+    recordings = typer.Typer(help="Sealed recordings (not built yet).", no_args_is_help=True)
+    recordings.command("verify", epilog=example("callcenter recordings verify"))(verify)
+    recordings.callback()(lambda: None)
+    app.add_typer(recordings, name="recordings")
+    bench.command(epilog=example("callcenter bench captions"))(captions)
+    bench.command(epilog=example("callcenter bench api"))(api)
+
+
+def doctor(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Follow one synthetic call to one agent's browser (not built yet)."""
+    later("doctor")
+
+
+def backup(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Copy database, keys and recordings into one file (not built yet)."""
+    later("backup")
+
+
+def restore(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Bring a backup back (not built yet)."""
+    later("restore")
+
+
+def import_customers(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Read customers from a spreadsheet (not built yet)."""
+    later("import customers")
+
+
+def verify(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Compare every recording with its sha256 (not built yet)."""
+    later("recordings verify")
+
+
+def captions(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Measure from the spoken word to its caption (not built yet)."""
+    later("bench captions")
+
+
+def api(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Measure the HTTP API (not built yet)."""
+    later("bench api")

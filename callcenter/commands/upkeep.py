@@ -1,0 +1,136 @@
+"""Looking after an installation: settings, certificate, database, models."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from callcenter.commands.options import ConfigFile, DataDir, example, say, settings_of
+
+
+class Language(str, Enum):  # noqa: UP042 - typer shows the values of a str enum
+    """Languages that are spoken to us."""
+
+    fa = "fa"
+    he = "he"
+    en = "en"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command(epilog=example("callcenter check-config --config config.yaml"))(check_config)
+    app.command(epilog=example("callcenter settings > docs/operations/settings.md"))(settings)
+    app.command(epilog=example("callcenter openapi > openapi.json"))(openapi)
+    app.command(epilog=example("callcenter tls --name calls.example.com"))(tls)
+    database = typer.Typer(help="The database.", no_args_is_help=True)
+    database.command(epilog=example("callcenter db upgrade --data-dir data"))(upgrade)
+    app.add_typer(database, name="db")
+    models = typer.Typer(help="Speech models.", no_args_is_help=True)
+    models.command("list", epilog=example("callcenter models list"))(list_models)
+    models.command("fetch", epilog=example("callcenter models fetch en"))(fetch_models)
+    app.add_typer(models, name="models")
+
+
+def check_config(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Read the settings and name every mistake."""
+    from callcenter.commands.system import check_files
+
+    check_files(settings_of(config, data_dir))
+    say("The settings are in order.")
+
+
+def settings() -> None:
+    """Print the reference of all settings (Markdown)."""
+    from callcenter.config_reference import markdown
+
+    typer.echo(markdown(), nl=False)
+
+
+def openapi(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Print the description of the HTTP API (OpenAPI 3.1, JSON)."""
+    from callcenter.web.app import openapi_document
+
+    document = openapi_document(settings_of(config, data_dir))
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def tls(
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="Another host name or address; repeatable.")
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a local authority and a certificate, so that browsers give the microphone."""
+    from callcenter import tls as maker
+
+    current = settings_of(config, data_dir)
+    made = maker.make(current, name)
+    say(f"Certificate for {', '.join(maker.names(current, name or []))}:")
+    say(f"  in config.yaml → web: {{tls: {{certificate: {made.certificate}, key: {made.key}}}}}")
+    say("To trust it on each agent's computer, once:")
+    say(f"  1. Copy {made.authority} there (never the .key files).")
+    say("  2. Chrome, Edge: Settings → Security → Manage certificates → Authorities → Import.")
+    say("  3. Firefox: Settings → Certificates → View → Authorities → Import, trust for websites.")
+
+
+def upgrade(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Bring the database into its newest shape; a copy of a SQLite file is kept."""
+    from callcenter.database import open_database
+    from callcenter.migrations import head
+    from callcenter.migrations import upgrade as run
+
+    current = settings_of(config, data_dir)
+    engine = open_database(current.database_url)
+    try:
+        run(engine)
+    finally:
+        engine.dispose()
+    say(f"The database has shape {head()}.")
+
+
+def list_models(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Show the speech models that are on this machine."""
+    from callcenter import bootstrap
+
+    found = bootstrap.list_models(settings_of(config, data_dir))
+    for model in found:
+        say(f"{model.name}  {model.engine}  {', '.join(model.languages)}  {model.path}")
+    if not found:
+        say("No model is here: callcenter models fetch en")
+
+
+def fetch_models(
+    language: Annotated[Language, typer.Argument(metavar="LANG", help="fa, he or en.")],
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Do nothing where one for LANG is here.")
+    ] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Fetch a language's speech models, checked against their pinned sha256."""
+    from callcenter import bootstrap
+
+    current = settings_of(config, data_dir)
+    if if_missing and any(
+        language.value in model.languages or "*" in model.languages
+        for model in bootstrap.list_models(current)
+    ):
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task("models", total=None)
+        made = bootstrap.fetch_models(
+            current,
+            language.value,
+            lambda done, total, text: bar.update(
+                task, completed=done, total=total or None, description=text
+            ),
+        )
+    for model in made:
+        say(f"{model.name} is there ({model.engine}): {model.path}")

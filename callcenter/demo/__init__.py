@@ -1,0 +1,1 @@
+"""A newcomer's trial: sample data, and a customer who phones in."""
