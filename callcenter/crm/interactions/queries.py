@@ -36,6 +36,8 @@ class Filters:
     until: datetime | None = None
     q: str | None = None
     unhandled: bool = False
+    direction: str | None = None
+    outcomes: tuple[str, ...] = ()
 
 
 def page(
@@ -202,9 +204,12 @@ def _narrowed(
         (Interaction.customer_id, filters.customer),
         (Interaction.agent, filters.agent),
         (Interaction.queue, filters.queue),
+        (Interaction.direction, filters.direction),
     ):
         if value is not None:
             wanted.append(column == value)
+    if filters.outcomes:
+        wanted.append(Interaction.outcome.in_(filters.outcomes))
     if filters.since is not None:
         wanted.append(Interaction.started_at >= filters.since)
     if filters.until is not None:

@@ -1,0 +1,231 @@
+"""Signing in and out, sessions, and who may hear what: the rules behind `auth`.
+
+A session's token is 256 random bits; the database keeps its SHA-256 only. Sessions end by
+sign-out, after `web.session_idle_minutes` without a request or open socket, after
+`web.session_hours`, and at once when the account is disabled or its password changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from callcenter.config import Settings
+from callcenter.crm.agents import queries as outbox
+from callcenter.crm.audit import operations as audit
+from callcenter.crm.users import operations, queries
+from callcenter.crm.users.models import User, UserSession
+from callcenter.database import reading
+from callcenter.errors import NotSignedIn, ReasonNeeded, TooManyTries
+from callcenter.events import now
+from callcenter.web import auth, passwords
+from callcenter.web.context import Who
+from callcenter.web.permissions import Permission, Scope
+
+GLASS_BROKEN_FOR = timedelta(minutes=15)
+ONE_LISTENING = 300.0  # seconds in which further requests belong to the same listening
+_TOUCH_EVERY = timedelta(seconds=60)
+
+
+class Access:
+    """Needs the database only; safe to use from many threads."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._idle = timedelta(minutes=settings.web.session_idle_minutes)
+        self._lifetime = timedelta(hours=settings.web.session_hours)
+        self._lock = threading.Lock()
+        self._glass: dict[tuple[str, str], datetime] = {}
+        self._listening: dict[tuple[str, str, str], float] = {}
+
+    # --- Signing in and out ------------------------------------------------------------------
+
+    def sign_in(self, username: str, password: str, address: str | None) -> tuple[Who, str]:
+        """The person and a fresh token. Raises TooManyTries or NotSignedIn.
+
+        A wrong name and a wrong password look alike and take equally long.
+        """
+        with Session(self._reader) as session:
+            wait = queries.delay(session, username, address)
+            user = queries.by_username(session, username)
+            known = user.password_hash if user and user.disabled_at is None else None
+        if wait > 0:
+            raise TooManyTries("too many failed tries: wait, then try again", wait)
+        right = passwords.matches(known, password)
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            if not right or user is None:
+                operations.note_failure(session, username, address)
+                self._record(session, None, "sign_in", None, address, "refused")
+            else:
+                return self._open(session, user.id, username, address)
+        raise NotSignedIn("the user name or the password is wrong")
+
+    def _open(
+        self, session: Session, user: str, username: str, address: str | None
+    ) -> tuple[Who, str]:
+        token = secrets.token_urlsafe(32)
+        person = operations.get_or_raise(session, user)
+        operations.forget_failures(session, username)
+        opened = operations.open_session(
+            session,
+            person,
+            token_hash=_hash(token),
+            csrf=secrets.token_urlsafe(32),
+            lifetime=self._lifetime,
+            address=address,
+        )
+        self._record(session, user, "sign_in", user, address, "ok")
+        return _who(opened, person), token
+
+    def whose(self, token: str) -> Who | None:
+        """Who holds that token; None when its session is over."""
+        return self._find(_hash(token))
+
+    def again(self, person: Who) -> Who:
+        """The same person, read anew. Raises NotSignedIn."""
+        found = self._find(person.session)
+        if found is None:
+            raise NotSignedIn("the session is over: sign in again")
+        return found
+
+    def _find(self, token_hash: str) -> Who | None:
+        with Session(self._reader) as session:
+            found = queries.open_session(session, token_hash, idle=self._idle)
+            if found is None:
+                return None
+            opened, user = found
+            person, seen = _who(opened, user), opened.last_seen_at
+        if now() - seen > _TOUCH_EVERY:
+            self.touch(token_hash)
+        return person
+
+    def touch(self, token_hash: str) -> None:
+        """The session is in use."""
+        with Session(self._engine) as session, session.begin():
+            operations.touch(session, token_hash)
+
+    def sign_out(self, person: Who, address: str | None) -> None:
+        """End the session; its sockets are cut off within seconds."""
+        with Session(self._engine) as session, session.begin():
+            operations.revoke(session, person.session)
+            self._record(session, person.id, "sign_out", person.id, address, "ok")
+
+    # --- Accounts ----------------------------------------------------------------------------
+
+    def set_language(self, person: Who, language: str) -> None:
+        """Keep the language that the person chose."""
+        with Session(self._engine) as session, session.begin():
+            user = operations.get_or_raise(session, person.id)
+            operations.change(session, user, language=language)
+
+    def set_disabled(
+        self, person: Who, user: str, disabled: bool | None, address: str | None
+    ) -> User:
+        """Switch an account off (its sessions end) or on."""
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            found = operations.get_or_raise(session, user)
+            if disabled is not None:
+                (operations.disable if disabled else operations.enable)(session, found)
+                what = "disable" if disabled else "enable"
+                self._record(session, person.id, what, user, address, "ok")
+            return found
+
+    def unlock(self, person: Who, user: str, address: str | None) -> None:
+        """Forget the failed tries of an account."""
+        with Session(self._engine) as session, session.begin():
+            found = operations.get_or_raise(session, user)
+            operations.forget_failures(session, found.username)
+            self._record(session, person.id, "unlock", user, address, "ok")
+
+    def last_seq(self, agent: str) -> int:
+        """The newest event of an agent."""
+        with Session(self._reader) as session:
+            return outbox.last_seq(session, agent)
+
+    # --- Sound and text of calls -------------------------------------------------------------
+
+    def open_conversation(self, interaction: Any, what: str | None, address: str | None) -> None:
+        """Let through who may hear this call, and note in the audit that they did (`what`).
+
+        Raises NotFound for another agent's call, ReasonNeeded before the glass is broken.
+        """
+        person = auth.own_only(Permission.CONVERSATION, interaction.agent)
+        if person.scope(Permission.CONVERSATION) is Scope.REASON:
+            self._need_reason(person, interaction.id)
+        if what is None or not self._is_new(person, interaction.id, what):
+            return
+        with Session(self._engine) as session, session.begin():
+            audit.record(session, person.id, what, "interaction", interaction.id, address=address)
+
+    def break_glass(self, interaction: Any, reason: str, address: str | None) -> datetime:
+        """Open one conversation for a while; returns until when."""
+        person = auth.own_only(Permission.CONVERSATION, interaction.agent)
+        with Session(self._engine) as session, session.begin():
+            audit.record(
+                session,
+                person.id,
+                "break_glass",
+                "interaction",
+                interaction.id,
+                reason=reason,
+                address=address,
+            )
+        until = now() + GLASS_BROKEN_FOR
+        with self._lock:
+            self._glass[person.session, interaction.id] = until
+        return until
+
+    def _need_reason(self, person: Who, interaction: str) -> None:
+        with self._lock:
+            until = self._glass.get((person.session, interaction))
+        if until is None or until < now():
+            raise ReasonNeeded("give a reason first: it is kept in the audit")
+
+    def _is_new(self, person: Who, interaction: str, what: str) -> bool:
+        """A player asks for many parts: they are one listening."""
+        moment, key = time.monotonic(), (person.session, interaction, what)
+        with self._lock:
+            last = self._listening.get(key)
+            fresh = last is None or moment - last > ONE_LISTENING
+            if fresh:
+                self._listening[key] = moment
+            if len(self._listening) > 10_000:
+                self._listening.clear()
+        return fresh
+
+    @staticmethod
+    def _record(
+        session: Session,
+        person: str | None,
+        what: str,
+        user: str | None,
+        address: str | None,
+        result: str,
+    ) -> None:
+        audit.record(session, person, what, "user", user, address=address, result=result)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _who(opened: UserSession, user: User) -> Who:
+    return Who(
+        id=user.id,
+        username=user.username,
+        name=user.name,
+        role=user.role,
+        extension=user.extension,
+        language=user.language,
+        session=opened.token_hash,
+        csrf=opened.csrf,
+        expires_at=opened.expires_at,
+    )

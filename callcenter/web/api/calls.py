@@ -1,0 +1,59 @@
+"""Call control: each order goes to telephony, which knows whose call it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from callcenter.web import auth, orders
+from callcenter.web.context import services, who
+from callcenter.web.permissions import Permission
+from callcenter.web.shapes import Id, In, View
+
+blueprint = APIBlueprint("calls", __name__, tag="Calls")
+
+
+class Transfer(In):
+    """Where the call goes: to an agent (a user's id) or a queue (its name)."""
+
+    to_agent: Id | None = None
+    to_queue: Id | None = None
+
+
+class Done(View):
+    """Telephony carried the order out; `call` is its view of the call where it gives one."""
+
+    ok: bool = True
+    call: dict[str, Any] | None = None
+
+
+def _order(action: str, call: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = orders.control(services(), who(), action, {"call": call, **body})
+    return {"ok": True, "call": answer or None}
+
+
+def _route(action: str, sentence: str) -> None:
+    def view(id: str) -> Any:
+        return _order(action, id, {})
+
+    view.__name__ = action
+    view.__doc__ = sentence
+    guarded = auth.requires(Permission.CALLS_TAKE)(view)
+    blueprint.post(f"/calls/<id>/{action}")(blueprint.output(Done)(guarded))
+
+
+_route("answer", "Take the call that rings at me.")
+_route("reject", "Decline the call that rings at me.")
+_route("hold", "Put the customer on hold.")
+_route("resume", "Take the customer back.")
+_route("hangup", "End the call.")
+
+
+@blueprint.post("/calls/<id>/transfer")
+@blueprint.input(Transfer, location="json", arg_name="body")
+@blueprint.output(Done)
+@auth.requires(Permission.CALLS_TAKE)
+def transfer(id: str, body: Transfer) -> Any:
+    """Pass the call on to another agent or a queue, unannounced."""
+    return _order("transfer", id, body.model_dump())

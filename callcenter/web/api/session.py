@@ -1,0 +1,96 @@
+"""Sign in, sign out, who am I."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, make_response, request
+from pydantic import Field
+
+from callcenter.web import auth
+from callcenter.web.context import Who, services, who
+from callcenter.web.permissions import Permission, granted
+from callcenter.web.shapes import In, LanguageName, Moment, UserView, View
+
+blueprint = APIBlueprint("session", __name__, tag="Session")
+
+
+class SignIn(In):
+    """Name and password."""
+
+    username: str = Field(min_length=1, max_length=64)
+    password: str = Field(min_length=1, max_length=1024)
+
+
+class SessionPatch(In):
+    """What a person may change of their own account."""
+
+    language: LanguageName | None = None
+
+
+class SessionView(View):
+    """Who is signed in, and the token that every change has to carry in `X-CSRF-Token`."""
+
+    user: UserView
+    csrf_token: str
+    permissions: dict[str, str]
+    expires_at: Moment
+    last_seq: int = Field(0, description="the newest event of this agent")
+
+
+def view(person: Who) -> dict[str, Any]:
+    """The session as the browser sees it."""
+    parts = services()
+    shown = SessionView(
+        user=UserView.model_validate(person),
+        csrf_token=person.csrf,
+        permissions=granted(person.role),
+        expires_at=person.expires_at,
+        last_seq=parts.access.last_seq(person.id),
+    )
+    return shown.model_dump(mode="json")
+
+
+@blueprint.post("/session")
+@blueprint.doc(responses={401: "wrong name or password", 429: "too many failures"})
+@blueprint.input(SignIn, location="json", arg_name="body")
+@blueprint.output(SessionView, status_code=201)
+@auth.public
+def sign_in(body: SignIn) -> Response:
+    """Sign in: sets the session cookie."""
+    parts = services()
+    person, token = parts.access.sign_in(body.username, body.password, request.remote_addr)
+    response = make_response(jsonify(view(person)), 201)
+    auth.set_cookie(response, token, parts.settings.web.session_hours * 3600)
+    return response
+
+
+@blueprint.get("/session")
+@blueprint.output(SessionView)
+@auth.requires(Permission.SESSION)
+def show() -> Any:
+    """Who am I?"""
+    return view(who())
+
+
+@blueprint.patch("/session")
+@blueprint.input(SessionPatch, location="json", arg_name="body")
+@blueprint.output(SessionView)
+@auth.requires(Permission.SESSION)
+def change(body: SessionPatch) -> Any:
+    """Change my language."""
+    if body.language:
+        services().access.set_language(who(), body.language)
+    return view(services().access.again(who()))
+
+
+@blueprint.delete("/session")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.SESSION)
+def sign_out() -> Response:
+    """Sign out: the session ends here and in every tab, its sockets too."""
+    services().access.sign_out(who(), request.remote_addr)
+    response = make_response("", 204)
+    auth.drop_cookie(response)
+    return response

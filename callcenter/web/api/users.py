@@ -1,0 +1,80 @@
+"""Users: who works here; switching an account off ends its sessions at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import request
+
+from callcenter.web import auth, records
+from callcenter.web.context import services, who
+from callcenter.web.permissions import Permission
+from callcenter.web.shapes import In, Moment, Page, PageQuery, UserView, View
+
+blueprint = APIBlueprint("users", __name__, tag="Administration")
+
+
+class AccountView(UserView):
+    """An account."""
+
+    created_at: Moment
+    disabled_at: Moment | None = None
+
+
+class AccountPatch(In):
+    """`disabled: true` ends every session of the account within seconds."""
+
+    disabled: bool | None = None
+
+
+class AuditView(View):
+    """Somebody did something."""
+
+    number: int
+    at: Moment
+    who: str | None
+    what: str
+    kind: str
+    object: str | None
+    reason: str
+    address: str | None
+    result: str
+
+
+@blueprint.get("/users")
+@blueprint.input(PageQuery, location="query", arg_name="query")
+@blueprint.output(Page[AccountView])
+@auth.requires(Permission.USERS_READ)
+def index(query: PageQuery) -> Any:
+    """Accounts by name."""
+    with services().reading() as session:
+        return records.users(session, query.limit, query.cursor)
+
+
+@blueprint.patch("/users/<id>")
+@blueprint.input(AccountPatch, location="json", arg_name="body")
+@blueprint.output(AccountView)
+@auth.requires(Permission.USERS_MANAGE)
+def change(id: str, body: AccountPatch) -> Any:
+    """Switch an account off or on."""
+    return services().access.set_disabled(who(), id, body.disabled, request.remote_addr)
+
+
+@blueprint.post("/users/<id>/unlock")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.USERS_MANAGE)
+def unlock(id: str) -> Any:
+    """Forget the failed tries to sign in, so that the person need not wait."""
+    services().access.unlock(who(), id, request.remote_addr)
+    return ""
+
+
+@blueprint.get("/audit")
+@blueprint.input(PageQuery, location="query", arg_name="query")
+@blueprint.output(Page[AuditView])
+@auth.requires(Permission.AUDIT_READ)
+def audit(query: PageQuery) -> Any:
+    """The audit, newest first."""
+    with services().reading() as session:
+        return records.audit(session, query.limit, query.cursor)

@@ -1,0 +1,113 @@
+"""The Flask application: pages, API, health; sockets are joined to it by `live`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from apiflask import APIFlask
+from flask import Response, g, request
+from sqlalchemy import Engine
+
+from callcenter import __version__
+from callcenter.bus import Bus
+from callcenter.config import Settings
+from callcenter.web import auth, headers, health, metrics, openapi, pages, problems
+from callcenter.web.access import Access
+from callcenter.web.api import (
+    agents,
+    calls,
+    complaints,
+    customers,
+    interactions,
+    queues,
+    recordings,
+    search,
+    session,
+    site,
+    users,
+)
+from callcenter.web.context import EXTENSION, Services
+
+PREFIX = "/api/v1"
+LARGEST_BODY = 1_000_000
+NOUNS = (
+    session,
+    site,
+    customers,
+    interactions,
+    recordings,
+    complaints,
+    search,
+    queues,
+    agents,
+    calls,
+    users,
+)
+_LOGGER = structlog.get_logger()
+
+
+def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
+    """The application. Raises StartError when a route does not say who may use it."""
+    app = APIFlask(
+        "callcenter.web",
+        title="callcenter",
+        version=__version__,
+        spec_path=None,
+        docs_path=None,
+        json_errors=False,
+        static_folder=None,
+    )
+    app.config.update(
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        AUTO_OPERATION_ID=True,
+        AUTO_404_RESPONSE=False,
+        AUTO_SERVERS=False,
+        PROPAGATE_EXCEPTIONS=False,
+        TRAP_HTTP_EXCEPTIONS=False,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    parts = Services(settings, engine, bus, Access(settings, engine), metrics.Metrics())
+    app.extensions[EXTENSION] = parts
+    problems.install(app)
+    metrics.install(app, parts.metrics)
+    auth.install(app, parts)
+    headers.install(app, parts)
+    health.install(app, parts)
+    _only_json(app)
+    _log_access(app)
+    for noun in NOUNS:
+        app.register_blueprint(noun.blueprint, url_prefix=PREFIX)
+    openapi.install(app, PREFIX)
+    pages.install(app, parts)
+    auth.check_routes(app)
+    return app
+
+
+def _only_json(app: APIFlask) -> None:
+    @app.before_request
+    def refuse() -> None:
+        """A form of another site can send text, but not JSON."""
+        has_body = request.content_length or request.headers.get("Transfer-Encoding")
+        if has_body and request.path.startswith(PREFIX) and not request.is_json:
+            from flask import abort
+
+            abort(415, description="send the body as application/json")
+
+
+def _log_access(app: APIFlask) -> None:
+    @app.after_request
+    def note(response: Response) -> Response:
+        """The rule, not the address: no query string and no number in a log."""
+        quiet = request.path.startswith(("/static/", "/healthz", "/readyz", "/metrics"))
+        if not quiet:
+            rule = request.url_rule.rule if request.url_rule else "none"
+            person: Any = g.get("who")
+            _LOGGER.info(
+                "request",
+                method=request.method,
+                rule=rule,
+                status=response.status_code,
+                user=person.id if person else None,
+            )
+        return response

@@ -1,0 +1,158 @@
+"""Guards of every request: who asks, is it from our own pages, may they do it.
+
+Order: origin, session cookie (or bearer token: the same token), CSRF token on every method
+but GET and HEAD, then the permission that the route declares. A route that declares none
+stops the start: `check_routes()`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, g, request
+from werkzeug.wrappers import Request
+
+from callcenter.config import Settings
+from callcenter.errors import Forbidden, NotFound, StartError
+from callcenter.web.context import Services, Who, services, who
+from callcenter.web.permissions import Permission, Scope
+
+F = TypeVar("F", bound=Callable[..., Any])
+CSRF_HEADER = "X-CSRF-Token"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_MARK = "_callcenter_requires"
+PUBLIC = "public"
+
+
+def requires(permission: Permission) -> Callable[[F], F]:
+    """Let a view run only for roles that have `permission` at all."""
+
+    def decorate(view: F) -> F:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            allow(permission)
+            return view(*args, **kwargs)
+
+        setattr(guarded, _MARK, permission)
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def public(view: F) -> F:
+    """A view for everybody, also without signing in."""
+    setattr(view, _MARK, PUBLIC)
+    return view
+
+
+def allow(permission: Permission) -> tuple[Who, Scope]:
+    """The person and how far the permission reaches. Raises NotSignedIn or Forbidden."""
+    person = who()
+    scope = person.scope(permission)
+    if scope is None:
+        raise Forbidden(f"the role {person.role} has no permission {permission}")
+    return person, scope
+
+
+def own_only(permission: Permission, *people: str | None) -> Who:
+    """Where the scope is "own", the person must be one of `people`; else it is not there."""
+    person, scope = allow(permission)
+    if scope is Scope.OWN and person.id not in people:
+        raise NotFound("no such thing")
+    return person
+
+
+def install(app: Flask, parts: Services) -> None:
+    """Register the guards."""
+    name = cookie_name(parts)
+
+    @app.before_request
+    def guard() -> None:
+        if not same_origin(request, parts.settings):
+            raise Forbidden("the request comes from a page of another origin")
+        token, by_cookie = presented(request, name)
+        g.who = parts.access.whose(token) if token else None
+        if g.who is None or not by_cookie or request.method in _SAFE:
+            return
+        if _mark_of(app) == PUBLIC:
+            return
+        given = request.headers.get(CSRF_HEADER, "")
+        if not hmac.compare_digest(given.encode(), g.who.csrf.encode()):
+            raise Forbidden(f"the header {CSRF_HEADER} is missing or old; reload the page")
+
+
+def _mark_of(app: Flask) -> object:
+    view = app.view_functions.get(request.endpoint or "")
+    return mark(view) if view else None
+
+
+def mark(view: Callable[..., Any]) -> object:
+    """What a view declares: a permission, PUBLIC, or None."""
+    inner: Any = view
+    while inner is not None:
+        if hasattr(inner, _MARK):
+            return getattr(inner, _MARK)
+        inner = getattr(inner, "__wrapped__", None)
+    return None
+
+
+def check_routes(app: Flask) -> None:
+    """Deny by default: every route has to say who may use it. Raises StartError."""
+    silent = [
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if mark(app.view_functions[rule.endpoint]) is None
+    ]
+    if silent:
+        raise StartError(f"routes without a declared permission: {', '.join(sorted(silent))}")
+
+
+def presented(asked: Request, cookie: str) -> tuple[str | None, bool]:
+    """The token that came with a request, and whether the browser added it by itself."""
+    header = asked.headers.get("Authorization", "")
+    if header.startswith("Bearer "):
+        return header.removeprefix("Bearer ").strip(), False
+    return asked.cookies.get(cookie), True
+
+
+def same_origin(asked: Request, settings: Settings) -> bool:
+    """False when a browser says that the request comes from somebody else's page."""
+    origin = asked.headers.get("Origin")
+    if origin is None:
+        site = asked.headers.get("Sec-Fetch-Site", "none")
+        return asked.method in _SAFE or site in ("none", "same-origin")
+    ours = {asked.host}
+    if settings.web.public_url:
+        ours.add(urlsplit(settings.web.public_url).netloc)
+    return urlsplit(origin).netloc in ours
+
+
+def cookie_name(parts: Services) -> str:
+    """`__Host-` binds the cookie to this host; browsers take the prefix only over https."""
+    return "__Host-callcenter" if parts.tls else "callcenter"
+
+
+def set_cookie(response: Any, token: str, seconds: int) -> None:
+    """Give the browser its token."""
+    parts = services()
+    response.set_cookie(
+        cookie_name(parts),
+        token,
+        max_age=seconds,
+        path="/",
+        secure=parts.tls,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def drop_cookie(response: Any) -> None:
+    """Let the browser forget its token."""
+    parts = services()
+    response.delete_cookie(
+        cookie_name(parts), path="/", secure=parts.tls, httponly=True, samesite="Lax"
+    )

@@ -1,0 +1,97 @@
+"""What every request needs: settings, database, bus; and the person who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app, g, has_request_context
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from callcenter.bus import Bus
+from callcenter.config import Settings
+from callcenter.database import reading as read_only
+from callcenter.errors import NotSignedIn
+from callcenter.events import SpeechStatus
+from callcenter.web.permissions import Permission, Scope, scope_of
+
+if TYPE_CHECKING:
+    from callcenter.web.access import Access
+    from callcenter.web.metrics import Metrics
+
+EXTENSION = "callcenter"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The signed-in person. `session` is the hash of the token, `csrf` what requests carry."""
+
+    id: str
+    username: str
+    name: str
+    role: str
+    extension: str | None
+    language: str | None
+    session: str
+    csrf: str
+    expires_at: datetime
+
+    def scope(self, permission: Permission) -> Scope | None:
+        """How far a permission reaches for this person; None when denied."""
+        return scope_of(self.role, permission)
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts that requests and sockets share."""
+
+    settings: Settings
+    engine: Engine
+    bus: Bus
+    access: Access
+    metrics: Metrics
+    speech: SpeechStatus | None = None
+    reader: Engine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = read_only(self.engine)
+
+    @property
+    def tls(self) -> bool:
+        """Browsers reach us by https, directly or through a proxy."""
+        public = self.settings.web.public_url or ""
+        return self.settings.web.tls.certificate is not None or public.startswith("https:")
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads: it never waits for a writer."""
+        with Session(self.reader, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session that commits at the end."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+
+def services() -> Services:
+    """Those of the running application."""
+    return cast(Services, current_app.extensions[EXTENSION])
+
+
+def who() -> Who:
+    """Who asks. Raises NotSignedIn."""
+    found = maybe_who()
+    if found is None:
+        raise NotSignedIn("sign in first")
+    return found
+
+
+def maybe_who() -> Who | None:
+    """Who asks, None when nobody is signed in."""
+    return cast("Who | None", g.get("who")) if has_request_context() else None

@@ -1,0 +1,76 @@
+"""The floor: queues and agents as telephony sees them, with the names that the CRM knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callcenter.crm.users import queries as users
+from callcenter.errors import CallcenterError
+from callcenter.events import DescribeFloor
+from callcenter.web.context import Services
+from callcenter.web.permissions import Permission, scope_of
+
+Floor = dict[str, Any]
+NOTHING: Floor = {"queues": [], "agents": [], "calls": []}
+
+
+def ask(parts: Services, *, timeout: float = 2.0) -> Floor:
+    """The floor now; empty while telephony does not answer."""
+    try:
+        return {**NOTHING, **parts.bus.request("telephony", DescribeFloor(), timeout=timeout)}
+    except CallcenterError:
+        return NOTHING
+
+
+def queues(parts: Services, floor: Floor) -> list[dict[str, Any]]:
+    """Every queue of the settings, whether telephony answers or not."""
+    known = {queue["name"]: queue for queue in floor["queues"]}
+    return [_queue(queue.name, known.get(queue.name, {})) for queue in parts.settings.queues]
+
+
+def _queue(name: str, now: dict[str, Any]) -> dict[str, Any]:
+    longest = now.get("longest_wait_seconds", 0.0)
+    return {
+        "name": name,
+        "waiting": now.get("waiting", 0),
+        "longest_wait_seconds": longest,
+        "longest_seconds": longest,
+        "available": now.get("available", 0),
+        "agents": now.get("agents", 0),
+    }
+
+
+def agents(parts: Services, floor: Floor) -> list[dict[str, Any]]:
+    """Everybody who may take calls; those whom telephony does not know are offline."""
+    seated = {agent["agent"]: agent for agent in floor["agents"]}
+    with parts.reading() as session:
+        everybody = users.everybody(session)
+    return [
+        _agent(user.id, user.username, user.name, seated.get(user.id, {}))
+        for user in everybody
+        if user.id in seated or scope_of(user.role, Permission.CALLS_TAKE)
+    ]
+
+
+def agent_view(parts: Services, now: dict[str, Any]) -> dict[str, Any]:
+    """One agent as telephony answered, with the names added."""
+    with parts.reading() as session:
+        user = users.by_id(session, now["agent"])
+    username, name = (user.username, user.name) if user else ("", "")
+    return _agent(now["agent"], username, name, now)
+
+
+def _agent(id_: str, username: str, name: str, now: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "agent": id_,
+        "username": username,
+        "name": name,
+        "state": now.get("state", "offline"),
+        "reason": now.get("reason"),
+        "since": now.get("since"),
+        "until": now.get("until"),
+        "call": now.get("call"),
+        "next": now.get("next"),
+        "audio": now.get("audio", False),
+    }

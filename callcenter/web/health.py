@@ -1,0 +1,61 @@
+"""/healthz: this process is up. /readyz: every part answers, a line each."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from flask import Flask, Response, jsonify
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from callcenter.errors import CallcenterError
+from callcenter.events import DescribeHealth
+from callcenter.web import auth
+from callcenter.web.context import Services
+
+PATIENCE = 1.5  # seconds for each part
+NEEDED = ("database", "telephony")  # without these nobody can be served; the rest can wait
+ASKED = ("telephony", "speech", "jobs")
+
+
+def install(app: Flask, parts: Services) -> None:
+    """Register the two addresses."""
+
+    @app.get("/healthz")
+    @auth.public
+    def healthz() -> Response:
+        return jsonify({"ok": True})
+
+    @app.get("/readyz")
+    @auth.public
+    def readyz() -> tuple[Response, int]:
+        report = ready(parts)
+        return jsonify(report), 200 if report["ok"] else 503
+
+
+def ready(parts: Services) -> dict[str, Any]:
+    """{"ok": bool, "database": {"ok", "detail"}, "telephony": …, "speech": …, "jobs": …}."""
+    with ThreadPoolExecutor(len(ASKED)) as pool:
+        answers = pool.map(lambda service: _ask(parts, service), ASKED)
+        report: dict[str, Any] = {"database": _database(parts)}
+        report |= dict(zip(ASKED, answers, strict=True))
+    ok = all(report[name]["ok"] for name in NEEDED)
+    return {"ok": ok, **report}
+
+
+def _ask(parts: Services, service: str) -> dict[str, Any]:
+    try:
+        answer = parts.bus.request(service, DescribeHealth(), timeout=PATIENCE)
+    except CallcenterError as error:
+        return {"ok": False, "detail": error.detail}
+    return {"ok": bool(answer.get("ok")), "detail": str(answer.get("detail", "")), **answer}
+
+
+def _database(parts: Services) -> dict[str, Any]:
+    try:
+        with parts.reader.connect() as connection:
+            connection.execute(text("SELECT count(*) FROM users"))
+    except SQLAlchemyError as error:
+        return {"ok": False, "detail": f"the database does not answer: {type(error).__name__}"}
+    return {"ok": True, "detail": "answers"}

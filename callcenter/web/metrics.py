@@ -1,0 +1,74 @@
+"""What Prometheus reads at /metrics: this process, its requests, its pushes to browsers."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, Response, g, request
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
+
+from callcenter.web import auth
+
+_PUSH_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30)
+
+
+class Metrics:
+    """One registry per application, so that tests do not meet each other's numbers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.requests = Histogram(
+            "callcenter_http_request_seconds",
+            "time of HTTP requests",
+            ("method", "rule", "status"),
+            registry=self.registry,
+        )
+        self.pops = Counter(
+            "callcenter_pops_total", "call.ringing events staged", registry=self.registry
+        )
+        self.pops_seen = Counter(
+            "callcenter_pops_seen_total", "pops a browser showed", registry=self.registry
+        )
+        self.push = Histogram(
+            "callcenter_push_seconds",
+            "time from a fact to its event leaving for the browser",
+            ("event",),
+            buckets=_PUSH_BUCKETS,
+            registry=self.registry,
+        )
+        self.sockets = Gauge("callcenter_sockets", "browsers connected now", registry=self.registry)
+        self.agents = Gauge(
+            "callcenter_agents_connected", "agents with a browser now", registry=self.registry
+        )
+
+
+def install(app: Flask, metrics: Metrics) -> None:
+    """Register /metrics and the timing of requests."""
+
+    @app.before_request
+    def start() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def stop(response: Response) -> Response:
+        rule = request.url_rule.rule if request.url_rule else "none"
+        if "started" in g:
+            spent = time.perf_counter() - g.started
+            metrics.requests.labels(request.method, rule, response.status_code).observe(spent)
+        return response
+
+    @app.get("/metrics")
+    @auth.public
+    def show() -> Response:
+        return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_PLAIN_1_0_0)

@@ -1,0 +1,94 @@
+"""Orders of an agent to telephony: the same for the API and for the sockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callcenter.errors import Invalid
+from callcenter.events import (
+    AnswerCall,
+    Command,
+    ExtendWrapUp,
+    HangUpCall,
+    HoldCall,
+    OfferAudio,
+    RejectCall,
+    ResumeCall,
+    SeatAgent,
+    SetAgentState,
+    TransferCall,
+)
+from callcenter.web.context import Services, Who
+
+CHOSEN = ("available", "break", "training", "back_office", "offline")
+_CONTROL: dict[str, type[Any]] = {
+    "answer": AnswerCall,
+    "reject": RejectCall,
+    "hold": HoldCall,
+    "resume": ResumeCall,
+    "transfer": TransferCall,
+    "hangup": HangUpCall,
+}
+ACTIONS = tuple(_CONTROL)
+Body = dict[str, Any]
+
+
+def control(parts: Services, person: Who, action: str, body: Body) -> Body:
+    """One of ACTIONS on `body["call"]`. Raises what telephony raises, or Unavailable."""
+    values: Body = {"call": _text(body, "call"), "agent": person.id}
+    if action == "transfer":
+        to_agent, to_queue = body.get("to_agent"), body.get("to_queue")
+        if (to_agent is None) == (to_queue is None):
+            raise Invalid("name an agent or a queue", {"to_agent": "this or to_queue"})
+        values |= {"to_agent": to_agent, "to_queue": to_queue}
+    return _send(parts, _CONTROL[action](**values))
+
+
+def set_state(parts: Services, person: Who, body: Body) -> Body:
+    """The state that the agent chose; an agent who is not seated yet is seated first."""
+    state, reason = _text(body, "state"), body.get("reason")
+    if state not in CHOSEN:
+        raise Invalid("this state cannot be chosen", {"state": f"is one of {', '.join(CHOSEN)}"})
+    if reason is not None and (not isinstance(reason, str) or len(reason) > 200):
+        raise Invalid("the reason is no short text", {"reason": "at most 200 characters"})
+    seat(parts, person)
+    return _send(parts, SetAgentState(agent=person.id, state=state, reason=reason))  # type: ignore[arg-type]
+
+
+def extend_wrap_up(parts: Services, person: Who, body: Body) -> Body:
+    """More time after the call."""
+    seconds = body.get("seconds", 30)
+    if not isinstance(seconds, int | float) or not 0 < seconds <= 600:
+        raise Invalid("seconds is no time", {"seconds": "more than 0, at most 600"})
+    return _send(parts, ExtendWrapUp(agent=person.id, seconds=float(seconds)))
+
+
+def offer_audio(parts: Services, person: Who, body: Body) -> Body:
+    """The browser's SDP offer → telephony's answer {sdp, type}."""
+    sdp = _text(body, "sdp", most=60_000)
+    if body.get("type", "offer") != "offer":
+        raise Invalid("only an offer can be answered", {"type": "is offer"})
+    seat(parts, person)
+    return _send(parts, OfferAudio(agent=person.id, sdp=sdp), timeout=15.0)
+
+
+def seat(parts: Services, person: Who) -> Body:
+    """The agent's browser is there; repeating it changes nothing."""
+    command = SeatAgent(
+        agent=person.id,
+        username=person.username,
+        extension=person.extension,
+        language=person.language or parts.settings.site.default_language,
+    )
+    return _send(parts, command)
+
+
+def _send(parts: Services, command: Command, *, timeout: float = 5.0) -> Body:
+    return parts.bus.request("telephony", command, timeout=timeout)
+
+
+def _text(body: Body, name: str, *, most: int = 64) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= most:
+        raise Invalid(f"{name} is missing or no text", {name: f"a text, at most {most} long"})
+    return value

@@ -1,0 +1,6 @@
+"""stub"""
+
+from typing import Any
+
+
+def install(app: Any, parts: Any) -> None: ...

@@ -1,0 +1,85 @@
+"""Who may do what: the one table. What does not stand here is denied.
+
+A route states its permission with `auth.requires(Permission.X)`; one that states none stops
+the start of the application. The scope says how far a permission reaches for a role.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, get_args
+
+Role = Literal["agent", "supervisor", "manager", "admin", "auditor"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Scope(StrEnum):
+    """How far a permission reaches."""
+
+    OWN = "own"  # only what the person took part in
+    ALL = "all"
+    REASON = "reason"  # everything, after a reason was given that is kept in the audit
+
+
+class Permission(StrEnum):
+    """What can be allowed."""
+
+    SESSION = "session"
+    SITE_READ = "site.read"
+    CUSTOMERS_READ = "customers.read"
+    CUSTOMERS_WRITE = "customers.write"
+    INTERACTIONS_READ = "interactions.read"
+    INTERACTIONS_WRITE = "interactions.write"
+    CONVERSATION = "conversation"  # sound and text of what was said
+    CONVERSATION_SEARCH = "conversation.search"
+    COMPLAINTS_READ = "complaints.read"
+    COMPLAINTS_CREATE = "complaints.create"
+    COMPLAINTS_WORK = "complaints.work"
+    COMPLAINTS_CLOSE = "complaints.close"
+    FLOOR_READ = "floor.read"
+    CALLS_TAKE = "calls.take"
+    USERS_READ = "users.read"
+    USERS_MANAGE = "users.manage"
+    AUDIT_READ = "audit.read"
+
+
+_EVERYONE = dict.fromkeys(ROLES, Scope.ALL)
+_STAFF: dict[Role, Scope] = dict.fromkeys(("agent", "supervisor", "manager"), Scope.ALL)
+_LEAD: dict[Role, Scope] = dict.fromkeys(("supervisor", "manager"), Scope.ALL)
+
+TABLE: dict[Permission, dict[Role, Scope]] = {
+    Permission.SESSION: _EVERYONE,
+    Permission.SITE_READ: _EVERYONE,
+    Permission.CUSTOMERS_READ: {**_STAFF, "auditor": Scope.ALL},
+    Permission.CUSTOMERS_WRITE: _STAFF,
+    Permission.INTERACTIONS_READ: {**_STAFF, "admin": Scope.ALL, "auditor": Scope.ALL},
+    Permission.INTERACTIONS_WRITE: {**_LEAD, "agent": Scope.OWN},
+    Permission.CONVERSATION: {
+        **_LEAD,
+        "agent": Scope.OWN,
+        "admin": Scope.REASON,
+        "auditor": Scope.REASON,
+    },
+    Permission.CONVERSATION_SEARCH: {**_LEAD, "agent": Scope.OWN, "auditor": Scope.ALL},
+    Permission.COMPLAINTS_READ: {**_STAFF, "auditor": Scope.ALL},
+    Permission.COMPLAINTS_CREATE: _STAFF,
+    Permission.COMPLAINTS_WORK: {**_LEAD, "agent": Scope.OWN},
+    Permission.COMPLAINTS_CLOSE: _LEAD,
+    Permission.FLOOR_READ: {**_STAFF, "admin": Scope.ALL},
+    Permission.CALLS_TAKE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
+    Permission.USERS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
+    Permission.USERS_MANAGE: {"admin": Scope.ALL},
+    Permission.AUDIT_READ: {"admin": Scope.ALL, "auditor": Scope.ALL},
+}
+
+
+def scope_of(role: str, permission: Permission) -> Scope | None:
+    """How far `permission` reaches for `role`; None when it is denied."""
+    row: dict[str, Scope] = {**TABLE.get(permission, {})}
+    return row.get(role)
+
+
+def granted(role: str) -> dict[str, str]:
+    """Every permission of a role with its scope; for the browser, which hides what is denied."""
+    found = {permission: scope_of(role, permission) for permission in Permission}
+    return {str(name): str(scope) for name, scope in found.items() if scope is not None}

@@ -1,0 +1,371 @@
+"""From the CRM's rows to the shapes of the API: the only module that knows both.
+
+Functions take an open session and return plain data for the views of `shapes`. Names of
+people and customers are gathered in one query a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from callcenter.crm.audit import queries as audit_queries
+from callcenter.crm.complaints import operations as complaint_operations
+from callcenter.crm.complaints import queries as complaint_queries
+from callcenter.crm.complaints.models import Complaint
+from callcenter.crm.complaints.stages import Step, check
+from callcenter.crm.customers import operations as customer_operations
+from callcenter.crm.customers import queries as customer_queries
+from callcenter.crm.customers.models import Customer
+from callcenter.crm.customers.operations import PhoneIn
+from callcenter.crm.interactions import operations as interaction_operations
+from callcenter.crm.interactions import queries as interaction_queries
+from callcenter.crm.interactions.models import Interaction, Recording
+from callcenter.crm.paging import Page
+from callcenter.crm.users import queries as user_queries
+from callcenter.errors import NotFound
+from callcenter.web.context import Services, services
+
+Row = dict[str, Any]
+
+
+def _region() -> str:
+    return services().settings.site.region
+
+
+def _page(page: Page[Any], items: Sequence[Any]) -> Row:
+    return {"items": list(items), "next": page.next}
+
+
+# --- People --------------------------------------------------------------------------------
+
+
+def people(session: Session, ids: Iterable[str | None]) -> dict[str | None, Row]:
+    """Id → {id, username, name} of these users."""
+    wanted = {one for one in ids if one}
+    found: dict[str | None, Row] = {}
+    for user in wanted:
+        row = user_queries.by_id(session, user)
+        if row is not None:
+            found[user] = {"id": row.id, "username": row.username, "name": row.name}
+    return found
+
+
+def users(session: Session, limit: int, cursor: str | None) -> Row:
+    """Accounts; there are few, so they come on one page."""
+    return {"items": list(user_queries.everybody(session, disabled=True)), "next": None}
+
+
+def audit(session: Session, limit: int, cursor: str | None) -> Row:
+    """The audit, newest first."""
+    page = audit_queries.page(session, limit=limit, cursor=cursor)
+    return _page(page, page.items)
+
+
+# --- Customers -----------------------------------------------------------------------------
+
+
+def brief(customer: Customer, open_complaints: int = 0) -> Row:
+    """A customer, as much as a pop needs."""
+    return {
+        "id": customer.id,
+        "name": customer.name,
+        "kind": customer.kind,
+        "language": customer.language,
+        "tier": customer.tier,
+        "open_complaints": open_complaints,
+    }
+
+
+def _full(customer: Customer, open_complaints: int) -> Row:
+    return {
+        **brief(customer, open_complaints),
+        "emails": customer.emails,
+        "address": customer.address,
+        "notes": customer.notes,
+        "phones": list(customer.phones),
+        "version": customer.version,
+        "created_at": customer.created_at,
+        "updated_at": customer.updated_at,
+    }
+
+
+def briefs(session: Session, ids: Iterable[str | None]) -> dict[str | None, Row]:
+    """Id → customer in brief, with the count of open complaints."""
+    wanted = {one for one in ids if one}
+    if not wanted:
+        return {}
+    counts = complaint_queries.open_counts(session, wanted)
+    found = customer_queries.by_ids(session, wanted)
+    return {id_: brief(row, counts.get(id_, 0)) for id_, row in found.items()}
+
+
+def customers(session: Session, q: str | None, limit: int, cursor: str | None) -> Row:
+    """Customers by name."""
+    page = customer_queries.page(session, q=q, region=_region(), limit=limit, cursor=cursor)
+    counts = complaint_queries.open_counts(session, [row.id for row in page.items])
+    return _page(page, [_full(row, counts.get(row.id, 0)) for row in page.items])
+
+
+def customer(session: Session, id: str) -> Row:
+    """One customer."""
+    row = customer_operations.get_or_raise(session, id)
+    return _full(row, complaint_queries.open_counts(session, [id]).get(id, 0))
+
+
+def create_customer(session: Session, fields: Row, by: str) -> Row:
+    """A new customer."""
+    phones = [PhoneIn(**phone) for phone in fields.pop("phones")]
+    row = customer_operations.create(session, region=_region(), phones=phones, by=by, **fields)
+    return _full(row, 0)
+
+
+def change_customer(session: Session, id: str, changes: Row, version: int | None, by: str) -> Row:
+    """A changed customer."""
+    row = customer_operations.get_or_raise(session, id)
+    phones = changes.pop("phones", None)
+    typed = None if phones is None else [PhoneIn(**phone) for phone in phones]
+    changes = {name: value for name, value in changes.items() if _may_be_none(name, value)}
+    customer_operations.change(
+        session, row, region=_region(), version=version, phones=typed, **changes
+    )
+    return customer(session, id)
+
+
+def _may_be_none(name: str, value: Any) -> bool:
+    return value is not None or name in ("language", "tier")
+
+
+def matches(session: Session, phone: str | None, region: str) -> list[Row]:
+    """Who may be calling, best first, each with its reason."""
+    found = customer_queries.match(session, phone, region)
+    counts = complaint_queries.open_counts(session, [one.customer.id for one in found])
+    return [
+        {
+            "customer": brief(one.customer, counts.get(one.customer.id, 0)),
+            "reason": one.reason,
+            "score": one.score,
+        }
+        for one in found
+    ]
+
+
+def timeline(session: Session, id: str, limit: int, cursor: str | None) -> Row:
+    """Interactions of every channel and complaints, newest first."""
+    customer_operations.get_or_raise(session, id)
+    filters = interaction_queries.Filters(customer=id)
+    page = interaction_queries.page(session, filters, limit=limit, cursor=cursor)
+    items = [
+        {"kind": "interaction", "at": row["started_at"], "interaction": row}
+        for row in _interactions(session, page.items)
+    ]
+    newest = None if cursor is None else page.items[0].started_at if page.items else None
+    oldest = page.items[-1].started_at if page.next else None
+    for row in complaints(session, {"customer": id}, 200, None)["items"]:
+        after = newest is None or row["created_at"] <= newest
+        if after and (oldest is None or row["created_at"] > oldest):
+            items.append({"kind": "complaint", "at": row["created_at"], "complaint": row})
+    items.sort(key=lambda item: item["at"], reverse=True)
+    return _page(page, items)
+
+
+# --- Interactions --------------------------------------------------------------------------
+
+
+# fmt: off
+_COPIED = (
+    "id", "call_id", "channel", "direction", "queue", "line", "language", "from_number",
+    "from_name", "to_number", "outcome", "detail", "disposition", "notes", "draft",
+    "started_at", "answered_at", "ended_at", "wait_seconds", "talk_seconds", "wrapped_at",
+    "closed_at", "handled_at", "recording_state", "transcript_state", "version",
+)
+# fmt: on
+
+
+def _interactions(session: Session, rows: Sequence[Interaction]) -> list[Row]:
+    named = people(session, [one for row in rows for one in (row.agent, row.owner)])
+    known = briefs(session, [row.customer_id for row in rows])
+    return [
+        {
+            **{name: getattr(row, name) for name in _COPIED},
+            "agent": named.get(row.agent),
+            "owner": named.get(row.owner),
+            "customer": known.get(row.customer_id),
+        }
+        for row in rows
+    ]
+
+
+def interactions(session: Session, filters: Row, limit: int, cursor: str | None) -> Row:
+    """Interactions, newest first."""
+    handled = filters.pop("handled", None)
+    narrowed = interaction_queries.Filters(**filters, unhandled=handled is False)
+    page = interaction_queries.page(session, narrowed, limit=limit, cursor=cursor)
+    return _page(page, _interactions(session, page.items))
+
+
+def interaction_row(session: Session, id: str) -> Interaction:
+    """The row, for a permission check. Raises NotFound."""
+    return interaction_operations.get_or_raise(session, id)
+
+
+def interaction(session: Session, id: str) -> Row:
+    """One interaction."""
+    return _interactions(session, [interaction_row(session, id)])[0]
+
+
+def change_interaction(
+    session: Session, row: Interaction, changes: Row, version: int | None, by: str
+) -> Row:
+    """A changed interaction; a disposition after the call's end closes it."""
+    row = session.merge(row)
+    draft = changes.pop("draft", None)
+    if changes.pop("handled", None):
+        interaction_operations.mark_handled(session, row, by=by)
+    if draft is not None:
+        known = row.version if version is None else version
+        version = interaction_operations.save_draft(session, row, draft, version=known)
+    customer_given = "customer" in changes
+    if customer_given:
+        interaction_operations.assign_customer(session, row, changes.pop("customer"))
+    fields = {name: value for name, value in changes.items() if value is not None}
+    if "disposition" in fields and row.ended_at is not None:
+        interaction_operations.close(session, row, by=by, version=version, **fields)
+    elif fields:
+        interaction_operations.change(session, row, by=by, version=version, **fields)
+    return _interactions(session, [row])[0]
+
+
+def transcript(session: Session, row: Interaction) -> Row:
+    """What was said."""
+    items = interaction_queries.transcript(session, row)
+    return {"state": row.transcript_state, "items": list(items)}
+
+
+def recording_of(session: Session, row: Interaction) -> Row:
+    """The recording of an interaction. Raises NotFound until it is sealed."""
+    found = interaction_queries.recording_of(session, row)
+    if found is None:
+        raise NotFound("there is no sealed recording of this contact")
+    return recording_view(found, row)
+
+
+def recording(session: Session, id: str) -> tuple[Recording, Interaction]:
+    """The recording and the interaction it belongs to. Raises NotFound."""
+    found = interaction_queries.recording(session, id)
+    if found is None:
+        raise NotFound("no such thing")
+    return found
+
+
+def recording_view(row: Recording, interaction: Interaction) -> Row:
+    """A recording's metadata."""
+    address = f"/api/v1/recordings/{row.id}"
+    return {
+        "id": row.id,
+        "interaction": interaction.id,
+        "call_id": row.call_id,
+        "format": row.format,
+        "seconds": row.seconds,
+        "size": row.size,
+        "sha256": row.sha256,
+        "legs": row.legs,
+        "interrupted": row.interrupted,
+        "created_at": row.sealed_at,
+        "audio": f"{address}/audio",
+        "peaks": f"{address}/peaks",
+    }
+
+
+def dispositions(session: Session) -> list[Any]:
+    """What an agent may choose."""
+    return list(interaction_queries.dispositions(session))
+
+
+# --- Complaints ----------------------------------------------------------------------------
+
+
+def _complaints(session: Session, rows: Sequence[Complaint]) -> list[Row]:
+    involved = [row.owner for row in rows] + [t.by for row in rows for t in row.transitions]
+    named = people(session, involved)
+    known = briefs(session, [row.customer_id for row in rows])
+    return [
+        {
+            **{name: getattr(row, name) for name in _COMPLAINT},
+            "interaction": row.interaction_id,
+            "due": row.due_at,
+            "owner": named.get(row.owner),
+            "customer": known.get(row.customer_id),
+            "quotes": list(row.quotes),
+            "history": [
+                {
+                    "at": step.at,
+                    "by": named.get(step.by),
+                    "from_stage": step.from_stage,
+                    "to_stage": step.to_stage,
+                    "note": step.note,
+                }
+                for step in row.transitions
+            ],
+        }
+        for row in rows
+    ]
+
+
+# fmt: off
+_COMPLAINT = (
+    "id", "code", "stage", "subject", "description", "severity", "decision", "told_by",
+    "version", "created_at", "updated_at",
+)
+# fmt: on
+
+
+def complaints(session: Session, filters: Row, limit: int, cursor: str | None) -> Row:
+    """Complaints, newest first."""
+    page = complaint_queries.page(session, **filters, limit=limit, cursor=cursor)
+    return _page(page, _complaints(session, page.items))
+
+
+def complaint_row(session: Session, id: str) -> Complaint:
+    """The row, for a permission check. Raises NotFound."""
+    return complaint_operations.get_or_raise(session, id)
+
+
+def complaint(session: Session, id: str) -> Row:
+    """One complaint."""
+    return _complaints(session, [complaint_row(session, id)])[0]
+
+
+def open_complaint(parts: Services, fields: Row, quotes: list[str], by: str) -> Row:
+    """Register a complaint; the fact is in the log with it."""
+    with parts.writing() as session:
+        row = complaint_operations.open_complaint(session, by=by, utterances=quotes, **fields)
+        return _complaints(session, [row])[0]
+
+
+def change_complaint(session: Session, row: Complaint, changes: Row, version: int | None) -> Row:
+    """A changed complaint."""
+    if "due" in changes:
+        changes["due_at"] = changes.pop("due")
+    fields = {name: value for name, value in changes.items() if value is not None}
+    complaint_operations.change(session, row, version=version, **fields)
+    return _complaints(session, [row])[0]
+
+
+def check_step(row: Complaint, step: Row) -> None:
+    """Silent when the complaint may go there. Raises DecisionNotTold, Conflict, Invalid."""
+    check(row.stage, _step(step))
+
+
+def move_complaint(session: Session, row: Complaint, step: Row, by: str) -> Row:
+    """The complaint at its next stage."""
+    complaint_operations.transition(session, row, _step(step), by=by)
+    return _complaints(session, [row])[0]
+
+
+def _step(step: Row) -> Step:
+    return Step(
+        to=step["to"], note=step["note"], decision=step["decision"], channel=step["channel"]
+    )

@@ -1,0 +1,356 @@
+"""The shapes that cross the API and the sockets, as pydantic models.
+
+`In` models take a person's input and refuse unknown keys; `View` models are what we show:
+every field is always there. Times are RFC 3339 UTC, ids UUIDv7 strings, durations seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from callcenter.events import AgentStateName, LegName, Outcome
+
+Text = Annotated[str, Field(max_length=200)]
+LongText = Annotated[str, Field(max_length=20_000)]
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+RoleName = Literal["agent", "supervisor", "manager", "admin", "auditor"]
+LanguageName = Literal["fa", "he", "en"]
+
+
+def _no_nul(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("contains a NUL character")
+    if any(0xD800 <= ord(character) < 0xE000 for character in value):
+        raise ValueError("contains half a character (a lone surrogate)")
+    return value
+
+
+CleanText = Annotated[Text, AfterValidator(_no_nul)]
+CleanLongText = Annotated[LongText, AfterValidator(_no_nul)]
+Named = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
+
+
+def _utc(value: Any) -> Any:
+    """SQLite forgets the zone of what it stores; everything stored is UTC."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_utc)]
+
+
+def _all_required(schema: dict[str, Any]) -> None:
+    schema["required"] = list(schema.get("properties", {}))
+
+
+class In(BaseModel):
+    """Input: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class View(BaseModel):
+    """Output: read from attributes, every field always present."""
+
+    model_config = ConfigDict(
+        from_attributes=True, populate_by_name=True, json_schema_extra=_all_required
+    )
+
+
+T = TypeVar("T")
+
+
+class Page(View, Generic[T]):
+    """A page of a list; `next` is the cursor of the following page, null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class PageQuery(In):
+    """`?limit=&cursor=`."""
+
+    limit: int = Field(50, ge=1, le=200, description="rows on a page")
+    cursor: str | None = Field(None, max_length=500, description="`next` of the page before")
+
+
+class FieldError(View):
+    """One field that was refused."""
+
+    field: str
+    detail: str
+
+
+class Problem(View):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+# --- People --------------------------------------------------------------------------------
+
+
+class UserView(View):
+    """A person who works with the system; an agent's id is the user's."""
+
+    id: str
+    username: str
+    name: str
+    role: RoleName
+    extension: str | None = None
+    language: LanguageName | None = None
+
+
+class PersonView(View):
+    """A user, in brief."""
+
+    id: str
+    username: str
+    name: str
+
+
+# --- Customers -----------------------------------------------------------------------------
+
+
+class PhoneView(View):
+    """A number of a customer: as typed, and canonical as E.164 with its extension."""
+
+    id: str
+    number: str
+    region: str
+    label: str
+    e164: str
+    extension: str | None = None
+
+
+class CustomerBrief(View):
+    """A customer, as much as a list or a pop needs."""
+
+    id: str
+    name: str
+    kind: str
+    language: str | None = None
+    tier: str | None = None
+    open_complaints: int = 0
+
+
+class CustomerView(CustomerBrief):
+    """A customer's record."""
+
+    emails: list[str] = []
+    address: str = ""
+    notes: str = ""
+    phones: list[PhoneView] = []
+    version: int = 1
+    created_at: Moment
+    updated_at: Moment
+
+
+class MatchView(View):
+    """A customer who may be the caller, and why."""
+
+    customer: CustomerBrief
+    reason: str
+    score: float
+
+
+# --- Interactions --------------------------------------------------------------------------
+
+
+class InteractionView(View):
+    """One contact: a call (or mail, visit, portal message)."""
+
+    id: str
+    call_id: str | None = None
+    channel: str
+    direction: str
+    queue: str | None = None
+    line: str | None = None
+    language: str | None = None
+    from_number: str | None = None
+    from_name: str | None = None
+    to_number: str | None = None
+    agent: PersonView | None = None
+    customer: CustomerBrief | None = None
+    owner: PersonView | None = None
+    outcome: Outcome | None = None
+    detail: str = ""
+    disposition: str | None = None
+    notes: str = ""
+    draft: str | None = Field(None, description="notes that are typed but not yet saved")
+    started_at: Moment
+    answered_at: Moment | None = None
+    ended_at: Moment | None = None
+    wait_seconds: float | None = None
+    talk_seconds: float | None = None
+    wrapped_at: Moment | None = None
+    closed_at: Moment | None = Field(None, description="when somebody closed it")
+    handled_at: Moment | None = Field(None, description="when a missed call was dealt with")
+    recording_state: Literal["none", "running", "sealed", "failed"] = "none"
+    transcript_state: Literal["none", "live", "pending", "done"] = "none"
+    version: int = Field(1, description="send it back with a change; 409 when it is old")
+
+
+class UtteranceView(View):
+    """What one side said; times are seconds from the answer."""
+
+    id: str
+    leg: LegName
+    text: str
+    t0: float
+    t1: float
+    revision: int
+    language: str | None = None
+
+
+class TranscriptView(View):
+    """The text of a call in the order in which it was spoken."""
+
+    state: str
+    items: list[UtteranceView]
+
+
+class LegView(View):
+    """Where a leg is in the file: channel 0 is left; offset and length in seconds."""
+
+    channel: int
+    offset: float
+    seconds: float
+
+
+class RecordingView(View):
+    """A sealed recording."""
+
+    id: str
+    interaction: str | None = None
+    call_id: str
+    format: str
+    seconds: float
+    size: int
+    sha256: str
+    legs: dict[str, LegView]
+    interrupted: bool = False
+    created_at: Moment
+    audio: str = Field(description="address of the sound, with Range requests")
+    peaks: str = Field(description="address of the waveform")
+
+
+class PeaksView(View):
+    """The waveform: `rate` values a second, 0…255, of each leg."""
+
+    rate: float
+    seconds: float
+    channels: dict[str, list[int]]
+
+
+# --- Complaints ----------------------------------------------------------------------------
+
+Stage = Literal[
+    "received",
+    "acknowledged",
+    "assessing",
+    "investigating",
+    "responded",
+    "communicated",
+    "closed",
+    "appealed",
+    "reopened",
+]
+Severity = Literal["low", "normal", "high", "critical"]
+
+
+class QuoteView(View):
+    """An utterance that a complaint quotes, as it was when it was quoted."""
+
+    utterance: str | None = None
+    leg: LegName
+    text: str
+    t0: float
+    t1: float
+
+
+class StageChangeView(View):
+    """One step of a complaint's way."""
+
+    at: Moment
+    by: PersonView | None = None
+    from_stage: str | None = None
+    to_stage: str
+    note: str = ""
+
+
+class ComplaintView(View):
+    """A complaint and how far it is (ISO 10002)."""
+
+    id: str
+    code: str
+    stage: str
+    customer: CustomerBrief | None = None
+    interaction: str | None = None
+    subject: str
+    description: str = ""
+    severity: str
+    owner: PersonView | None = None
+    due: Moment | None = None
+    decision: str | None = None
+    told_by: str | None = None
+    quotes: list[QuoteView] = []
+    history: list[StageChangeView] = []
+    version: int = 1
+    created_at: Moment
+    updated_at: Moment
+
+
+# --- The floor -----------------------------------------------------------------------------
+
+
+class QueueView(View):
+    """A queue now; `longest_wait_seconds` is the wait of the first in it."""
+
+    name: str
+    waiting: int = 0
+    longest_wait_seconds: float = 0.0
+    longest_seconds: float = 0.0
+    available: int = 0
+    agents: int = 0
+
+
+class AgentView(View):
+    """An agent now; `next` is the state that follows the call, `until` the end of wrap-up."""
+
+    id: str
+    agent: str
+    username: str
+    name: str
+    state: AgentStateName
+    reason: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    call: str | None = None
+    next: AgentStateName | None = None
+    audio: bool = False
+
+
+class CallView(View):
+    """A call now. `state`: queued, ringing (at an agent), talking, held, ended."""
+
+    id: str
+    state: str
+    direction: str
+    from_: str | None = Field(None, alias="from")
+    from_name: str | None = None
+    to: str
+    queue: str | None = None
+    language: str | None = None
+    started_at: Moment
+    answered_at: Moment | None = None
+    agent: str | None = None
+    interaction: str | None = None
