@@ -6,6 +6,8 @@ what it is made of.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from callcenter.config import Settings
 
 
@@ -16,7 +18,72 @@ def run_telephony(settings: Settings) -> None:
 
 def run_speech(settings: Settings, index: int = 0) -> None:
     """Live captions and the second pass; returns after SIGTERM."""
-    raise NotImplementedError
+    import contextlib
+    import os
+    import platform
+
+    from callcenter import process
+    from callcenter.bus import open_bus
+    from callcenter.database import open_database
+    from callcenter.log import EventLog
+    from callcenter.telephony.adapters import sealed_sound
+    from callcenter.telephony.adapters.speech_socket import SpeechListener, socket_path
+    from callcenter.telephony.adapters.vosk_engine import VoskEngine
+    from callcenter.telephony.adapters.whisper_engine import WhisperEngine, WhisperTranscriber
+    from callcenter.telephony.speech.roster import Roster
+    from callcenter.telephony.speech.scribe import Scribe
+    from callcenter.telephony.speech.second_pass import SecondPass
+    from callcenter.telephony.speech.tasks import Tasks
+    from callcenter.telephony.speech.worker import Lanes, Live, SpeechWorker
+
+    stop = process.stop_event()
+    with contextlib.suppress(OSError):
+        os.nice(5)  # captions never take the CPU from the sound
+    cores = os.cpu_count() or 1
+    node = f"{platform.node()}:{index}"
+    engine = open_database(settings.database_url)
+    bus = open_bus(settings.bus_url, settings.run_dir)
+    log = EventLog(engine)
+    lanes = Lanes(vosk=cores)
+    roster = Roster(
+        settings.speech.live,
+        settings.speech.models_dir,
+        {
+            "vosk": VoskEngine,
+            "whisper": lambda model: WhisperEngine(model, may_preview=lambda: lanes.idle),
+        },
+        WhisperTranscriber,
+    )
+    scribe = Scribe(log, bus)
+    live = Live(roster, lanes, scribe, max_legs=settings.speech.max_legs or 4 * cores)
+    tasks = Tasks(engine, node)
+    worker = SpeechWorker(
+        node=node,
+        engine=engine,
+        bus=bus,
+        live=live,
+        roster=roster,
+        tasks=tasks,
+        passes=lambda breathe: SecondPass(
+            tasks=tasks,
+            log=log,
+            recordings_dir=settings.recordings_dir,
+            transcriber=roster.transcriber,
+            read_sound=sealed_sound.read_sound,
+            breathe=breathe,
+            default_language=settings.site.default_language,
+        ),
+        always=settings.speech.second_pass != "off",
+    )
+    scribe.start()
+    listener = SpeechListener(socket_path(settings.run_dir, index), live.desk)
+    worker.start()
+    stop.wait()
+    listener.close()
+    worker.stop()
+    lanes.stop(5.0)
+    scribe.stop()
+    bus.close()
 
 
 def run_web(settings: Settings) -> None:
@@ -27,3 +94,27 @@ def run_web(settings: Settings) -> None:
 def run_jobs(settings: Settings) -> None:
     """Sealing recordings and other work that may take long; returns after SIGTERM."""
     raise NotImplementedError
+
+
+def fetch_models(
+    settings: Settings, language: str, progress: Callable[[int, int, str], None] | None = None
+) -> list[str]:
+    """What `callcenter models fetch` does; the names of the models that serve `language` now.
+
+    Raises SpeechError with the sentence to print.
+    """
+    from callcenter.telephony.adapters import models_fetch
+
+    found = models_fetch.fetch(language, settings.speech.models_dir, progress)
+    return [model.name for model in found]
+
+
+def list_models(settings: Settings) -> dict[str, list[str]]:
+    """Language → names of the models on this machine that serve it."""
+    from callcenter.telephony.adapters import models_fetch
+
+    models = models_fetch.available(settings.speech.models_dir)
+    return {
+        language: [model.name for model in models if model.serves(language)]
+        for language in settings.speech.live
+    }

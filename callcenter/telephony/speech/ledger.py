@@ -1,13 +1,13 @@
 """Which calls were heard completely: pure bookkeeping of lines, losses and utterances.
 
 A call is complete when its last line closed and nothing of it was lost: that is the live
-transcript, `TranscriptCompleted(revision=1)`. Otherwise one `TranscriptPending` a reason says
-that it waits for the second pass.
+transcript, `TranscriptCompleted(revision=1)`. Otherwise one `TranscriptPending` says, when it is
+first known, that the call waits for the second pass.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from callcenter.events import Fact, TranscriptCompleted, TranscriptPending
@@ -22,7 +22,7 @@ class _Call:
     engine: str = ""
     open: int = 0
     utterances: int = 0
-    told: set[Reason] = field(default_factory=set)
+    lost: bool = False
 
 
 class Ledger:
@@ -38,9 +38,9 @@ class Ledger:
     def lost(self, call: str, reason: Reason) -> list[Fact]:
         """Some sound of the call was not heard."""
         state = self._calls[call]
-        if reason in state.told:
+        if state.lost:
             return []
-        state.told.add(reason)
+        state.lost = True
         return [TranscriptPending(call=call, reason=reason)]
 
     def heard(self, call: str, engine: str) -> None:
@@ -56,7 +56,7 @@ class Ledger:
         if state.open:
             return []
         self._forget_old()
-        if state.told:
+        if state.lost:
             return []
         return [
             TranscriptCompleted(

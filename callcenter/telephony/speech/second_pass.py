@@ -34,7 +34,7 @@ ReadSound = Callable[[Path], Mapping[int, Samples]]
 _LOGGER = structlog.get_logger()
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the process ends
+class Stopped(Exception):
     """The worker was asked to stop between two utterances."""
 
 

@@ -153,4 +153,5 @@ def _of(task: Task) -> Update:
 
 def back_off(attempts: int) -> timedelta:
     """How long a task waits after its n-th failure: 5 s, 10 s, 20 s … one hour."""
-    return min(_FIRST_WAIT * 2 ** min(attempts, 16), _LONGEST_WAIT)
+    wait: timedelta = _FIRST_WAIT * int(2 ** min(attempts, 16))
+    return min(wait, _LONGEST_WAIT)
