@@ -17,13 +17,13 @@ def test_a_call_rings_only_at_an_available_agent() -> None:
     assert machine.ring(AVAILABLE, "c1", 11.0).name == "ringing"
     for name in ("break", "training", "back_office", "offline"):
         with pytest.raises(Conflict):
-            machine.ring(machine.choose(AVAILABLE, name, None, 11.0), "c1", 12.0)  # type: ignore[arg-type]
+            machine.ring(machine.choose(AVAILABLE, name, None, 11.0), "c1", 12.0)
 
 
 @pytest.mark.parametrize("name", ["ringing", "on_call", "wrap_up", "not_answering"])
 def test_states_of_the_system_cannot_be_chosen(name: str) -> None:
     with pytest.raises(Invalid):
-        machine.choose(AVAILABLE, name, None, 11.0)  # type: ignore[arg-type]
+        machine.choose(AVAILABLE, name, None, 11.0)
 
 
 def test_a_choice_during_a_call_is_the_state_after_the_work_after_it() -> None:
