@@ -10,10 +10,66 @@ from collections.abc import Callable
 
 from callcenter.config import Settings
 
+DRAIN_SECONDS = 8.0
+
 
 def run_telephony(settings: Settings) -> None:
     """SIP, RTP, WebRTC, queues, the recording journal; returns after SIGTERM and drain."""
-    raise NotImplementedError
+    import asyncio
+
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_telephony(settings))
+
+
+async def _telephony(settings: Settings) -> None:
+    import asyncio
+    import gc
+    import platform
+    import signal
+
+    from callcenter.bus import open_bus
+    from callcenter.database import open_database
+    from callcenter.log import EventLog
+    from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
+    from callcenter.telephony.adapters.recordings import DiskRecordings
+    from callcenter.telephony.adapters.sip_native import NativeSipBackend
+    from callcenter.telephony.adapters.speech_socket import SpeechSocket
+    from callcenter.telephony.adapters.webrtc import BrowserLegs
+    from callcenter.telephony.desk import Sounds
+    from callcenter.telephony.media import tones
+    from callcenter.telephony.service import Parts, TelephonyService
+
+    node = platform.node()
+    bus = open_bus(settings.bus_url, settings.run_dir)
+    media = BatchingMediaPlane(settings.sip.rtp_ports)
+    audio = BrowserLegs(media)
+    speech = SpeechSocket(settings.run_dir, workers=settings.speech.workers)
+    parts = Parts(
+        sip=NativeSipBackend(settings.sip),
+        media=media,
+        audio=audio,
+        recordings=DiskRecordings(
+            settings.recordings_dir, format=settings.recording.format, node=node
+        ),
+        speech=speech,
+        sounds=Sounds(ringback=tones.ringback(), music=tones.hold_music()),
+    )
+    log = EventLog(open_database(settings.database_url))
+    service = TelephonyService(settings, log, bus, parts, node=node)
+
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await service.start()
+    gc.freeze()  # what lives as long as the process need not be looked at between two packets
+    await stopping.wait()
+    await service.stop(DRAIN_SECONDS)
+    await audio.stop()
+    media.close()
+    speech.close()
+    bus.close()
 
 
 def run_speech(settings: Settings, index: int = 0) -> None:
