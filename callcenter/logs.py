@@ -55,7 +55,7 @@ def setup(settings: Log, process: str) -> None:
             _renderer(settings),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler()
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -64,6 +64,16 @@ def setup(settings: Log, process: str) -> None:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what sys.stderr is now, also when it was replaced meanwhile."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201 - this is the log
+        except Exception:
+            self.handleError(record)
 
 
 def adopt(*names: str) -> None:
