@@ -180,14 +180,11 @@ class _Link:
 
 
 class BrowserLegs:
-    """The agents' browser connections: at most one an agent."""
+    """The agents' browser connections, at most one an agent; implements `AudioLegs`."""
 
-    def __init__(
-        self, plane: BatchingMediaPlane, *, on_change: Callable[[str, bool], None]
-    ) -> None:
-        """`on_change(agent, connected)` is called on the loop's thread, once a change."""
+    def __init__(self, plane: BatchingMediaPlane) -> None:
         self._plane = plane
-        self._on_change = on_change
+        self._handlers: list[Callable[[str, bool], None]] = []
         self._certificate = RTCCertificate.generateCertificate()
         self._legs: dict[str, BrowserLeg] = {}
         self._trying: dict[str, asyncio.Task[None]] = {}
@@ -196,16 +193,16 @@ class BrowserLegs:
         self._timer: asyncio.TimerHandle | None = None
         self._made = 0
 
-    async def negotiate(self, agent: str, sdp: str, kind: str) -> tuple[str, str]:
-        """Take a browser's offer; the answer as (sdp, type).
+    async def negotiate(self, agent: str, sdp: str, type: str) -> str:
+        """Take a browser's offer; returns the answer's SDP with every candidate.
 
         The answer comes at once; `on_change` tells when the connection stands. Then it takes
         the place of the one before. Raises Invalid where the offer is none that can be met.
         """
-        if kind != "offer":
-            raise Invalid(f"rtc.offer needs type 'offer', not {kind!r}", {"type": "must be offer"})
+        if type != "offer":
+            raise Invalid("rtc.offer takes type 'offer' only", {"type": "must be offer"})
         offer = parse_offer(sdp)
-        leg = self._leg(agent)
+        leg = self._seat(agent)
         link = _Link(leg, self._certificate)
         try:
             text = await link.describe(offer)
@@ -215,19 +212,23 @@ class BrowserLegs:
         if former := self._trying.pop(agent, None):
             former.cancel()
         self._trying[agent] = asyncio.create_task(self._connect(agent, leg, link, offer))
-        return text, "answer"
+        return text
 
-    def leg_of(self, agent: str) -> BrowserLeg:
-        """The agent's leg: the same object through all reconnections, connected or not."""
-        return self._leg(agent)
+    def leg(self, agent: str) -> BrowserLeg | None:
+        """The agent's leg, the same object over reconnections; None before the first offer."""
+        return self._legs.get(agent)
+
+    def on_change(self, handler: Callable[[str, bool], None]) -> None:
+        """Call `handler(agent, connected)`, on the loop's thread, at every change."""
+        self._handlers.append(handler)
 
     def connected(self, agent: str) -> bool:
         """Whether sound flows to and from the agent's browser now."""
         leg = self._legs.get(agent)
         return leg is not None and leg.link is not None
 
-    async def drop(self, agent: str) -> None:
-        """The agent left: close the connection and forget the leg."""
+    async def close(self, agent: str) -> None:
+        """The agent left: end the connection and forget the leg."""
         if task := self._trying.pop(agent, None):
             task.cancel()
             await asyncio.wait([task])
@@ -237,13 +238,13 @@ class BrowserLegs:
         link, leg.link = leg.link, None
         self._plane.remove(leg)
         if link is not None:
-            self._on_change(agent, False)
+            self._tell(agent, False)
             await link.close()
 
-    async def close(self) -> None:
-        """Close every connection."""
+    async def stop(self) -> None:
+        """End every connection: the process stops."""
         for agent in list(self._legs):
-            await self.drop(agent)
+            await self.close(agent)
         if self._closing:
             await asyncio.wait(list(self._closing))
         if self._timer is not None:
@@ -252,13 +253,17 @@ class BrowserLegs:
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _leg(self, agent: str) -> BrowserLeg:
+    def _seat(self, agent: str) -> BrowserLeg:
         leg = self._legs.get(agent)
         if leg is None:
             self._made += 1
             leg = self._legs[agent] = BrowserLeg(self._plane, f"browser-{self._made}")
             self._plane.add(leg)
         return leg
+
+    def _tell(self, agent: str, connected: bool) -> None:
+        for handler in self._handlers:
+            handler(agent, connected)
 
     async def _connect(self, agent: str, leg: BrowserLeg, link: _Link, offer: Offer) -> None:
         done = False
@@ -278,7 +283,7 @@ class BrowserLegs:
         leg.sound.forget_stream()
         self._watch()
         if former is None:
-            self._on_change(agent, True)
+            self._tell(agent, True)
         else:
             self._close_later(former)
 
@@ -291,7 +296,7 @@ class BrowserLegs:
             return
         leg.link = None
         self._close_later(link)
-        self._on_change(agent, False)
+        self._tell(agent, False)
 
     def _close_later(self, link: _Link) -> None:
         task = asyncio.create_task(link.close())

@@ -45,7 +45,7 @@ class Tap:
             self.close()
 
     def close(self) -> None:
-        """Stop delivering frames."""
+        """Stop delivering frames; what came already is delivered first."""
         self._leg.drop_tap(self)
 
 
@@ -183,15 +183,18 @@ class Leg:
         return tap
 
     def drop_tap(self, tap: Tap) -> None:
-        """Forget a tap; twice changes nothing."""
-        if tap in self._taps:
-            self._taps.remove(tap)
+        """Give a tap what came and still waits for missing frames, and forget it."""
+        if tap not in self._taps:
+            return
+        self._taps.remove(tap)
+        for index in range(max(self._cursor, self._now - BEHIND_FRAMES), self._now + 2):
+            if self._timeline.filled(index):
+                tap.deliver(index, self._timeline.frame(index), self._codec)
 
     def close_taps(self) -> None:
-        """The party is gone: give the taps what came and forget them."""
-        if self._taps:
-            self._feed_taps(self._now + _REORDER_FRAMES)
-        self._taps.clear()
+        """The party is gone: close every tap."""
+        for tap in list(self._taps):
+            tap.close()
 
     def add_digit_handler(self, handler: Callable[[str], None]) -> None:
         """Call `handler` with each key."""

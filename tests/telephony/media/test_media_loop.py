@@ -9,14 +9,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-import pytest
-from soundlink import Recorder, numbered, numbers_of, packet
+from soundlink import numbered, numbers_of, packet
 
-from callcenter.errors import NoFreePort
-from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, PortPool, SocketLeg
+from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, SocketLeg
 from callcenter.telephony.media import g711
-from callcenter.telephony.media.tones import Clip, ringback
-from callcenter.telephony.ports import Address, Codec, Direction, MediaDescription
+from callcenter.telephony.ports import Address, Codec, MediaDescription
 
 HOST = "127.0.0.1"
 PORTS = (41000, 46999)

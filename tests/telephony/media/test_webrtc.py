@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from fractions import Fraction
@@ -16,14 +17,14 @@ import uvloop
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 from av import AudioFrame
-from soundlink import Recorder, numbered, numbers_of
+from soundlink import Recorder, numbered, numbers_of, packet
 
 from callcenter.errors import Invalid
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
-from callcenter.telephony.adapters.webrtc import BrowserLegs
+from callcenter.telephony.adapters.webrtc import BrowserLeg, BrowserLegs
 from callcenter.telephony.media import g711
 from callcenter.telephony.media.tones import Clip
-from callcenter.telephony.ports import Codec
+from callcenter.telephony.ports import Address, Codec, MediaDescription
 
 AGENT = "0199aaaa-0000-7000-8000-000000000001"
 
@@ -79,8 +80,8 @@ class Browser:
         return self.peer.localDescription.sdp
 
     async def connect(self, legs: BrowserLegs, agent: str = AGENT) -> str:
-        sdp, kind = await legs.negotiate(agent, await self.offer(), "offer")
-        await self.peer.setRemoteDescription(RTCSessionDescription(sdp=sdp, type=kind))
+        sdp = await legs.negotiate(agent, await self.offer(), "offer")
+        await self.peer.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
         return sdp
 
     async def close(self) -> None:
@@ -89,16 +90,60 @@ class Browser:
             await self._listening
 
 
+class PhoneEnd:
+    """A telephone at the other end of the bridge: says numbered frames, keeps what it hears."""
+
+    def __init__(self, plane: BatchingMediaPlane, codec: Codec = Codec.PCMU) -> None:
+        self.leg = plane.open_rtp("127.0.0.1")
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        self._codec = codec
+        self._index = 0
+        self.heard: list[bytes] = []
+        port = self._socket.getsockname()[1]
+        self.leg.connect(MediaDescription(Address("127.0.0.1", port), codec))
+        self._task = asyncio.create_task(self._talk())
+
+    async def _talk(self) -> None:
+        start = asyncio.get_running_loop().time()
+        while True:
+            payload = g711.convert(numbered(self._index % 1000 + 3000), Codec.PCMU, self._codec)
+            data = packet(self._index, self._index * 160, payload, kind=self._codec.value)
+            self._socket.sendto(data, ("127.0.0.1", self.leg.local.port))
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    self.heard.append(self._socket.recv(2048)[12:])
+            self._index += 1
+            due = start + self._index * 0.02
+            await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+
+    @property
+    def numbers(self) -> list[int]:
+        return numbers_of(self.heard)
+
+    def close(self) -> None:
+        self._task.cancel()
+        self._socket.close()
+        self.leg.close()
+
+
 class Floor:
     """A plane and its browser legs; `changes` is what `on_change` told."""
 
     def __init__(self) -> None:
         self.plane = BatchingMediaPlane((41000, 46999))
         self.changes: list[tuple[str, bool]] = []
-        self.legs = BrowserLegs(self.plane, on_change=lambda *change: self.changes.append(change))
+        self.legs = BrowserLegs(self.plane)
+        self.legs.on_change(lambda *change: self.changes.append(change))
+
+    def leg(self) -> BrowserLeg:
+        leg = self.legs.leg(AGENT)
+        assert leg is not None
+        return leg
 
     async def close(self) -> None:
-        await self.legs.close()
+        await self.legs.stop()
         self.plane.close()
 
 
@@ -133,7 +178,7 @@ def test_numbered_sound_goes_both_ways_without_being_decoded() -> None:
             await browser.connect(there.legs)
             await until(lambda: there.legs.connected(AGENT))
             assert there.changes == [(AGENT, True)]
-            leg, sink = there.legs.leg_of(AGENT), Recorder()
+            leg, sink = there.leg(), Recorder()
             tap = there.plane.tap(leg, sink, start=asyncio.get_running_loop().time())
             there.plane.play(leg, Clip(b"".join(numbered(2000 + n) for n in range(50))))
             await until(lambda: len(sink.numbers) >= 50)
@@ -145,5 +190,159 @@ def test_numbered_sound_goes_both_ways_without_being_decoded() -> None:
             heard = numbers_of(browser.heard)
             assert heard == sorted(set(heard))
             assert set(heard) <= set(range(2000, 2050))
+
+    run(call())
+
+
+def test_a_bridge_goes_on_when_the_page_is_loaded_again() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            first = Browser()
+            await first.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            leg, phone = there.leg(), PhoneEnd(there.plane)
+            there.plane.bridge(leg, phone.leg)
+            await until(lambda: len(phone.numbers) > 20)
+            second = Browser(first=2000)
+            begun = asyncio.get_running_loop().time()
+            await second.connect(there.legs)
+            await until(lambda: any(number >= 2000 for number in phone.numbers))
+            assert asyncio.get_running_loop().time() - begun < 3
+            await until(lambda: len(numbers_of(second.heard)) > 20)
+            assert there.leg() is leg
+            assert there.changes == [(AGENT, True)]
+            heard_before = len(numbers_of(first.heard))
+            await until(lambda: len(numbers_of(second.heard)) > 50)
+            assert len(numbers_of(first.heard)) <= heard_before + 5
+            await first.close()
+            await second.close()
+            phone.close()
+
+    run(call())
+
+
+def test_an_a_law_telephone_and_a_browser_hear_each_other() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            browser = Browser()
+            await browser.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            phone = PhoneEnd(there.plane, Codec.PCMA)
+            there.plane.bridge(there.leg(), phone.leg)
+            await until(lambda: len(phone.heard) > 30 and len(browser.heard) > 30)
+            loud = g711.decode(phone.heard[-1], Codec.PCMA)
+            assert np.abs(loud.astype(int)).max() > 20000
+            await until(lambda: np.abs(g711.decode(browser.heard[-1], Codec.PCMU)).max() > 20000)
+            await browser.close()
+            phone.close()
+
+    run(call())
+
+
+def test_a_browser_that_closes_its_connection_is_known_to_be_gone() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            browser = Browser()
+            await browser.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            await browser.close()
+            await until(lambda: not there.legs.connected(AGENT))
+            assert there.changes == [(AGENT, True), (AGENT, False)]
+
+    run(call())
+
+
+def test_a_browser_that_vanishes_without_a_word_is_missed_within_seconds() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            browser = Browser()
+            await browser.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            await until(lambda: there.leg().alive_at > 0)
+            ice = browser.peer.getTransceivers()[0].receiver.transport.transport._connection
+            for protocol in ice._protocols:
+                protocol.transport.abort()
+            await until(lambda: not there.legs.connected(AGENT), seconds=30)
+            assert there.changes == [(AGENT, True), (AGENT, False)]
+            await browser.close()
+
+    run(call())
+
+
+def test_a_second_leg_takes_the_place_of_one_that_was_lost() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            for _ in range(2):
+                browser = Browser()
+                await browser.connect(there.legs)
+                await until(lambda: there.legs.connected(AGENT))
+                await browser.close()
+                await until(lambda: not there.legs.connected(AGENT))
+            assert there.changes == [(AGENT, True), (AGENT, False)] * 2
+            await there.legs.close(AGENT)
+            assert there.legs.leg(AGENT) is None
+
+    run(call())
+
+
+def test_sound_that_nobody_listens_to_is_not_decrypted() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            browser = Browser()
+            await browser.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            leg, taken = there.leg(), []
+            receive = leg.sound.receive
+            leg.sound.receive = lambda *packet: taken.append(packet) or receive(*packet)  # type: ignore
+            before = leg.alive_at
+            await until(lambda: leg.alive_at > before + 1)
+            assert len(taken) <= 2
+            sink = Recorder()
+            there.plane.tap(leg, sink, start=asyncio.get_running_loop().time())
+            await until(lambda: len(sink.numbers) > 20)
+            await browser.close()
+
+    run(call())
+
+
+def test_the_answer_has_one_pcmu_line_with_candidates_and_refuses_the_rest() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            browser = Browser()
+            browser.peer.addTransceiver("video")
+            answer = await browser.connect(there.legs)
+            audio, video = answer.split("m=")[1:]
+            assert audio.startswith("audio 9 UDP/TLS/RTP/SAVPF 0\r\n")
+            assert "a=sendrecv\r\n" in audio
+            assert "a=candidate:" in audio
+            assert "a=end-of-candidates" in audio
+            assert video.startswith("video 0 ")
+            await until(lambda: there.legs.connected(AGENT))
+            await browser.close()
+
+    run(call())
+
+
+@pytest.mark.parametrize("sdp", ["", "hello", "v=0\r\n", "v=0\r\nm=audio x y z\r\n", "\0" * 50])
+def test_an_offer_that_is_no_sdp_is_refused(sdp: str) -> None:
+    async def call() -> None:
+        async with floor() as there:
+            with pytest.raises(Invalid):
+                await there.legs.negotiate(AGENT, sdp, "offer")
+            assert there.legs.leg(AGENT) is None
+
+    run(call())
+
+
+def test_an_offer_without_pcmu_is_refused() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            browser = Browser()
+            sdp = (await browser.offer()).replace("PCMU/8000", "PCMX/8000")
+            with pytest.raises(Invalid):
+                await there.legs.negotiate(AGENT, sdp, "offer")
+            with pytest.raises(Invalid):
+                await there.legs.negotiate(AGENT, await browser.offer(), "answer")
+            await browser.close()
 
     run(call())
