@@ -286,7 +286,7 @@ def load(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         problems += [sentence for item in error.errors() for sentence in sentences(item, Settings)]
-        problems += [problem for problem in across(values) if problem not in problems]
+        problems += across(Settings().model_dump() | values)
     if problems:
         raise ConfigError(problems)
     return settings
