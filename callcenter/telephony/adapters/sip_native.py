@@ -1,0 +1,364 @@
+"""Our own SIP core on UDP sockets: the `SipBackend` named "native".
+
+All protocol is in `telephony.sip`; this file has the sockets, the clock, the one timer and the
+list of addresses that may send to us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from callcenter.config import Sip
+from callcenter.errors import SipFailure, StartError
+from callcenter.telephony.ports import Address, Caller, InboundCall, MediaDescription, SipEnd
+from callcenter.telephony.sip.actions import (
+    Acknowledged,
+    Action,
+    Ended,
+    Event,
+    Flow,
+    IncomingInvite,
+    MediaChanged,
+    Send,
+)
+from callcenter.telephony.sip.identity import caller_of
+from callcenter.telephony.sip.usage import InviteUsage
+from callcenter.telephony.sip.useragent import UserAgent
+
+RETRY_AFTER = 10  # seconds: told to callers over `sip.max_calls`
+LOG_EVERY = 60.0  # seconds between two log lines about one unlisted source
+KEPT_SOURCES = 1000  # unlisted sources remembered for that
+STOP_GRACE = 2.0  # seconds that BYEs of ours may take at the end
+
+_LOGGER = structlog.get_logger()
+
+
+class NativeSipBackend:
+    """Listens on every `udp://` of `sip.listen`. Belongs to the thread of the running loop."""
+
+    def __init__(self, settings: Sip) -> None:
+        self.ignored = 0  # datagrams of unlisted sources
+        self._settings = settings
+        self._core = UserAgent(token=lambda: secrets.token_hex(8))
+        self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
+        self._calls: dict[InviteUsage, NativeCall] = {}
+        self._listeners: dict[str, _Listener] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._on_call: Callable[[InboundCall], None] = lambda call: call.reject(503)
+
+    async def start(self, on_call: Callable[[InboundCall], None]) -> None:
+        """Bind the sockets. Raises StartError."""
+        self._loop = asyncio.get_running_loop()
+        self._on_call = on_call
+        _demand_literal(self._settings.advertised_host)
+        try:
+            for url in self._settings.listen:
+                await self._listen(url)
+        except BaseException:
+            self._close()
+            raise
+
+    async def stop(self) -> None:
+        """Wait a little for answers to our last BYEs, then close the sockets."""
+        deadline = self._loop.time() + STOP_GRACE
+        while self._core.unanswered() and self._loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        self._close()
+
+    def active(self) -> int:
+        """How many dialogs are open."""
+        return self._core.active()
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens, with the ports that were free where the settings say 0."""
+        return [listener.bound for listener in self._listeners.values()]
+
+    # --- sockets -----------------------------------------------------------------------------
+
+    async def _listen(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "udp":
+            raise StartError(f"sip.listen: {url} cannot be served yet; only udp:// can.")
+        try:
+            _, listener = await self._loop.create_datagram_endpoint(
+                lambda: _Listener(self, url), local_addr=(parts.hostname or "", parts.port or 0)
+            )
+        except OSError as error:
+            raise StartError(f"sip.listen: {url} cannot be bound ({error.strerror}).") from error
+        self._listeners[url] = listener
+        _LOGGER.info("sip listening", host=listener.bound.host, port=listener.bound.port)
+
+    def _close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        for listener in self._listeners.values():
+            listener.transport.close()
+        self._listeners.clear()
+
+    def _received(self, listener: _Listener, data: bytes, source: Address) -> None:
+        """One datagram: source first, then the core, which looks at the size before it parses."""
+        if self._sources.trunk(source.host) is None:
+            self._ignore(source)
+            return
+        host = self._settings.advertised_host or listener.host_towards(source)
+        flow = Flow(listener.url, Address(host, listener.bound.port), source)
+        self._perform(self._core.receive(data, flow, self._loop.time()))
+
+    def _ignore(self, source: Address) -> None:
+        """Silence (research: nothing tells a scanner that anybody is here); one line a minute."""
+        self.ignored += 1
+        if self._sources.worth_a_line(source.host, self._loop.time()):
+            _LOGGER.warning("SECURITY sip", src=source.host, reason="source is of no trunk")
+
+    # --- the core ----------------------------------------------------------------------------
+
+    def _perform(self, actions: Iterable[Action]) -> None:
+        """Send what is to be sent, tell what is to be told, in that order; set the timer."""
+        for action in actions:
+            if isinstance(action, Send):
+                self._send(action)
+            else:
+                self._tell(action)
+        self._set_timer()
+
+    def _send(self, action: Send) -> None:
+        if listener := self._listeners.get(action.flow.listener):
+            listener.send(action.data, action.flow.remote)
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, IncomingInvite):
+            self._begin(event.call)
+        elif call := self._calls.get(event.call):
+            call.take(event)
+            if isinstance(event, Ended):
+                del self._calls[event.call]
+
+    def _begin(self, usage: InviteUsage) -> None:
+        if self._core.active() > self._settings.max_calls:
+            _LOGGER.warning("call refused: sip.max_calls reached", limit=self._settings.max_calls)
+            self.do(self._core.reject, usage, 503, retry_after=RETRY_AFTER)
+            return
+        source = usage.flow.remote.host
+        call = NativeCall(self, self._core, usage, self._sources.trunk(source) or "")
+        self._calls[usage] = call
+        try:
+            self._on_call(call)
+        except Exception as error:
+            _log_failure("call not taken", error)
+            call.reject(500)
+
+    def do(
+        self, action: Callable[..., list[Action]], usage: InviteUsage, *args: Any, **kw: Any
+    ) -> None:
+        """Let the core act on a call now. Raises SipFailure as the core does."""
+        now = self._loop.time()
+        try:
+            self._perform(action(usage, *args, now, **kw))
+        except SipFailure:
+            self._perform(self._core.poll(now))
+            raise
+
+    def _set_timer(self) -> None:
+        """One timer for all of SIP; one that stands earlier than needed may stay."""
+        deadline = self._core.next_deadline()
+        if deadline is None or (self._timer and self._timer.when() <= deadline):
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._perform(self._core.poll(self._loop.time()))
+
+
+class NativeCall:
+    """An `InboundCall` of the core."""
+
+    def __init__(
+        self, backend: NativeSipBackend, core: UserAgent, usage: InviteUsage, trunk: str
+    ) -> None:
+        self._backend = backend
+        self._core = core
+        self._usage = usage
+        self._trunk = trunk
+        self._caller = caller_of(usage.invite)
+        loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[SipEnd] = loop.create_future()
+        self._agreed: asyncio.Future[MediaDescription] = loop.create_future()
+        self._on_media: Callable[[MediaDescription], None] = lambda media: None
+
+    @property
+    def sip_call_id(self) -> str:
+        """The Call-ID header."""
+        return self._usage.invite.call_id
+
+    @property
+    def caller(self) -> Caller:
+        """From, without what the caller wants withheld."""
+        return self._caller
+
+    @property
+    def request_user(self) -> str:
+        """The number that was dialled."""
+        return self._usage.invite.target.user or ""
+
+    @property
+    def trunk(self) -> str:
+        """Name of the trunk in the settings."""
+        return self._trunk
+
+    @property
+    def local_host(self) -> str:
+        """The address of ours that the peer reached."""
+        return self._usage.flow.local.host
+
+    @property
+    def ended(self) -> Awaitable[SipEnd]:
+        """Done when the dialog is over; may be awaited by many and cancelled by none."""
+        return asyncio.shield(self._ended)
+
+    def ring(self) -> None:
+        """180 Ringing."""
+        self._backend.do(self._core.ring, self._usage)
+
+    async def answer(self, local: Address) -> MediaDescription:
+        """200; returns at once what is agreed, or after the ACK where the offer is ours."""
+        self._backend.do(self._core.answer, self._usage, local)
+        if self._usage.media is not None:
+            return self._usage.media
+        await asyncio.wait((self._agreed, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        if self._agreed.done():
+            return self._agreed.result()
+        raise SipFailure("The caller never agreed to a codec.")
+
+    def reject(self, status: int, *, retry_after: int | None = None) -> None:
+        """A final refusal."""
+        self._backend.do(self._core.reject, self._usage, status, retry_after=retry_after)
+
+    def hang_up(self) -> None:
+        """BYE, or 603 before the answer."""
+        self._backend.do(self._core.hang_up, self._usage)
+
+    def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
+        """Called with the peer's new wish after a re-INVITE."""
+        self._on_media = handler
+
+    def take(self, event: Event) -> None:
+        """What the core tells of this call."""
+        if isinstance(event, Acknowledged) and not self._agreed.done():
+            self._agreed.set_result(event.media)
+        elif isinstance(event, MediaChanged):
+            try:
+                self._on_media(event.media)
+            except Exception as error:
+                _log_failure("change of media not taken", error)
+        elif isinstance(event, Ended) and not self._ended.done():
+            self._ended.set_result(event.reason)
+
+
+class _Listener(asyncio.DatagramProtocol):
+    """One UDP socket."""
+
+    def __init__(self, backend: NativeSipBackend, url: str) -> None:
+        self.url = url
+        self._backend = backend
+        self._towards: dict[str, str] = {}
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport: asyncio.DatagramTransport = transport
+        name = transport.get_extra_info("sockname")
+        self.bound = Address(name[0], name[1])
+        self._ipv6 = ":" in name[0]
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Nothing that comes in here may end the listener."""
+        try:
+            self._backend._received(self, data, Address(normal_host(addr[0]), addr[1]))
+        except Exception as error:
+            _log_failure("datagram not handled", error)
+
+    def error_received(self, exc: Exception) -> None:
+        """ICMP errors: the transactions' timers see to it that nothing waits for ever."""
+
+    def send(self, data: bytes, to: Address) -> None:
+        """Send one datagram."""
+        host = f"::ffff:{to.host}" if self._ipv6 and ":" not in to.host else to.host
+        self.transport.sendto(data, (host, to.port))
+
+    def host_towards(self, peer: Address) -> str:
+        """Our address as that peer reaches it: the bound one, else the one routes lead from."""
+        if not ip_address(self.bound.host).is_unspecified:
+            return self.bound.host
+        if peer.host not in self._towards:
+            if len(self._towards) > KEPT_SOURCES:
+                self._towards.clear()
+            self._towards[peer.host] = _route_from(peer)
+        return self._towards[peer.host]
+
+
+class Sources:
+    """Which addresses belong to which trunk, and which strangers were logged lately."""
+
+    def __init__(self, trunks: Iterable[tuple[str, list[str]]]) -> None:
+        self._networks: list[tuple[IPv4Network | IPv6Network, str]] = [
+            (ip_network(host, strict=False), name) for name, hosts in trunks for host in hosts
+        ]
+        self._logged: dict[str, float] = {}
+
+    def trunk(self, host: str) -> str | None:
+        """The trunk that this address belongs to, None for a stranger."""
+        address = _literal(host)
+        return next((name for network, name in self._networks if address in network), None)
+
+    def worth_a_line(self, host: str, now: float) -> bool:
+        """Whether a stranger was not logged for a minute."""
+        if now - self._logged.get(host, -LOG_EVERY) < LOG_EVERY:
+            return False
+        if len(self._logged) >= KEPT_SOURCES:
+            self._logged.clear()
+        self._logged[host] = now
+        return True
+
+
+def normal_host(host: str) -> str:
+    """An IP literal without zone, an IPv4-mapped one as IPv4 (RFC 4291 2.5.5.2)."""
+    return str(_literal(host))
+
+
+def _literal(host: str) -> IPv4Address | IPv6Address:
+    address = ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _route_from(peer: Address) -> str:
+    """The address that packets to `peer` leave from; a connected UDP socket sends nothing."""
+    family = socket.AF_INET6 if ":" in peer.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((peer.host, peer.port or 5060))
+        return normal_host(probe.getsockname()[0])
+
+
+def _demand_literal(host: str | None) -> None:
+    try:
+        ip_address(host or "127.0.0.1")
+    except ValueError:
+        raise StartError(f"sip.advertised_host: {host} is no IP address.") from None
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    """What broke and where, never the message: it may quote what people sent."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    _LOGGER.error(what, error=type(error).__name__, where=f"{frame.filename}:{frame.lineno}")

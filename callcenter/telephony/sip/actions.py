@@ -1,0 +1,69 @@
+"""What the core asks of its surroundings: octets to send, and events for whoever takes calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callcenter.telephony.ports import Address, MediaDescription, SipEnd
+
+if TYPE_CHECKING:
+    from callcenter.telephony.sip.usage import InviteUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The way to a peer: which listener of ours, our address as the peer sees it, and its own."""
+
+    listener: str
+    local: Address
+    remote: Address
+    transport: str = "UDP"
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport repeats lost packets itself (RFC 3261 17: timers become 0)."""
+        return self.transport != "UDP"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send these octets along that flow."""
+
+    data: bytes
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingInvite:
+    """A new caller; 100 Trying is among the same actions."""
+
+    call: InviteUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The ACK of the 200 that answered the call is here; `media` is what is agreed."""
+
+    call: InviteUsage
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class MediaChanged:
+    """A re-INVITE was agreed to: hold, resume, another codec or address (RFC 3261 14)."""
+
+    call: InviteUsage
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call is over; said once for every IncomingInvite."""
+
+    call: InviteUsage
+    reason: SipEnd
+
+
+Event = IncomingInvite | Acknowledged | MediaChanged | Ended
+Action = Send | Event

@@ -1,0 +1,280 @@
+"""The user agent: datagrams and the time in, actions out (RFC 3261 8.2, 9.2, 12.2.2, 15.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callcenter.errors import SipSyntaxError
+from callcenter.telephony.ports import Address
+from callcenter.telephony.sip import offer_answer
+from callcenter.telephony.sip.actions import Action, Flow, IncomingInvite, Send
+from callcenter.telephony.sip.client import InviteClient, NonInviteClient
+from callcenter.telephony.sip.dialog import DialogId
+from callcenter.telephony.sip.inspection import inspect
+from callcenter.telephony.sip.message import Request, Response
+from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin
+from callcenter.telephony.sip.parser import Malformed, parse
+from callcenter.telephony.sip.responses import (
+    ACCEPT,
+    ALLOW,
+    SUPPORTED,
+    Fields,
+    build,
+    reply_flow,
+    stamp,
+)
+from callcenter.telephony.sip.sdp import SessionDescription, parse_sdp
+from callcenter.telephony.sip.server import InviteServer, NonInviteServer
+from callcenter.telephony.sip.timers import Agenda
+from callcenter.telephony.sip.transaction import (
+    Key,
+    Layer,
+    State,
+    Transaction,
+    client_key,
+    merge_key,
+    server_key,
+)
+from callcenter.telephony.sip.usage import CallState, Core, InviteUsage
+
+
+class UserAgent:
+    """Takes calls. Every method takes the time in seconds and returns what is to be done.
+
+    `token` gives a fresh, unguessable, hexadecimal string: tags, branches and session ids.
+    """
+
+    def __init__(self, token: Callable[[], str]) -> None:
+        self._token = token
+        self._actions: list[Action] = []
+        self._agenda = Agenda()
+        self._layer = Layer(self._agenda, lambda action: self._actions.append(action))
+        self._core = Core(self._layer, token, self._forget)
+        self._calls: dict[DialogId, InviteUsage] = {}
+        self._invited: dict[Key, InviteUsage] = {}  # by the key of their first INVITE
+
+    def active(self) -> int:
+        """How many calls are not over."""
+        return sum(call.state is not CallState.CLOSING for call in self._calls.values())
+
+    def unanswered(self) -> int:
+        """How many requests of ours wait for their final response."""
+        waiting = (State.CALLING, State.TRYING, State.PROCEEDING)
+        return sum(client.state in waiting for client in self._layer.clients.values())
+
+    def next_deadline(self) -> float | None:
+        """When `poll` has something to do, None when only a datagram can bring work."""
+        return self._agenda.next_deadline()
+
+    def poll(self, now: float) -> list[Action]:
+        """Let the timers fire that are due."""
+        self._agenda.fire(now)
+        return self._collect()
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> list[Action]:
+        """Take one datagram. What is no SIP is passed over; bad SIP is answered (8.2)."""
+        if not data.strip(b"\r\n"):
+            return []  # a keep-alive (RFC 5626 4.4.1, RFC 3261 7.5)
+        try:
+            message = parse(data)
+        except Malformed as error:
+            self._refuse_malformed(error, flow)
+        except SipSyntaxError:
+            return []
+        else:
+            self._take(message, flow, now)
+        return self._collect()
+
+    def ring(self, call: InviteUsage, now: float) -> list[Action]:
+        """180 Ringing."""
+        call.ring(now)
+        return self._collect()
+
+    def answer(self, call: InviteUsage, local: Address, now: float) -> list[Action]:
+        """200; `local` is where our sound comes in. Raises SipFailure when the caller is gone."""
+        call.answer(local, now)
+        return self._collect()
+
+    def reject(
+        self, call: InviteUsage, status: int, now: float, *, retry_after: int | None = None
+    ) -> list[Action]:
+        """A final refusal; `retry_after` in seconds (RFC 3261 20.33)."""
+        call.reject(
+            status, now, () if retry_after is None else (("Retry-After", str(retry_after)),)
+        )
+        return self._collect()
+
+    def hang_up(self, call: InviteUsage, now: float) -> list[Action]:
+        """End the call, whatever its state."""
+        call.hang_up(now)
+        return self._collect()
+
+    def _collect(self) -> list[Action]:
+        actions = self._actions[:]
+        self._actions.clear()
+        return actions
+
+    def _forget(self, call: InviteUsage) -> None:
+        self._calls.pop(call.dialog.id, None)
+        self._invited.pop(server_key(call.invite), None)
+
+    # --- messages ----------------------------------------------------------------------------
+
+    def _take(self, message: Request | Response, flow: Flow, now: float) -> None:
+        if isinstance(message, Response):
+            self._take_response(message, now)
+            return
+        stamp(message, flow)
+        key = server_key(message)
+        transaction = self._layer.servers.get(key)
+        if transaction is not None:
+            self._take_again(transaction, message, now)
+        elif message.method == "ACK":
+            self._acknowledge(message, now)
+        else:
+            self._take_new(message, reply_flow(message, flow), now)
+
+    def _take_response(self, response: Response, now: float) -> None:
+        """RFC 3261 17.1.3; a response that is nobody's is passed over."""
+        transaction = self._layer.clients.get(client_key(response))
+        if isinstance(transaction, NonInviteClient | InviteClient):
+            transaction.receive(response, now)
+
+    def _take_again(self, transaction: Transaction, request: Request, now: float) -> None:
+        """A repetition, or the ACK of an INVITE."""
+        assert isinstance(transaction, InviteServer | NonInviteServer)
+        if transaction.receive(request, now):
+            self._acknowledge(request, now)
+
+    def _acknowledge(self, ack: Request, now: float) -> None:
+        """The ACK of a 2xx belongs to the dialog; any other stray ACK is absorbed (17.2.1)."""
+        if call := self._call_of(ack):
+            call.acknowledge(ack, now)
+
+    def _take_new(self, request: Request, flow: Flow, now: float) -> None:
+        if request.method == "CANCEL":
+            self._cancel(request, flow, now)
+        elif request.to.tag is not None:
+            self._take_within(request, flow, now)
+        elif merge_key(request) in self._layer.servers:
+            self._respond(request, flow, now, 482)  # it came on two ways (8.2.2.2)
+        elif refusal := inspect(request):
+            self._respond(request, flow, now, refusal.status, refusal.fields)
+        elif request.method == "INVITE":
+            self._invite(request, flow, now)
+        elif request.method == "OPTIONS":
+            self._respond(request, flow, now, 200, (ALLOW, ACCEPT, SUPPORTED))
+        else:
+            self._respond(request, flow, now, 481)  # BYE without a dialog (15.1.2)
+
+    # --- outside of dialogs ------------------------------------------------------------------
+
+    def _invite(self, request: Request, flow: Flow, now: float) -> None:
+        """A new call, unless its offer cannot be taken (13.3.1)."""
+        try:
+            offer = _offer_of(request)
+            if offer is not None:
+                offer_answer.answer(offer, flow.local, Origin(0))
+        except SipSyntaxError:
+            self._respond(request, flow, now, 400)
+        except NothingInCommon:
+            self._respond(request, flow, now, 488)
+        else:
+            self._begin(request, flow, offer)
+
+    def _begin(self, request: Request, flow: Flow, offer: SessionDescription | None) -> None:
+        transaction = InviteServer(self._layer, request, flow).opened()
+        transaction.trying()
+        call = InviteUsage(self._core, transaction, flow, offer)
+        self._calls[call.dialog.id] = call
+        self._invited[server_key(request)] = call
+        self._actions.append(IncomingInvite(call))
+
+    def _cancel(self, request: Request, flow: Flow, now: float) -> None:
+        """RFC 3261 9.2: 200 when the INVITE is known, whatever became of it; then 487 to it."""
+        invite = server_key(request, "INVITE")
+        if invite not in self._layer.servers:
+            self._respond(request, flow, now, 481)
+            return
+        call = self._invited.get(invite)
+        self._respond(request, flow, now, 200, tag=call.dialog.local_tag if call else None)
+        if call:
+            call.cancelled(now)
+
+    # --- within dialogs ----------------------------------------------------------------------
+
+    def _call_of(self, request: Request) -> InviteUsage | None:
+        tags = request.to.tag or "", request.from_.tag or ""
+        return self._calls.get((request.call_id, *tags))
+
+    def _take_within(self, request: Request, flow: Flow, now: float) -> None:
+        """RFC 3261 12.2.2: no such dialog → 481, out of order → 500."""
+        call = self._call_of(request)
+        if call is None:
+            self._respond(request, flow, now, 481)
+        elif not call.dialog.in_order(request):
+            self._respond(request, flow, now, 500)
+        elif refusal := inspect(request):
+            self._respond(request, flow, now, refusal.status, refusal.fields)
+        else:
+            call.moved(flow)
+            _WITHIN[request.method](self, call, request, flow, now)
+
+    def _bye(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
+        self._respond(request, flow, now, 200)
+        call.bye(now)
+
+    def _reinvite(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
+        try:
+            offer = _offer_of(request)
+        except SipSyntaxError:
+            self._respond(request, flow, now, 400)
+            return
+        call.modify(InviteServer(self._layer, request, flow).opened(), offer, now)
+
+    def _options(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
+        self._respond(request, flow, now, 200, (ALLOW, ACCEPT, SUPPORTED))
+
+    # --- responses ---------------------------------------------------------------------------
+
+    def _respond(
+        self,
+        request: Request,
+        flow: Flow,
+        now: float,
+        status: int,
+        fields: Fields = (),
+        *,
+        tag: str | None = None,
+    ) -> None:
+        """A final response in a server transaction of its own."""
+        kind = InviteServer if request.method == "INVITE" else NonInviteServer
+        transaction = kind(self._layer, request, flow).opened()
+        transaction.respond(build(request, status, tag or self._token(), fields), now)
+
+    def _refuse_malformed(self, error: Malformed, flow: Flow) -> None:
+        """Tell the sender without keeping state; an ACK and a response are never answered."""
+        request = error.salvaged
+        if not isinstance(request, Request) or request.method == "ACK":
+            return
+        if request.headers.get("Via") is None:
+            return
+        try:
+            stamp(request, flow)
+            flow = reply_flow(request, flow)
+        except SipSyntaxError:
+            pass  # an unreadable Via: the packet's source it is
+        response = build(request, error.answer, self._token())
+        self._actions.append(Send(bytes(response), flow))
+
+
+_WITHIN = {
+    "BYE": UserAgent._bye,
+    "INVITE": UserAgent._reinvite,
+    "OPTIONS": UserAgent._options,
+}
+
+
+def _offer_of(request: Request) -> SessionDescription | None:
+    """The offer that an INVITE carries, if any. Raises SipSyntaxError."""
+    return parse_sdp(request.body) if request.body else None
