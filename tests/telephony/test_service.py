@@ -1,0 +1,642 @@
+"""The life of a call through the telephony service: scripted caller, sound and agents; a real
+event log. Order and content are asserted; times are the queue's own settings, kept short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callcenter.bus import MemoryBus
+from callcenter.config import Settings
+from callcenter.database import open_database
+from callcenter.errors import CallGone, Conflict, NoAudioLeg, RecordingError, SipFailure
+from callcenter.events import (
+    AgentStateChanged,
+    AnswerCall,
+    CallEnded,
+    CallRang,
+    Command,
+    DescribeFloor,
+    ExtendWrapUp,
+    HangUpCall,
+    HoldCall,
+    LogAdvanced,
+    RejectCall,
+    ResumeCall,
+    SeatAgent,
+    ServiceStarted,
+    SetAgentState,
+    TransferCall,
+    UnseatAgent,
+)
+from callcenter.log import EventLog, metadata
+from callcenter.telephony.desk import Sounds
+from callcenter.telephony.fakes.media import FakeLeg, FakeMediaPlane
+from callcenter.telephony.media import tones
+from callcenter.telephony.ports import (
+    Address,
+    Caller,
+    Codec,
+    Direction,
+    FrameSink,
+    InboundCall,
+    MediaDescription,
+    SipEnd,
+)
+from callcenter.telephony.service import Parts, TelephonyService
+
+PHONE = MediaDescription(Address("127.0.0.1", 4000), Codec.PCMU)
+PATIENCE = 20.0
+
+
+class ScriptedCaller:
+    """A caller's dialog: what we did to it is on the record, what it does is called."""
+
+    def __init__(self, number: str | None = "+989121234567", to: str = "100") -> None:
+        self.sip_call_id, self.trunk, self.local_host = "sip-1", "local", "127.0.0.1"
+        self.caller, self.request_user = Caller(number, None), to
+        self.ended: asyncio.Future[SipEnd] = asyncio.get_running_loop().create_future()
+        self.did: list[str] = []
+        self.refuses_answer = False
+        self._on_media: Callable[[MediaDescription], None] = lambda wish: None
+
+    def ring(self) -> None:
+        self.did.append("180")
+
+    async def answer(self, local: Address) -> MediaDescription:
+        if self.refuses_answer or self.ended.done():
+            raise SipFailure("the caller is gone")
+        self.did.append("200")
+        return PHONE
+
+    def reject(self, status: int, *, retry_after: int | None = None) -> None:
+        self.did.append(str(status))
+        self.leave("refused")
+
+    def hang_up(self) -> None:
+        if not self.ended.done():
+            self.did.append("BYE")
+            self.leave("hung_up")
+
+    def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
+        self._on_media = handler
+
+    def wants(self, direction: Direction) -> None:
+        self._on_media(MediaDescription(PHONE.address, PHONE.codec, direction))
+
+    def leave(self, how: SipEnd) -> None:
+        if not self.ended.done():
+            self.ended.set_result(how)
+
+
+class ScriptedSip:
+    """Hands callers to the service."""
+
+    async def start(self, on_call: Callable[[InboundCall], None]) -> None:
+        self.on_call = on_call
+
+    async def stop(self) -> None:
+        pass
+
+    def active(self) -> int:
+        return 0
+
+
+class ScriptedAudio:
+    """Agents' legs that are connected when the script says so."""
+
+    def __init__(self, plane: FakeMediaPlane) -> None:
+        self._plane = plane
+        self.legs: dict[str, FakeLeg] = {}
+
+    def connect(self, agent: str) -> None:
+        self.legs[agent] = self._plane.open_rtp("127.0.0.1")
+
+    async def negotiate(self, agent: str, sdp: str, type: str) -> str:
+        self.connect(agent)
+        return "answer"
+
+    def leg(self, agent: str) -> FakeLeg | None:
+        return self.legs.get(agent)
+
+    def connected(self, agent: str) -> bool:
+        return agent in self.legs
+
+    async def close(self, agent: str) -> None:
+        self.legs.pop(agent, None)
+
+    def on_change(self, handler: Callable[[str, bool], None]) -> None:
+        pass
+
+
+class ScriptedJournal:
+    """What a journal was asked to do."""
+
+    def __init__(self, call: str) -> None:
+        self.call, self.did = call, list[str]()
+        self.written: dict[str, int] = {"agent": 0, "customer": 0}
+
+    def leg(self, name: str) -> FrameSink:
+        journal = self
+
+        class Sink:
+            def write(self, position: int, payload: bytes, codec: Codec) -> None:
+                journal.written[name] += len(payload)
+
+        return Sink()
+
+    def sync(self, position: int) -> None:
+        self.did.append("sync")
+
+    def pause(self, position: int) -> None:
+        pass
+
+    def resume(self, position: int) -> None:
+        pass
+
+    def close(self, position: int) -> None:
+        self.did.append("close")
+
+    def discard(self) -> None:
+        self.did.append("discard")
+
+
+class ScriptedRecordings:
+    """Journals in memory, or a disk that is full."""
+
+    def __init__(self) -> None:
+        self.journals: list[ScriptedJournal] = []
+        self.full = False
+        self.samples: int | None = None
+
+    def open_journal(self, call: str, *, answered_position: int = 0) -> ScriptedJournal:
+        if self.full:
+            raise RecordingError("the disk is full")
+        self.journals.append(ScriptedJournal(call))
+        return self.journals[-1]
+
+    def last_position(self, call: str) -> int | None:
+        return self.samples
+
+
+class ScriptedSpeech:
+    """Which legs were opened for captions."""
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[str, str]] = []
+
+    def open(self, call: str, leg: str, language: str) -> Any:
+        self.opened.append((leg, language))
+
+        class Line:
+            def write(self, position: int, payload: bytes, codec: Codec) -> None:
+                pass
+
+            def close(self) -> None:
+                pass
+
+        return Line()
+
+
+class Stage:
+    """The service with everything around it scripted."""
+
+    def __init__(self, settings: Settings) -> None:
+        engine = open_database(settings.database_url)
+        metadata.create_all(engine)
+        self.log, self.bus = EventLog(engine), MemoryBus()
+        self.media = FakeMediaPlane()
+        self.sip, self.audio = ScriptedSip(), ScriptedAudio(self.media)
+        self.recordings, self.speech = ScriptedRecordings(), ScriptedSpeech()
+        sounds = Sounds(ringback=tones.ringback(), music=tones.hold_music())
+        parts = Parts(self.sip, self.media, self.audio, self.recordings, self.speech, sounds)
+        self.sounds = sounds
+        self.service = TelephonyService(settings, self.log, self.bus, parts, node="node-1")
+
+    async def order(self, command: Command) -> dict[str, Any]:
+        return await asyncio.to_thread(self.bus.request, "telephony", command)
+
+    async def seat(self, *agents: str, audio: bool = True) -> None:
+        for agent in agents:
+            await self.order(SeatAgent(agent=agent, username=agent, extension=None, language="en"))
+            if audio:
+                self.audio.connect(agent)
+            await self.order(SetAgentState(agent=agent, state="available"))
+
+    def calls(self, **caller: Any) -> ScriptedCaller:
+        inbound = ScriptedCaller(**caller)
+        self.sip.on_call(inbound)
+        return inbound
+
+    def story(self) -> list[str]:
+        """The facts so far, by name; agents' states with their value."""
+        return [
+            f"{entry.fact.agent} {entry.fact.state}"
+            if isinstance(entry.fact, AgentStateChanged)
+            else entry.kind
+            for entry in self.log.read(limit=500)
+        ]
+
+    async def until(self, *wanted: str, times: int = 1) -> list[str]:
+        """Wait until each of `wanted` is in the story that often; returns the story."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            story = await asyncio.to_thread(self.story)
+            if all(story.count(kind) >= times for kind in wanted):
+                return story
+            if asyncio.get_running_loop().time() > deadline:
+                pytest.fail(f"{wanted} not in {story}")
+            await asyncio.sleep(0.01)
+
+    def last(self, kind: type[Any]) -> Any:
+        return [e.fact for e in self.log.read(limit=500) if isinstance(e.fact, kind)][-1]
+
+    @property
+    def call(self) -> str:
+        return str(self.last(CallRang).call)
+
+    @property
+    def customer(self) -> FakeLeg:
+        """The first leg that is no agent's."""
+        agents = list(self.audio.legs.values())
+        return next(leg for leg in self.media.legs if leg not in agents)
+
+    async def talking(self, agent: str = "a") -> ScriptedCaller:
+        """A call that `agent` has answered."""
+        inbound = self.calls()
+        await self.until("AgentOffered")
+        await self.order(AnswerCall(call=self.call, agent=agent))
+        return inbound
+
+
+@pytest.fixture
+def stage(make_settings: Callable[..., Settings]) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def make(**queue: Any) -> AsyncIterator[Stage]:
+        line = {"number": "100", "queue": "support", "language": "en"}
+        line["answer"] = queue.pop("line_answer", "on_agent")
+        line["record"] = queue.pop("line_record", "always")
+        settings = make_settings(lines=[line], queues=[{"name": "support", **queue}])
+        stage = Stage(settings)
+        await stage.service.start()
+        try:
+            yield stage
+        finally:
+            await stage.service.stop(0.0)
+
+    return make
+
+
+StageMaker = Callable[..., Any]
+
+
+def run(scene: Any) -> None:
+    asyncio.run(scene)
+
+
+def test_a_call_from_ring_to_the_end_of_the_wrap_up(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            inbound = await floor.talking()
+            assert inbound.did == ["180", "200"]
+            customer, agent = floor.customer, floor.audio.legs["a"]
+            assert (customer.hears, agent.hears) == (agent, customer)
+            inbound.leave("bye")
+            await floor.until("CallEnded")
+            await floor.order(SetAgentState(agent="a", state="available"))
+            assert await floor.until("WrapUpEnded") == [
+                "a available",
+                "CallRang",
+                "CallQueued",
+                "AgentOffered",
+                "a ringing",
+                "CallAnswered",
+                "RecordingStarted",
+                "a on_call",
+                "CallEnded",
+                "a wrap_up",
+                "WrapUpEnded",
+                "a available",
+            ]
+            end = floor.last(CallEnded)
+            assert (end.reason, end.by, end.agent) == ("completed", "customer", "a")
+            assert floor.recordings.journals[0].did[-1] == "close"
+            assert sorted(floor.speech.opened) == [("agent", "en"), ("customer", "en")]
+
+    run(scene())
+
+
+def test_the_fact_is_in_the_log_before_anybody_hears_of_it(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            ends: list[bool] = []
+            floor.bus.subscribe(
+                LogAdvanced, lambda told: ends.append(floor.log.end() >= told.position)
+            )
+            await floor.seat("a")
+            (await floor.talking()).leave("bye")
+            await floor.until("CallEnded")
+            assert len(ends) >= 5
+            assert all(ends)
+
+    run(scene())
+
+
+def test_a_declined_call_goes_to_the_next_agent(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            floor.calls()
+            await floor.until("a ringing")
+            await floor.order(RejectCall(call=floor.call, agent="a"))
+            await floor.until("b ringing")
+            with pytest.raises(CallGone):
+                await floor.order(AnswerCall(call=floor.call, agent="a"))
+            await floor.order(AnswerCall(call=floor.call, agent="b"))
+            story = await floor.until("b on_call")
+            assert story.count("AgentDeclined") == 1
+
+    run(scene())
+
+
+def test_an_agent_who_does_not_answer_is_passed_over_and_at_the_limit_set_to_not_answering(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage(ring_seconds=0.05, unanswered_limit=1) as floor:
+            await floor.seat("a", "b")
+            floor.calls()
+            story = await floor.until("a not_answering", "b not_answering")
+            assert story.index("a not_answering") < story.index("b ringing")
+
+    run(scene())
+
+
+def test_a_caller_who_gives_up_while_it_rings_is_abandoned_and_a_late_answer_is_refused(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            inbound = floor.calls()
+            await floor.until("a ringing")
+            inbound.leave("cancelled")
+            story = await floor.until("CallEnded")
+            assert story[-3:] == ["AgentDeclined", "a available", "CallEnded"]
+            assert floor.last(CallEnded).reason == "abandoned"
+            with pytest.raises(CallGone):
+                await floor.order(AnswerCall(call=floor.call, agent="a"))
+            assert floor.recordings.journals[0].did == ["discard"]
+
+    run(scene())
+
+
+def test_the_caller_who_is_gone_at_the_moment_of_the_answer_frees_the_agent(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            inbound = floor.calls()
+            inbound.refuses_answer = True
+            await floor.until("a ringing")
+            with pytest.raises(CallGone):
+                await floor.order(AnswerCall(call=floor.call, agent="a"))
+            await floor.until("CallEnded")
+            assert (await floor.until("a available", times=2)).count("a on_call") == 0
+
+    run(scene())
+
+
+def test_nobody_took_the_call_in_time(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(max_wait_seconds=0.05) as floor:
+            inbound = floor.calls()
+            await floor.until("CallEnded")
+            assert floor.last(CallEnded).reason == "missed"
+            assert inbound.did == ["180", "480"]
+
+    run(scene())
+
+
+def test_an_agent_without_audio_cannot_answer_but_may_try_again(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", audio=False)
+            floor.calls()
+            await floor.until("a ringing")
+            with pytest.raises(NoAudioLeg):
+                await floor.order(AnswerCall(call=floor.call, agent="a"))
+            floor.audio.connect("a")
+            assert (await floor.order(AnswerCall(call=floor.call, agent="a")))["state"] == "talking"
+
+    run(scene())
+
+
+def test_hold_plays_music_to_the_caller_and_resume_brings_both_together(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            await floor.talking()
+            customer, agent = floor.customer, floor.audio.legs["a"]
+            held = await floor.order(HoldCall(call=floor.call, agent="a"))
+            assert (held["state"], customer.hears) == ("held", floor.sounds.music)
+            assert agent.hears is None
+            assert (await floor.order(ResumeCall(call=floor.call, agent="a")))["state"] == "talking"
+            assert (customer.hears, agent.hears) == (agent, customer)
+
+    run(scene())
+
+
+def test_the_callers_phone_can_hold_and_resume(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            inbound = await floor.talking()
+            inbound.wants(Direction.SENDONLY)
+            await floor.until("CallHeld")
+            inbound.wants(Direction.SENDRECV)
+            await floor.until("CallResumed")
+
+    run(scene())
+
+
+def test_only_the_agent_of_a_call_commands_it(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            for kind in (HoldCall, ResumeCall, HangUpCall, TransferCall):
+                with pytest.raises(CallGone):
+                    await floor.order(kind(call=floor.call, agent="b"))
+
+    run(scene())
+
+
+def test_the_agent_hangs_up(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(wrap_up_seconds=0) as floor:
+            await floor.seat("a")
+            inbound = await floor.talking()
+            await floor.order(HangUpCall(call=floor.call, agent="a"))
+            await floor.until("CallEnded")
+            assert inbound.did == ["180", "200", "BYE"]
+            assert floor.last(CallEnded).by == "agent"
+            assert floor.story()[-1] == "a available"
+            assert floor.customer.closed
+
+    run(scene())
+
+
+def test_a_transfer_to_an_agent_rings_there_and_keeps_one_recording(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            with pytest.raises(Conflict):
+                await floor.order(TransferCall(call=floor.call, agent="a", to_agent="nobody"))
+            await floor.order(TransferCall(call=floor.call, agent="a", to_agent="b"))
+            await floor.until("CallTransferred", "a wrap_up", "b ringing")
+            assert floor.customer.hears is floor.sounds.music
+            await floor.order(AnswerCall(call=floor.call, agent="b"))
+            await floor.order(HangUpCall(call=floor.call, agent="b"))
+            story = await floor.until("CallEnded")
+            assert (story.count("RecordingStarted"), story.count("CallAnswered")) == (1, 2)
+            assert floor.last(CallEnded).agent == "b"
+
+    run(scene())
+
+
+def test_a_caller_whose_agent_vanished_goes_to_the_front_of_the_queue(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            await floor.talking()
+            floor.calls()
+            await floor.until("CallQueued", times=2)
+            first = next(e.fact.call for e in floor.log.read() if e.kind == "CallRang")
+            await floor.order(UnseatAgent(agent="a", reason="lost"))
+            await floor.until("CallTransferred")
+            await floor.seat("b")
+            await floor.until("b ringing")
+            rings = [e.fact for e in floor.log.read() if e.kind == "AgentOffered"]
+            assert rings[-1].call == first
+
+    run(scene())
+
+
+def test_a_line_that_answers_early_plays_ringback_until_the_agent_answers(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage(line_answer="early") as floor:
+            inbound = floor.calls()
+            await floor.until("CallQueued")
+            deadline = asyncio.get_running_loop().time() + PATIENCE
+            while inbound.did != ["180", "200"]:
+                assert asyncio.get_running_loop().time() < deadline
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            assert floor.customer.hears is floor.sounds.ringback
+            await floor.seat("a")
+            await floor.until("a ringing")
+            await floor.order(AnswerCall(call=floor.call, agent="a"))
+            assert floor.customer.hears is floor.audio.legs["a"]
+            assert inbound.did == ["180", "200"]
+
+    run(scene())
+
+
+def test_a_full_disk_costs_the_recording_and_not_the_call(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            floor.recordings.full = True
+            await floor.seat("a")
+            await floor.talking()
+            assert "RecordingFailed" in await floor.until("a on_call")
+            assert len(floor.speech.opened) == 2
+
+    run(scene())
+
+
+@pytest.mark.parametrize("policy", ["never", "on_demand", "ask"])
+def test_what_may_not_be_kept_is_neither_recorded_nor_transcribed(
+    stage: StageMaker, policy: str
+) -> None:
+    async def scene() -> None:
+        async with stage(line_record=policy) as floor:
+            await floor.seat("a")
+            await floor.talking()
+            assert floor.recordings.journals == []
+            assert floor.speech.opened == []
+
+    run(scene())
+
+
+def test_wrap_up_ends_by_itself_and_can_be_extended(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(wrap_up_seconds=0.3) as floor:
+            await floor.seat("a")
+            (await floor.talking()).leave("bye")
+            await floor.until("a wrap_up")
+            view = await floor.order(ExtendWrapUp(agent="a", seconds=0.1))
+            assert view["until"] is not None
+            story = await floor.until("WrapUpEnded")
+            assert story[-1] == "a available"
+
+    run(scene())
+
+
+def test_an_unknown_number_is_refused_and_leaves_no_call(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            assert floor.calls(to="999").did == ["404"]
+            assert floor.story() == []
+
+    run(scene())
+
+
+def test_stopping_ends_what_is_in_progress_as_interrupted(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            talking = await floor.talking()
+            waiting = floor.calls()
+            await floor.until("CallQueued", times=2)
+            await floor.service.stop(0.0)
+            ends = [e.fact.reason for e in floor.log.read() if e.kind == "CallEnded"]
+            assert ends == ["interrupted", "interrupted"]
+            assert (talking.did[-1], waiting.did[-1]) == ("BYE", "503")
+
+    run(scene())
+
+
+def test_calls_that_a_kill_left_open_are_interrupted_at_the_next_start(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    async def scene() -> None:
+        before = Stage(make_settings())
+        await before.service.start()
+        await before.seat("a")
+        await before.talking()
+        before.service._chores.clear()  # killed: nothing is ended
+
+        after = Stage(make_settings())
+        after.recordings.samples = 24_000
+        told: list[ServiceStarted] = []
+        after.bus.subscribe(ServiceStarted, told.append)
+        await after.service.start()
+        end = after.last(CallEnded)
+        assert (end.reason, end.talk_seconds, end.agent) == ("interrupted", 3.0, "a")
+        assert [signal.service for signal in told] == ["telephony"]
+        floor = await after.order(DescribeFloor())
+        assert (floor["calls"], floor["agents"]) == ([], [])
+        await after.service.stop(0.0)
+
+    run(scene())
