@@ -286,7 +286,8 @@ def load(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         problems += [sentence for item in error.errors() for sentence in sentences(item, Settings)]
-        problems += across(Settings().model_dump() | values)
+        between = across(Settings().model_dump() | values)
+        problems += [problem for problem in between if problem not in problems]
     if problems:
         raise ConfigError(problems)
     return settings

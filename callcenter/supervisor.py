@@ -48,7 +48,7 @@ class Backoff:
         """The wait after a run of `ran` seconds."""
         self.failures = 0 if ran >= HEALTHY_AFTER else self.failures
         self.failures += 1
-        return min(FIRST_DELAY * 2.0 ** (self.failures - 1), LONGEST_DELAY)
+        return min(FIRST_DELAY * 2.0 ** min(self.failures - 1, 10), LONGEST_DELAY)
 
 
 @dataclass(slots=True)
