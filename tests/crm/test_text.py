@@ -41,7 +41,9 @@ def test_two_spellings_are_one_for_search(one: str, other: str) -> None:
 
 
 def test_different_words_stay_different() -> None:
-    assert len({normalize(word) for word in ("سلام", "کلام", "שלום", "שלומי", "hello", "hell")}) == 6
+    assert (
+        len({normalize(word) for word in ("سلام", "کلام", "שלום", "שלומי", "hello", "hell")}) == 6
+    )
 
 
 @given(st.text(max_size=60))

@@ -43,9 +43,9 @@ def create(
     by its path (`phones.0.number`).
     """
     customer = Customer(created_by=by, emails=[], custom={}, address="", notes="")
-    session.add(customer)
     _set(customer, {"name": name, "kind": kind, **fields})
     customer.phones = _phones(phones, region)
+    session.add(customer)
     session.flush()
     _index(session, customer)
     return customer

@@ -18,13 +18,14 @@ from callcenter.crm.text import fold_digits
 from callcenter.errors import Invalid
 
 _EXTENSION = re.compile(
-    r"\s*(?:;\s*ext\s*=|[,;#]|\bext(?:ension)?\b\.?|\bext\.?(?=\d)|x|داخلی|داخلي|שלוחה|שלוחת)"
+    r"\s*(?:;\s*ext\s*=|[,;#]+|\bext(?:ension)?\b\.?|\bext\.?(?=\d)|x|داخلی|داخلي|שלוחה|שלוחת)"
     r"[\s.:#]*(\d{1,10})\s*#?\s*$",
     re.IGNORECASE,
 )
 _PARAMETERS = re.compile(r";(?!\s*ext\s*=)\s*[a-z-]+=.*$", re.IGNORECASE)
 _DRESS = re.compile(r"[\s()\[\]/._\-‐-―−·•*~]+")
-_SHORTEST_NATIONAL = 7  # shorter ones are extensions and service numbers: everybody has them
+_SHORTEST = 5  # of a number worth storing
+_SHORTEST_KEY, _LONGEST_KEY = 7, 15  # shorter ones are service numbers: every country has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Number:
 def canonical(text: str | None, region: str) -> Number | None:
     """The number in the text, read as in `region`; None for what is no number or withheld."""
     plain, extension = _split(text or "")
-    digits = plain.lstrip("+")
+    digits = plain.removeprefix("+")
     if not digits.isascii() or not digits.isdigit():
         return None
     explicit = plain.startswith("+")
@@ -50,7 +51,10 @@ def canonical(text: str | None, region: str) -> Number | None:
     if parsed is None:
         return None
     number, sure = parsed
-    national = phonenumbers.national_significant_number(number)
+    # Without leading zeros (Italy keeps them): two countries' spellings then meet.
+    national = phonenumbers.national_significant_number(number).lstrip("0")
+    if len(national) < _SHORTEST:
+        return None
     return Number(
         e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),
         national=national,
@@ -71,9 +75,33 @@ def required(text: str, region: str, *, field: str = "number") -> Number:
     return number
 
 
-def matchable_national(number: Number) -> str | None:
-    """The national key, None where it is too short to say anything."""
-    return number.national if len(number.national) >= _SHORTEST_NATIONAL else None
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What to look a number up by; `national` alone where the region does not know it."""
+
+    e164: str | None
+    national: str | None
+    international: bool
+
+
+def keys(text: str | None, region: str) -> Keys | None:
+    """The keys of the number in the text; None for what is no number or withheld.
+
+    A number that cannot be one of the region may still be one of another, written as at home:
+    it is looked up by its digits without the leading zero.
+    """
+    number = canonical(text, region)
+    if number is not None:
+        return Keys(number.e164, _key(number.national), number.international)
+    plain, _ = _split(text or "")
+    if not plain.isascii() or not plain.isdigit():
+        return None
+    national = _key(plain.lstrip("0"))
+    return Keys(None, national, False) if national else None
+
+
+def _key(national: str) -> str | None:
+    return national if _SHORTEST_KEY <= len(national) <= _LONGEST_KEY else None
 
 
 def _split(text: str) -> tuple[str, str | None]:
@@ -116,4 +144,5 @@ def _guess(digits: str, region: str) -> tuple[PhoneNumber, bool] | None:
     abroad = _parse("+" + digits, None) if not digits.startswith("0") else None
     if abroad and phonenumbers.is_valid_number(abroad[0]):
         return abroad[0], False
-    return (here[0], False) if here else None
+    best = here or abroad
+    return (best[0], False) if best else None

@@ -42,19 +42,13 @@ def match(session: Session, phone: str | None, region: str) -> list[Match]:
     One query over two indexes, and one for the customers' other phones. Extensions do not
     count. Order: score, then the customer who was changed last.
     """
-    number = numbers.canonical(phone, region)
+    number = numbers.keys(phone, region)
     if number is None:
         return []
-    same = Phone.e164 == number.e164
-    if national := numbers.matchable_national(number):
-        guessed = Phone.national == national
-        if number.international:
-            guessed = and_(guessed, Phone.international.is_(False))
-        same = or_(same, guessed)
     query = (
         select(Phone, Customer)
         .join(Customer, Customer.id == Phone.customer_id)
-        .where(same, Customer.merged_into.is_(None))
+        .where(_same(number), Customer.merged_into.is_(None))
         .limit(MOST_MATCHES * 5)
     )
     best: dict[str, Match] = {}
@@ -108,16 +102,27 @@ def phones_of(session: Session, customer: str) -> list[Phone]:
 
 
 def _searched(q: str, region: str) -> Select[str]:
-    number = numbers.canonical(q, region)
-    if number is not None and numbers.matchable_national(number):
-        same = or_(Phone.e164 == number.e164, Phone.national == number.national)
-        return select(Phone.customer_id).where(same)
+    number = numbers.keys(q, region)
+    if number is not None and number.national:
+        return select(Phone.customer_id).where(_same(number))
     terms = words(q)[:8]
     query = select(CustomerWord.customer_id).where(_begins(terms[0] if terms else "\U0010ffff"))
     for term in terms[1:]:
         others = select(CustomerWord.customer_id).where(_begins(term))
         query = query.where(CustomerWord.customer_id.in_(others))
     return query
+
+
+def _same(number: numbers.Keys) -> ColumnElement[bool]:
+    """Two countries' numbers are one only where a country was guessed."""
+    national = Phone.national == number.national
+    if number.international:
+        national = and_(national, Phone.international.is_(False))
+    if number.e164 is None:
+        return national
+    return (
+        or_(Phone.e164 == number.e164, national) if number.national else (Phone.e164 == number.e164)
+    )
 
 
 def _begins(term: str) -> ColumnElement[bool]:
