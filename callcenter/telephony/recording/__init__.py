@@ -1,1 +1,1 @@
-"""Recordings: crash-safe journal per leg, sealing into one stereo file."""
+"""Recording: the crash-safe journal of a call and the sealed file that is made of it."""

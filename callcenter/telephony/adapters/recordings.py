@@ -1,0 +1,358 @@
+"""Journals and sealed recordings on the disk.
+
+    recordings/.journal/<call-id>/journal.json  agent.pcmu  customer.pcmu
+    recordings/YYYY/MM/DD/<call-id>.opus  <call-id>.json  <call-id>.peaks
+
+The writer holds a lock (flock) on a leg's file as long as it lives, so the sealer sees by
+itself whether a journal without its end is being written or was left by a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import msgspec
+import structlog
+
+from callcenter.errors import RecordingError
+from callcenter.events import LegName
+from callcenter.ids import new_id
+from callcenter.telephony.adapters import sealed_file
+from callcenter.telephony.ports import SAMPLE_RATE, JournalLeg
+from callcenter.telephony.recording import peaks, sealing
+from callcenter.telephony.recording.journal import (
+    LEGS,
+    SILENCE,
+    LegBuffer,
+    Manifest,
+    Pauses,
+    Piece,
+    decode_manifest,
+    encode_manifest,
+)
+from callcenter.telephony.recording.sealing import Format, NothingRecorded, Sealed, StillRecording
+
+_LOGGER = structlog.get_logger()
+_SAFE_NAME = re.compile(r"[\w-][\w.-]{0,99}")
+
+
+class DiskJournal:
+    """See Journal. `failure` says what the disk refused last, None while all is well."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.failure: str | None = None
+        self._folder = folder
+        self._manifest = manifest
+        self._buffers = {name: LegBuffer() for name in LEGS}
+        self._pauses = Pauses()
+        self._lock = threading.Lock()  # of the threads that sync; the media loop never takes it
+        self._files: dict[LegName, int] = {}
+        with _failures("a recording cannot be started"):
+            _make_folders(folder.parent)
+            folder.mkdir()
+            _write_whole(folder / "journal.json", encode_manifest(manifest))
+            for name in LEGS:
+                self._files[name] = os.open(
+                    _leg_path(folder, name), os.O_WRONLY | os.O_CREAT, 0o600
+                )
+            fcntl.flock(self._files[LEGS[0]], fcntl.LOCK_EX)
+            _sync_folder(folder)
+            _sync_folder(folder.parent)
+
+    def leg(self, name: LegName) -> JournalLeg:
+        """See Journal."""
+        return self._buffers[name]
+
+    def pause(self, position: int) -> None:
+        """See Journal."""
+        self._pauses.pause(position)
+
+    def resume(self, position: int) -> None:
+        """See Journal."""
+        self._pauses.resume(position)
+
+    def sync(self, position: int) -> None:
+        """See Journal. Raises RecordingError; what was not written is tried again next time."""
+        with self._lock:
+            if self._files:
+                self._sync(position)
+
+    def close(self, position: int) -> None:
+        """See Journal. Raises RecordingError; the files are closed in any case."""
+        with self._lock:
+            if not self._files:
+                return
+            try:
+                self._sync(position)
+                with self._noting():
+                    self._rewrite(complete=True)
+            finally:
+                self._close_files()
+
+    def discard(self) -> None:
+        """See Journal."""
+        with self._lock:
+            self._close_files()
+        _remove(self._folder)
+
+    def _sync(self, position: int) -> None:
+        spans = self._pauses.spans
+        with self._noting():
+            if spans != self._manifest.pauses:
+                self._rewrite(pauses=spans)
+            for name, buffer in self._buffers.items():
+                for piece in buffer.pieces(position, spans):
+                    _write_piece(self._files[name], piece)
+            for name, buffer in self._buffers.items():
+                os.fdatasync(self._files[name])
+                buffer.wrote(position, spans)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            with _failures("the recording cannot be written"):
+                yield
+        except RecordingError as error:
+            self.failure = error.detail
+            raise
+
+    def _rewrite(self, **changes: Any) -> None:
+        manifest = msgspec.structs.replace(self._manifest, failure=self.failure, **changes)
+        temporary = self._folder / "journal.json.new"
+        _write_whole(temporary, encode_manifest(manifest))
+        temporary.replace(self._folder / "journal.json")
+        _sync_folder(self._folder)
+        self._manifest = manifest
+
+    def _close_files(self) -> None:
+        for handle in self._files.values():
+            os.close(handle)
+        self._files = {}
+
+
+class DiskRecordings:
+    """See RecordingStore and SealedStore."""
+
+    def __init__(self, folder: Path, *, format: Format = "opus", node: str = "") -> None:
+        self._folder = folder
+        self._format = format
+        self._node = node
+
+    def open_journal(self, call: str, *, answered_position: int = 0) -> DiskJournal:
+        """See RecordingStore."""
+        manifest = Manifest(
+            call=call,
+            started=datetime.now(UTC),
+            node=self._node,
+            answered_position=answered_position,
+        )
+        return DiskJournal(self._journal(call), manifest)
+
+    def journals(self) -> list[str]:
+        """See SealedStore."""
+        root = self._folder / ".journal"
+        return (
+            sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+        )
+
+    def last_position(self, call: str) -> int | None:
+        """See RecordingStore."""
+        folder = self._journal(call)
+        return _length(folder) if folder.is_dir() else None
+
+    def free_bytes(self) -> int:
+        """See SealedStore."""
+        place = self._folder
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
+
+    def discard(self, call: str) -> None:
+        """See SealedStore."""
+        _remove(self._journal(call))
+
+    def seal(self, call: str) -> Sealed:
+        """See SealedStore."""
+        folder = self._journal(call)
+        there = self._sealed(_manifest(folder, call))
+        if there:
+            return there
+        with _failures("the recording cannot be sealed"), _abandoned(folder):
+            return self._make(folder, _manifest(folder, call))
+
+    def _sealed(self, manifest: Manifest) -> Sealed | None:
+        """What an earlier attempt left in place, complete and unchanged."""
+        sidecar = self._folder.joinpath(sealing.names(manifest, self._format).sidecar)
+        with suppress(OSError, msgspec.MsgspecError):
+            sealed = msgspec.json.decode(sidecar.read_bytes(), type=Sealed)
+            if _sha256(self._folder / sealed.path) == sealed.sha256:
+                return sealed
+        return None
+
+    def _make(self, folder: Path, manifest: Manifest) -> Sealed:
+        samples = _length(folder)
+        if not samples or _is_silent(folder):
+            raise NothingRecorded("nothing was recorded")
+        names = sealing.names(manifest, self._format)
+        target = self._folder / names.sound
+        _make_folders(target.parent)
+        temporary = target.with_name(f".{target.name}.part")
+        heard = _encode(folder, samples, temporary, self._format)
+        sealed_file.verify(temporary, samples)
+        sealed = Sealed(
+            call=manifest.call,
+            recording=new_id(),
+            path=str(names.sound),
+            peaks=str(names.peaks),
+            format=self._format,
+            seconds=round(samples / SAMPLE_RATE, 3),
+            size=temporary.stat().st_size,
+            sha256=_sha256(temporary),
+            legs=sealing.leg_table(manifest, samples),
+            started=manifest.started.isoformat(),
+            node=manifest.node,
+            interrupted=not manifest.complete,
+            pauses=sealing.pause_table(manifest, samples),
+            problem=manifest.failure,
+        )
+        # The side-car comes last: where it stands, the rest is in place.
+        _write_whole(self._folder / names.peaks, peaks.write(heard))
+        temporary.replace(target)
+        _sync_folder(target.parent)
+        self._write_sidecar(self._folder / names.sidecar, sealed)
+        return sealed
+
+    def _write_sidecar(self, path: Path, sealed: Sealed) -> None:
+        temporary = path.with_name(f".{path.name}.part")
+        _write_whole(temporary, msgspec.json.format(msgspec.json.encode(sealed)) + b"\n")
+        temporary.replace(path)
+        _sync_folder(path.parent)
+
+    def _journal(self, call: str) -> Path:
+        if not _SAFE_NAME.fullmatch(call):
+            raise RecordingError("this is no id of a call")
+        return self._folder / ".journal" / call
+
+
+def _encode(folder: Path, samples: int, target: Path, form: Format) -> peaks.Peaks:
+    with ExitStack() as stack:
+        left, right = (stack.enter_context(_open_leg(folder, name)) for name in LEGS)
+        file = stack.enter_context(target.open("wb"))
+        try:
+            heard = sealed_file.encode((left, right), samples, file, form)
+        except av.FFmpegError as error:
+            raise RecordingError(f"the recording cannot be encoded as {form}") from error
+        file.flush()
+        os.fsync(file.fileno())
+    return heard
+
+
+def _open_leg(folder: Path, name: LegName) -> BinaryIO:
+    path = _leg_path(folder, name)
+    return path.open("rb") if path.exists() else Path(os.devnull).open("rb")
+
+
+def _leg_path(folder: Path, name: LegName) -> Path:
+    return folder / f"{name}.pcmu"
+
+
+def _length(folder: Path) -> int:
+    """Samples of the longer leg."""
+    paths = [_leg_path(folder, name) for name in LEGS]
+    return max((path.stat().st_size for path in paths if path.exists()), default=0)
+
+
+def _is_silent(folder: Path) -> bool:
+    for name in LEGS:
+        with _open_leg(folder, name) as file:
+            while block := file.read(1 << 20):
+                if block.count(SILENCE) != len(block):
+                    return False
+    return True
+
+
+def _manifest(folder: Path, call: str) -> Manifest:
+    path = folder / "journal.json"
+    return decode_manifest(call, path.read_bytes() if path.exists() else b"")
+
+
+@contextmanager
+def _abandoned(folder: Path) -> Iterator[None]:
+    """Holds the journal's lock, which says that nobody writes it any more."""
+    if not folder.is_dir():
+        raise RecordingError("the journal of this recording is missing")
+    path = _leg_path(folder, LEGS[0])
+    if not path.exists():
+        yield
+        return
+    with path.open("rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StillRecording("this recording is still being written") from error
+        yield
+
+
+@contextmanager
+def _failures(what: str) -> Iterator[None]:
+    """The disk's errors as one of ours."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise RecordingError(f"{what}: {reason}; make room or mend the folder") from error
+
+
+def _write_piece(handle: int, piece: Piece) -> None:
+    data, offset = memoryview(piece.data), piece.offset
+    while data:
+        written = os.pwrite(handle, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_folders(folder: Path) -> None:
+    """Make the missing folders and make them last."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(folder: Path) -> None:
+    def pass_over(_function: Callable[..., object], _path: str, error: object) -> None:
+        _LOGGER.warning("journal not removed", reason=repr(error))
+
+    if folder.is_dir():
+        shutil.rmtree(folder, onerror=pass_over)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,125 @@
+"""What a sealed recording is: its names, its side-car, and who can make one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import PurePosixPath
+from typing import Literal, Protocol
+
+import msgspec
+
+from callcenter.errors import RecordingError
+from callcenter.events import RecordingSealed
+from callcenter.telephony.ports import SAMPLE_RATE
+from callcenter.telephony.recording.journal import LEGS, Manifest, born
+
+Format = Literal["opus", "flac", "wav"]
+
+
+class NothingRecorded(RecordingError):
+    """The journal holds no sound."""
+
+    slug = "nothing-recorded"
+
+
+class StillRecording(RecordingError):
+    """A living process writes this journal."""
+
+    slug = "still-recording"
+
+
+class Sealed(msgspec.Struct, kw_only=True, frozen=True):
+    """`<call-id>.json`, the side-car of a sealed recording. Times in seconds.
+
+    `legs` as in RecordingSealed; a leg's `offset` is the place in the file of second 0 (the
+    answer): add it to a caption's time. `pauses` are places in the file too.
+    """
+
+    call: str
+    recording: str
+    path: str
+    peaks: str
+    format: Format
+    seconds: float
+    size: int
+    sha256: str
+    legs: dict[str, dict[str, float]]
+    started: str
+    node: str = ""
+    interrupted: bool = False
+    pauses: list[tuple[float, float]] = []
+    problem: str | None = None
+
+    def fact(self) -> RecordingSealed:
+        """What the event log is told."""
+        return RecordingSealed(
+            call=self.call,
+            recording=self.recording,
+            path=self.path,
+            format=self.format,
+            seconds=self.seconds,
+            size=self.size,
+            sha256=self.sha256,
+            legs=self.legs,
+            interrupted=self.interrupted,
+        )
+
+
+class SealedStore(Protocol):
+    """Where the jobs process finds journals and turns them into sealed files."""
+
+    def journals(self) -> list[str]:
+        """The calls that have a journal."""
+
+    def seal(self, call: str) -> Sealed:
+        """Make and verify the sealed file; again after that, the same answer.
+
+        Raises NothingRecorded, StillRecording or RecordingError. The journal stays.
+        """
+
+    def discard(self, call: str) -> None:
+        """Remove the journal; without one nothing happens."""
+
+    def free_bytes(self) -> int:
+        """Room that is left for recordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where the files of a call belong, relative to the folder of recordings."""
+
+    sound: PurePosixPath
+    sidecar: PurePosixPath
+    peaks: PurePosixPath
+
+
+def names(manifest: Manifest, form: Format) -> Names:
+    """Named by the UTC day on which the call began."""
+    day = (born(manifest.call) or manifest.started).astimezone(UTC)
+    base = PurePosixPath(f"{day:%Y/%m/%d}")
+    return Names(
+        base / f"{manifest.call}.{form}",
+        base / f"{manifest.call}.json",
+        base / f"{manifest.call}.peaks",
+    )
+
+
+def leg_table(manifest: Manifest, samples: int) -> dict[str, dict[str, float]]:
+    """The `legs` of a recording of that length: left agent, right customer."""
+    return {
+        name: {
+            "channel": channel,
+            "offset": round(manifest.answered_position / SAMPLE_RATE, 3),
+            "seconds": round(samples / SAMPLE_RATE, 3),
+        }
+        for channel, name in enumerate(LEGS)
+    }
+
+
+def pause_table(manifest: Manifest, samples: int) -> list[tuple[float, float]]:
+    """The pauses as places in the file."""
+    return [
+        (round(start / SAMPLE_RATE, 3), round(min(stop or samples, samples) / SAMPLE_RATE, 3))
+        for start, stop in manifest.pauses
+    ]
