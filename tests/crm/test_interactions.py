@@ -163,8 +163,9 @@ def test_the_timeline_merges_calls_complaints_and_their_steps(
     transition(session, complaint, Step("acknowledged"), by="a1")
     session.commit()
     second = of(session, floor.talk("a1"))
+    sara_id = sara.id
     with statements() as issued:
-        page = timeline.page(session, sara.id)
+        page = timeline.page(session, sara_id)
     assert [(one.kind, one.record) for one in page.items] == [
         ("interaction", second),
         ("transition", complaint.transitions[1]),
