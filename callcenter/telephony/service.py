@@ -49,6 +49,7 @@ from callcenter.log import EventLog
 from callcenter.telephony.acd.agent import AgentState
 from callcenter.telephony.acd.floor import Change, Floor, Seat, serves
 from callcenter.telephony.desk import Sounds
+from callcenter.telephony.mailbox import AgentLost, Asked, Offered, Stop
 from callcenter.telephony.ports import (
     SAMPLE_RATE,
     AudioLegs,
@@ -58,7 +59,7 @@ from callcenter.telephony.ports import (
     SipBackend,
     SpeechLink,
 )
-from callcenter.telephony.session import AgentLost, Asked, Offered, Session, Stop, run_call
+from callcenter.telephony.session import Session, run_call
 
 TICK_SECONDS = 0.25
 COMMAND_SECONDS = 10.0
@@ -221,10 +222,10 @@ class TelephonyService:
             return
         trunk = next(t for t in self._settings.sip.trunks if t.name == inbound.trunk)
         session = Session(
-            id=new_id(),
-            inbound=inbound,
-            line=line,
-            desk=self,
+            new_id(),
+            inbound,
+            line,
+            self,
             region=line.region or trunk.region or self._settings.site.region,
             language=line.language or self._settings.site.default_language,
         )

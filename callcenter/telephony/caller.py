@@ -1,0 +1,104 @@
+"""The caller's side of a call: the SIP dialog, its RTP leg, what it hears while nobody talks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from callcenter.errors import SipFailure
+from callcenter.telephony.desk import Sounds
+from callcenter.telephony.mailbox import Over
+from callcenter.telephony.ports import (
+    Direction,
+    InboundCall,
+    MediaDescription,
+    MediaLeg,
+    MediaPlane,
+    RtpLeg,
+)
+
+RINGBACK_SECONDS = 6.0
+
+
+class CallerSide:
+    """One caller's phone. Belongs to the event loop's thread."""
+
+    def __init__(self, inbound: InboundCall, media: MediaPlane, sounds: Sounds) -> None:
+        self.inbound = inbound
+        self._media, self._sounds = media, sounds
+        self._leg: RtpLeg | None = None
+        self._answered = False
+        self._entertainment: asyncio.Task[None] | None = None
+
+    @property
+    def leg(self) -> RtpLeg:
+        """The caller's sound; there is one once the dialog is answered."""
+        assert self._leg is not None
+        return self._leg
+
+    async def answer(self) -> None:
+        """200 with our media address, once. Raises Over when the caller is gone."""
+        if self._answered:
+            return
+        self._leg = self._media.open_rtp(self.inbound.local_host)
+        try:
+            agreed = await self.inbound.answer(self._leg.local)
+        except SipFailure as failure:
+            raise Over("abandoned", "customer", failure.detail) from failure
+        self._answered = True
+        self._leg.connect(agreed)
+
+    def entertain(self) -> None:
+        """Ringback first, as any phone does, then music until somebody answers."""
+
+        async def ringback_then_music() -> None:
+            self._media.play(self.leg, self._sounds.ringback)
+            await asyncio.sleep(RINGBACK_SECONDS)
+            self._media.play(self.leg, self._sounds.music)
+
+        self._entertainment = asyncio.create_task(ringback_then_music())
+
+    def join(self, other: MediaLeg) -> None:
+        """The caller and `other` hear each other."""
+        self._stop_entertainment()
+        self._media.bridge(self.leg, other)
+
+    def part(self, other: MediaLeg | None) -> None:
+        """The caller hears music, `other` nothing."""
+        if other:
+            self._media.unbridge(self.leg, other)
+        self._media.play(self.leg, self._sounds.music)
+
+    def change_media(self, wish: MediaDescription) -> bool | None:
+        """Follow a re-INVITE. True: the phone holds the call; False: it talks (again);
+        None: nobody has answered yet, so nothing is held."""
+        if self._leg is None:
+            return None
+        self._leg.connect(wish)
+        return wish.direction in (Direction.SENDONLY, Direction.INACTIVE)
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since the last packet of the caller's sound."""
+        return now - self.leg.alive_at
+
+    def hang_up(self, over: Over) -> None:
+        """Tell the caller's phone, when it does not know yet."""
+        self._stop_entertainment()
+        if self._answered:
+            self.inbound.hang_up()
+        elif over.reason in ("interrupted", "failed"):
+            self.inbound.reject(503, retry_after=5)
+        elif over.by == "system":
+            self.inbound.reject(480)
+
+    def close(self, agent_leg: MediaLeg | None) -> None:
+        """Give the port back; the agent's leg, if any, hears nothing any more."""
+        if self._leg is None:
+            return
+        if agent_leg:
+            self._media.unbridge(self._leg, agent_leg)
+        self._leg.close()
+
+    def _stop_entertainment(self) -> None:
+        if self._entertainment:
+            self._entertainment.cancel()
+            self._entertainment = None

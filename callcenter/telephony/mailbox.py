@@ -1,0 +1,76 @@
+"""What can happen to a call in progress, as it arrives in the call's mailbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from callcenter.events import Command, Outcome
+from callcenter.telephony.acd.floor import Offer
+from callcenter.telephony.ports import MediaDescription, SipEnd
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLeft:
+    """The dialog is over from the caller's side."""
+
+    how: SipEnd
+
+
+@dataclass(frozen=True, slots=True)
+class MediaChanged:
+    """The caller's phone wants its media otherwise: hold, resume, another address."""
+
+    wish: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The floor found an agent."""
+
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An agent clicked; `reply` gets the call's view or the refusal."""
+
+    command: Command
+    reply: asyncio.Future[dict[str, Any]]
+
+    def grant(self, view: dict[str, Any]) -> None:
+        """Done: the call looks like this now. A second answer changes nothing."""
+        with contextlib.suppress(asyncio.InvalidStateError):
+            self.reply.set_result(view)
+
+    def refuse(self, refusal: Exception) -> None:
+        """Not done, and why."""
+        with contextlib.suppress(asyncio.InvalidStateError):
+            self.reply.set_exception(refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLost:
+    """The agent's browser has been away for longer than the grace time."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The system goes down; calls have had their time to drain."""
+
+
+Happening = CallerLeft | MediaChanged | Offered | Asked | AgentLost | Stop
+
+
+class Over(Exception):
+    """The call ends here, for this reason. Raised by any step, caught once in run_call."""
+
+    def __init__(
+        self, reason: Outcome, by: Literal["customer", "agent", "system"], detail: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.by, self.detail = reason, by, detail
