@@ -102,7 +102,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     log = EventLog(engine)
     lanes = Lanes(vosk=cores)
     roster = Roster(
-        settings.speech.live,
+        {language: wanted for language, wanted in settings.speech.live.items()},
         settings.speech.models_dir,
         {
             "vosk": VoskEngine,
@@ -129,7 +129,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
             breathe=breathe,
             default_language=settings.site.default_language,
         ),
-        always=settings.speech.second_pass != "off",
+        always=settings.speech.second_pass != "off",  # noqa: S105
     )
     scribe.start()
     listener = SpeechListener(socket_path(settings.run_dir, index), live.desk)
@@ -143,13 +143,49 @@ def run_speech(settings: Settings, index: int = 0) -> None:
 
 
 def run_web(settings: Settings) -> None:
-    """Pages, API and sockets; returns after SIGTERM."""
-    raise NotImplementedError
+    """Pages, API and sockets; returns after SIGTERM. Raises StartError."""
+    import platform
+
+    from callcenter import migrations
+    from callcenter.bus import open_bus
+    from callcenter.database import open_database
+    from callcenter.events import ServiceStarted
+    from callcenter.web.app import Runtime, create_app, join_sockets
+    from callcenter.web.server import serve
+
+    def make() -> Runtime:
+        """In gunicorn's worker, after the fork: threads and connections begin here."""
+        engine = open_database(settings.database_url)
+        migrations.upgrade(engine)
+        bus = open_bus(settings.bus_url, settings.run_dir)
+        runtime = join_sockets(create_app(settings, engine, bus))
+        bus.publish(ServiceStarted(service="web", node=platform.node()))
+        return runtime
+
+    serve(settings, make)
 
 
 def run_jobs(settings: Settings) -> None:
     """Sealing recordings and other work that may take long; returns after SIGTERM."""
-    raise NotImplementedError
+    import contextlib
+    import os
+    import platform
+
+    from callcenter import jobs, process
+    from callcenter.bus import open_bus
+    from callcenter.database import open_database
+    from callcenter.telephony.adapters.recordings import DiskRecordings
+
+    stop = process.stop_event()
+    with contextlib.suppress(OSError):
+        os.nice(10)  # encoding never takes the CPU from the sound
+    engine = open_database(settings.database_url)
+    bus = open_bus(settings.bus_url, settings.run_dir)
+    recordings = DiskRecordings(
+        settings.recordings_dir, format=settings.recording.format, node=platform.node()
+    )
+    jobs.run(settings, engine, bus, recordings, stop)
+    bus.close()
 
 
 def fetch_models(

@@ -11,6 +11,7 @@ import hashlib
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +46,7 @@ class Access:
         self._lock = threading.Lock()
         self._glass: dict[tuple[str, str], datetime] = {}
         self._listening: dict[tuple[str, str, str], float] = {}
+        self.on_sign_out: list[Callable[[str], None]] = []
 
     # --- Signing in and out ------------------------------------------------------------------
 
@@ -107,6 +109,10 @@ class Access:
             self.touch(token_hash)
         return person
 
+    def alive(self, token_hash: str) -> bool:
+        """Whether the session goes on; asking counts as using it."""
+        return self._find(token_hash) is not None
+
     def touch(self, token_hash: str) -> None:
         """The session is in use."""
         with Session(self._engine) as session, session.begin():
@@ -117,6 +123,8 @@ class Access:
         with Session(self._engine) as session, session.begin():
             operations.revoke(session, person.session)
             self._record(session, person.id, "sign_out", person.id, address, "ok")
+        for tell in self.on_sign_out:
+            tell(person.session)
 
     # --- Accounts ----------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from apiflask import APIFlask
-from flask import Response, g, request
+from flask import Response, abort, g, request
+from flask_socketio import SocketIO
 from sqlalchemy import Engine
 
 from callcenter import __version__
@@ -28,6 +30,9 @@ from callcenter.web.api import (
     users,
 )
 from callcenter.web.context import EXTENSION, Services
+from callcenter.web.follower import Follower
+from callcenter.web.live import Live
+from callcenter.web.sockets import GRACE, Sockets, build
 
 PREFIX = "/api/v1"
 LARGEST_BODY = 1_000_000
@@ -56,7 +61,7 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
         spec_path=None,
         docs_path=None,
         json_errors=False,
-        static_folder=None,
+        static_folder=None,  # type: ignore[arg-type]
     )
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_BODY,
@@ -84,14 +89,42 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
     return app
 
 
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The application with its sockets and the threads that follow the other processes."""
+
+    app: APIFlask
+    socketio: SocketIO
+    live: Live
+    sockets: Sockets
+    follower: Follower
+
+    def start(self) -> None:
+        """Follow the others; in the process that serves, after it forked."""
+        self.follower.start()
+
+    def stop(self) -> None:
+        """Close the sockets and end the threads."""
+        self.sockets.close()
+        self.follower.stop()
+
+
+def join_sockets(app: APIFlask, *, grace: float = GRACE) -> Runtime:
+    """Join Socket.IO to the application."""
+    parts: Services = app.extensions[EXTENSION]
+    socketio = build(app, parts)
+    live = Live(parts, socketio)
+    sockets = Sockets(parts, socketio, live, grace=grace)
+    parts.access.on_sign_out.append(lambda session: sockets.cut(session, signed_out=True))
+    return Runtime(app, socketio, live, sockets, Follower(parts, live, sockets))
+
+
 def _only_json(app: APIFlask) -> None:
     @app.before_request
     def refuse() -> None:
         """A form of another site can send text, but not JSON."""
         has_body = request.content_length or request.headers.get("Transfer-Encoding")
         if has_body and request.path.startswith(PREFIX) and not request.is_json:
-            from flask import abort
-
             abort(415, description="send the body as application/json")
 
 

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from callcenter.bus import Bus
 from callcenter.config import Settings
 from callcenter.database import reading as read_only
-from callcenter.errors import NotSignedIn
-from callcenter.events import SpeechStatus
+from callcenter.errors import CallcenterError, NotSignedIn
+from callcenter.events import DescribeHealth, SpeechStatus
 from callcenter.web.permissions import Permission, Scope, scope_of
 
 if TYPE_CHECKING:
@@ -65,6 +65,22 @@ class Services:
         """Browsers reach us by https, directly or through a proxy."""
         public = self.settings.web.public_url or ""
         return self.settings.web.tls.certificate is not None or public.startswith("https:")
+
+    def speech_status(self) -> SpeechStatus | None:
+        """What the speech process last said of itself, or says when asked; None: not up."""
+        if self.speech is None:
+            try:
+                answer = self.bus.request("speech", DescribeHealth(), timeout=1.0)
+            except CallcenterError:
+                return None
+            self.speech = SpeechStatus(
+                node="",
+                engines=answer.get("engines", {}),
+                missing=answer.get("missing", {}),
+                legs=answer.get("legs", 0),
+                pending=answer.get("pending", 0),
+            )
+        return self.speech
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

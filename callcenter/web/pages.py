@@ -1,6 +1,143 @@
-"""stub"""
+"""The pages that the server makes: signing in (works without scripts) and the app's shell."""
 
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
+
+from apiflask import APIFlask
+from flask import Response, make_response, redirect, render_template, request
+from markupsafe import Markup
+from werkzeug.wrappers import Response as AnyResponse
+
+from callcenter.errors import CallcenterError, NotFound, TooManyTries
+from callcenter.web import assets, auth, headers
+from callcenter.web.api import session, site
+from callcenter.web.context import Services, maybe_who
+from callcenter.web.texts import choose, direction, texts
+
+# Addresses that are no page of the app: a wrong one is a 404, not the app.
+_NO_PAGES = ("api", "static", "socket.io", "healthz", "readyz", "metrics", "sign-in")
 
 
-def install(app: Any, parts: Any) -> None: ...
+def install(app: APIFlask, parts: Services) -> None:
+    """Register the pages."""
+    app.template_folder = str(Path(__file__).with_name("templates"))
+
+    @app.get("/sign-in")
+    @app.doc(hide=True)
+    @auth.public
+    def sign_in_page() -> AnyResponse:
+        if maybe_who():
+            return redirect(local(request.args.get("next")))
+        return _sign_in_form(parts, 200)
+
+    @app.post("/sign-in")
+    @app.doc(hide=True)
+    @auth.public
+    def sign_in_form() -> AnyResponse:
+        username = request.form.get("username", "")[:64]
+        password = request.form.get("password", "")[:1024]
+        try:
+            _, token = parts.access.sign_in(username, password, request.remote_addr)
+        except CallcenterError as error:
+            return _sign_in_form(parts, error.status, error, username)
+        response = redirect(local(request.form.get("next")), 303)
+        auth.set_cookie(response, token, parts.settings.web.session_hours * 3600)
+        return response
+
+    @app.get("/static/<path:path>")
+    @app.doc(hide=True)
+    @auth.public
+    def static_file(path: str) -> Response:
+        return assets.send(request, path)
+
+    @app.get("/", defaults={"path": ""})
+    @app.get("/<path:path>")
+    @app.doc(hide=True)
+    @auth.public
+    def shell(path: str) -> AnyResponse:
+        if path.split("/")[0] in _NO_PAGES or "." in path:
+            raise NotFound("there is no such page")
+        return _shell(parts)
+
+
+def local(wanted: str | None) -> str:
+    """A path of ours to go on to; nobody is sent to another site."""
+    path = wanted or "/"
+    split = urlsplit(path)
+    foreign = split.scheme or split.netloc or not path.startswith("/") or "\\" in path
+    return "/" if foreign or path.startswith("//") else path
+
+
+def _shell(parts: Services) -> AnyResponse:
+    person = maybe_who()
+    if person is None:
+        back = request.full_path.rstrip("?")
+        return redirect("/sign-in" if back == "/" else f"/sign-in?next={quote(back)}")
+    language = choose(request, parts.settings.site, person.language)
+    found = assets.find(assets.DIST)
+    if found is None:
+        page = _render(parts, "not_built.html", language, "not_built", person=person)
+        return make_response(page, 503)
+    return make_response(
+        render_template(
+            "app.html",
+            language=language,
+            direction=direction(language),
+            site=parts.settings.site.name,
+            text=texts(language),
+            assets=found,
+            nonce=headers.nonce(),
+            session=_json({**session.view(person), "site": site.view(parts)}),
+        )
+    )
+
+
+def _json(value: Any) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    for character, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+        text = text.replace(character, escape)
+    return Markup(text)  # noqa: S704 - escaped above
+
+
+def _sign_in_form(
+    parts: Services, status: int, error: CallcenterError | None = None, username: str = ""
+) -> AnyResponse:
+    language = choose(request, parts.settings.site)
+    words = texts(language)
+    problem = words.get(error.slug, words["error"]) if error else ""
+    wait = math.ceil(error.retry_after) if isinstance(error, TooManyTries) else 0
+    page = _render(
+        parts,
+        "sign_in.html",
+        language,
+        "sign_in",
+        problem=problem.replace("{seconds}", str(max(1, wait))),
+        slug=error.slug if error else "",
+        username=username,
+        next=local(request.values.get("next")),
+    )
+    response = make_response(page, status)
+    response.headers["Vary"] = "Accept-Language"
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response
+
+
+def _render(parts: Services, template: str, language: str, title: str, **values: Any) -> str:
+    words = texts(language)
+    return render_template(
+        template,
+        language=language,
+        direction=direction(language),
+        languages=parts.settings.site.languages,
+        site=parts.settings.site.name,
+        text=words,
+        title=words[title],
+        **values,
+    )

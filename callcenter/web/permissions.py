@@ -75,7 +75,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
 
 def scope_of(role: str, permission: Permission) -> Scope | None:
     """How far `permission` reaches for `role`; None when it is denied."""
-    row: dict[str, Scope] = {**TABLE.get(permission, {})}
+    row = {str(name): scope for name, scope in TABLE.get(permission, {}).items()}
     return row.get(role)
 
 

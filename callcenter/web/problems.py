@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from apiflask import HTTPError
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, make_response, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -69,8 +69,6 @@ def install(app: Flask) -> None:
 
 def respond(problem: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """The problem as a response."""
-    from flask import current_app
-
     response = Response(
         current_app.json.dumps(problem) + "\n", status=problem["status"], content_type=MIME
     )
@@ -105,7 +103,7 @@ def _apiflask(error: HTTPError) -> Response:
 def _werkzeug(error: HTTPException) -> Response:
     code = error.code or 500
     if code < 400:
-        return Response(error.get_response())
+        return make_response(error.get_response())
     kept = ("Allow", "Retry-After", "Content-Range")
     headers = {name: value for name, value in error.get_headers() if name in kept}
     return _plain(code, error.description or "", headers)

@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from callcenter.crm import timeline as timeline_queries
 from callcenter.crm.audit import queries as audit_queries
 from callcenter.crm.complaints import operations as complaint_operations
 from callcenter.crm.complaints import queries as complaint_queries
-from callcenter.crm.complaints.models import Complaint
+from callcenter.crm.complaints.models import Complaint, ComplaintTransition
 from callcenter.crm.complaints.stages import Step, check
 from callcenter.crm.customers import operations as customer_operations
 from callcenter.crm.customers import queries as customer_queries
@@ -26,6 +27,8 @@ from callcenter.crm.interactions.models import Interaction, Recording
 from callcenter.crm.paging import Page
 from callcenter.crm.users import queries as user_queries
 from callcenter.errors import NotFound
+from callcenter.events import LogAdvanced
+from callcenter.log import EventLog
 from callcenter.web.context import Services, services
 
 Row = dict[str, Any]
@@ -155,20 +158,22 @@ def matches(session: Session, phone: str | None, region: str) -> list[Row]:
 def timeline(session: Session, id: str, limit: int, cursor: str | None) -> Row:
     """Interactions of every channel and complaints, newest first."""
     customer_operations.get_or_raise(session, id)
-    filters = interaction_queries.Filters(customer=id)
-    page = interaction_queries.page(session, filters, limit=limit, cursor=cursor)
-    items = [
-        {"kind": "interaction", "at": row["started_at"], "interaction": row}
-        for row in _interactions(session, page.items)
-    ]
-    newest = None if cursor is None else page.items[0].started_at if page.items else None
-    oldest = page.items[-1].started_at if page.next else None
-    for row in complaints(session, {"customer": id}, 200, None)["items"]:
-        after = newest is None or row["created_at"] <= newest
-        if after and (oldest is None or row["created_at"] > oldest):
-            items.append({"kind": "complaint", "at": row["created_at"], "complaint": row})
-    items.sort(key=lambda item: item["at"], reverse=True)
-    return _page(page, items)
+    page = timeline_queries.page(session, id, limit=limit, cursor=cursor)
+    return _page(page, [_moment(session, one) for one in page.items])
+
+
+def _moment(session: Session, one: timeline_queries.Moment) -> Row:
+    row, item = one.record, {"kind": one.kind, "at": one.at}
+    if isinstance(row, Interaction):
+        return {**item, "interaction": _interactions(session, [row])[0]}
+    if isinstance(row, Complaint):
+        return {**item, "complaint": _complaints(session, [row])[0]}
+    complaint = complaint_row(session, row.complaint_id)
+    return {
+        **item,
+        "complaint": _complaints(session, [complaint])[0],
+        "change": _change(row, people(session, [row.by])),
+    }
 
 
 # --- Interactions --------------------------------------------------------------------------
@@ -299,16 +304,7 @@ def _complaints(session: Session, rows: Sequence[Complaint]) -> list[Row]:
             "owner": named.get(row.owner),
             "customer": known.get(row.customer_id),
             "quotes": list(row.quotes),
-            "history": [
-                {
-                    "at": step.at,
-                    "by": named.get(step.by),
-                    "from_stage": step.from_stage,
-                    "to_stage": step.to_stage,
-                    "note": step.note,
-                }
-                for step in row.transitions
-            ],
+            "history": [_change(step, named) for step in row.transitions],
         }
         for row in rows
     ]
@@ -320,6 +316,16 @@ _COMPLAINT = (
     "version", "created_at", "updated_at",
 )
 # fmt: on
+
+
+def _change(step: ComplaintTransition, named: dict[str | None, Row]) -> Row:
+    return {
+        "at": step.at,
+        "by": named.get(step.by),
+        "from_stage": step.from_stage,
+        "to_stage": step.to_stage,
+        "note": step.note,
+    }
 
 
 def complaints(session: Session, filters: Row, limit: int, cursor: str | None) -> Row:
@@ -342,7 +348,9 @@ def open_complaint(parts: Services, fields: Row, quotes: list[str], by: str) -> 
     """Register a complaint; the fact is in the log with it."""
     with parts.writing() as session:
         row = complaint_operations.open_complaint(session, by=by, utterances=quotes, **fields)
-        return _complaints(session, [row])[0]
+        shown = _complaints(session, [row])[0]
+    parts.bus.publish(LogAdvanced(position=EventLog(parts.engine).end()))
+    return shown
 
 
 def change_complaint(session: Session, row: Complaint, changes: Row, version: int | None) -> Row:

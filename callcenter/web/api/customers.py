@@ -23,6 +23,7 @@ from callcenter.web.shapes import (
     Named,
     Page,
     PageQuery,
+    StageChangeView,
     View,
 )
 
@@ -87,10 +88,11 @@ class Matches(View):
 class TimelineItem(View):
     """One thing that happened with the customer."""
 
-    kind: Literal["interaction", "complaint"]
+    kind: Literal["interaction", "complaint", "transition"]
     at: Moment
     interaction: InteractionView | None = None
     complaint: ComplaintView | None = None
+    change: StageChangeView | None = None
 
 
 @blueprint.get("/customers")

@@ -13,7 +13,7 @@ from callcenter.web.permissions import Permission
 from callcenter.web.shapes import PeaksView, RecordingView
 
 blueprint = APIBlueprint("recordings", __name__, tag="Recordings")
-_SOUND = {
+_SOUND: Any = {
     "description": "The sound; 206 for a Range request",
     "content": {"audio/ogg": {"schema": {"type": "string", "format": "binary"}}},
 }

@@ -62,7 +62,11 @@ class SiteView(View):
 @auth.requires(Permission.SITE_READ)
 def show() -> Any:
     """Name, languages, queues, dispositions, and what speech can do."""
-    parts = services()
+    return view(services())
+
+
+def view(parts: Services) -> dict[str, Any]:
+    """This system, as the pages see it."""
     site = parts.settings.site
     with parts.reading() as session:
         dispositions = records.dispositions(session)
@@ -75,7 +79,7 @@ def show() -> Any:
         "queues": [queue.name for queue in parts.settings.queues],
         "lines": _lines(parts),
         "wrap_up_seconds": {q.name: q.wrap_up_seconds for q in parts.settings.queues},
-        "dispositions": dispositions,
+        "dispositions": [DispositionView.model_validate(one).model_dump() for one in dispositions],
         "severities": ["low", "normal", "high", "critical"],
         "break_reasons": ["lunch", "coffee", "personal", "meeting"],
         "speech": speech(parts),
@@ -96,7 +100,7 @@ def _lines(parts: Services) -> list[dict[str, Any]]:
 
 def speech(parts: Services) -> list[dict[str, Any]]:
     """Per language: the engine in use as the speech process last said, or the reason."""
-    status = parts.speech
+    status = parts.speech_status()
     found = []
     for language in parts.settings.site.languages:
         engine = status.engines.get(language) if status else None

@@ -1,0 +1,140 @@
+"""The threads of the web process that follow the others: facts, signals, presence, the floor."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from callcenter.crm import subscribers
+from callcenter.events import (
+    AudioLegChanged,
+    CaptionHeard,
+    FloorChanged,
+    LogAdvanced,
+    ServiceStarted,
+    SpeechStatus,
+)
+from callcenter.log import Consumer, Entry
+from callcenter.web import floor
+from callcenter.web.context import Services
+from callcenter.web.live import Live
+from callcenter.web.sockets import Sockets
+
+FALLBACK = 1.0  # seconds after which the log is read although nobody said that it advanced
+FLOOR_EVERY = 1.0
+_SESSIONS_EVERY = 2  # ticks
+_LOGGER = structlog.get_logger()
+
+
+class Follower:
+    """Start it once the application is there, in the process that serves the sockets."""
+
+    def __init__(self, parts: Services, live: Live, sockets: Sockets) -> None:
+        self._parts = parts
+        self._live = live
+        self._sockets = sockets
+        self._stop = threading.Event()
+        self._advanced = threading.Event()
+        self._floor = threading.Event()
+        self._seat = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Subscribe, then start the threads."""
+        bus = self._parts.bus
+        bus.subscribe(LogAdvanced, lambda _: self._advanced.set())
+        bus.subscribe(CaptionHeard, lambda heard: self._live.caption(heard, "partial"))
+        bus.subscribe(FloorChanged, lambda _: self._floor.set())
+        bus.subscribe(ServiceStarted, self._service_started)
+        bus.subscribe(AudioLegChanged, self._audio_changed)
+        bus.subscribe(SpeechStatus, self._speech)
+        for run in (self._follow_log, self._show_floor, self._keep):
+            thread = threading.Thread(target=run, name=f"web{run.__name__}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, patience: float = 5.0) -> None:
+        """End the threads."""
+        self._stop.set()
+        for event in (self._advanced, self._floor, self._seat):
+            event.set()
+        for thread in self._threads:
+            thread.join(patience)
+
+    # --- Facts ---------------------------------------------------------------------------------
+
+    def apply(self, session: Session, entry: Entry) -> None:
+        """In one transaction: the records of a fact, and what agents are told of it."""
+        self._live.begin()
+        subscribers.apply(session, entry)
+        self._live.stage(session, entry)
+
+    def _follow_log(self) -> None:
+        consumer = Consumer(self._parts.engine, "crm", self.apply)
+        while not self._stop.is_set():
+            self._advanced.clear()
+            try:
+                for entry in consumer.catch_up():
+                    self._live.deliver(entry)
+                    if self._stop.is_set():
+                        return
+            except Exception:
+                _LOGGER.exception("the log cannot be followed; trying again")
+                self._stop.wait(FALLBACK)
+            self._advanced.wait(FALLBACK)
+
+    # --- Signals (on the bus's thread: never ask the bus here) -----------------------------------
+
+    def _service_started(self, started: ServiceStarted) -> None:
+        if started.service == "telephony":
+            self._seat.set()
+
+    def _audio_changed(self, changed: AudioLegChanged) -> None:
+        kind = "audio-ready" if changed.connected else "audio-lost"
+        self._live.notice(kind, agent=changed.agent)
+        self._floor.set()
+
+    def _speech(self, status: SpeechStatus) -> None:
+        self._parts.speech = status
+
+    # --- Presence and the floor ---------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Once a second. At the start agents may be seated whose browsers never come back."""
+        self._guarded(lambda: self._sockets.expect(_seated(floor.ask(self._parts))))
+        ticks = 0
+        while not self._stop.wait(0.2 if self._seat.is_set() else 1.0):
+            ticks += 1
+            if self._seat.is_set():
+                self._seat.clear()
+                self._guarded(self._sockets.seat_all)
+            self._guarded(self._sockets.tick)
+            if ticks % _SESSIONS_EVERY == 0:
+                self._guarded(self._sockets.check_sessions)
+
+    def _show_floor(self) -> None:
+        """At most once a second, and only when something changed."""
+        while not self._stop.is_set():
+            self._floor.wait()
+            if self._stop.is_set():
+                return
+            self._floor.clear()
+            self._guarded(self._emit_floor)
+            self._stop.wait(FLOOR_EVERY)
+
+    def _emit_floor(self) -> None:
+        now = floor.ask(self._parts)
+        self._live.floor(floor.queues(self._parts, now), floor.agents(self._parts, now))
+
+    def _guarded(self, work: Any) -> None:
+        try:
+            work()
+        except Exception:
+            _LOGGER.exception("a follower failed; it goes on")
+
+
+def _seated(now: floor.Floor) -> list[str]:
+    return [agent["agent"] for agent in now["agents"]]

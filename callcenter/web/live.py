@@ -1,0 +1,414 @@
+"""The only module that emits to browsers; every payload is declared here.
+
+Events marked durable get a `seq` per agent: `stage()` puts them into the agent's outbox in
+the transaction that applies the fact, `deliver()` emits them after its commit. Whoever was
+away asks for them with `resume` and tells them apart by `seq`. Everything else is worth
+something only now: a lost caption is repaired by the transcript, a lost floor by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+import structlog
+from flask_socketio import SocketIO
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.orm import Session
+
+from callcenter import events
+from callcenter.crm import pop
+from callcenter.crm.agents import operations as outbox
+from callcenter.crm.agents import queries as outboxes
+from callcenter.crm.customers import phones
+from callcenter.crm.interactions import queries as interactions
+from callcenter.crm.interactions.models import Interaction
+from callcenter.events import AgentStateName, Fact, LegName, Outcome, RecordPolicy
+from callcenter.log import Entry
+from callcenter.web import records
+from callcenter.web.context import Services
+from callcenter.web.shapes import CallView, MatchView, Moment
+
+FLOOR_ROOM = "floor"
+_LOGGER = structlog.get_logger()
+
+
+class Payload(BaseModel):
+    """What an event carries: nothing undeclared leaves."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    event: ClassVar[str]
+
+
+class CallerShape(Payload):
+    """Who calls, as far as the line says; `country` is ISO 3166."""
+
+    event = ""
+    number: str | None
+    name: str | None
+    country: str | None
+    withheld: bool
+
+
+class Ringing(Payload):
+    """Durable. A call rings at this agent: the pop."""
+
+    event = "call.ringing"
+    call: CallView
+    caller: CallerShape
+    matches: list[MatchView]
+    queue: str | None
+    policy: RecordPolicy | None
+    interaction: str | None
+    attempt: int
+    wait_seconds: float
+
+
+class Updated(Payload):
+    """Durable. The call changed: answered, held, resumed, offered to somebody else."""
+
+    event = "call.updated"
+    call: CallView
+    interaction: str | None
+    reason: str | None = None
+
+
+class Ended(Payload):
+    """Durable. The call is over, for this agent at least (`transferred`)."""
+
+    event = "call.ended"
+    call: str
+    reason: Outcome | Literal["transferred"]
+    by: str
+    interaction: str | None
+    talk_seconds: float = 0.0
+
+
+class StateChanged(Payload):
+    """Durable. This agent's state; `until` is the end of wrap-up, `next` what follows a call."""
+
+    event = "agent.state"
+    agent: str
+    state: AgentStateName
+    previous: AgentStateName
+    reason: str | None
+    since: Moment
+    until: Moment | None
+    next: AgentStateName | None = None
+    call: str | None
+
+
+class MissedChanged(Payload):
+    """Durable. The list of missed calls changed; `count` wait for this agent."""
+
+    event = "missed.changed"
+    count: int
+    interaction: str | None
+
+
+class Caption(Payload):
+    """What is being said; the same `id` grows until it is final. Seconds from the answer."""
+
+    event = "caption"
+    call: str
+    leg: LegName
+    kind: Literal["partial", "final"]
+    id: str
+    text: str
+    t0: float
+    t1: float
+
+
+class FloorShape(Payload):
+    """Queues and agents now."""
+
+    event = "floor"
+    queues: list[dict[str, Any]]
+    agents: list[dict[str, Any]]
+
+
+class Notice(Payload):
+    """Something a person should know: audio-lost, telephony-down, telephony-up, text."""
+
+    event = "notice"
+    kind: Literal["audio-lost", "audio-ready", "telephony-up", "not-answering", "text"]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A durable event that leaves after the commit."""
+
+    agent: str
+    seq: int
+    event: str
+    payload: dict[str, Any]
+
+
+def agent_room(agent: str) -> str:
+    """Every tab of one agent."""
+    return f"agent:{agent}"
+
+
+def wire(payload: Payload) -> dict[str, Any]:
+    """The payload as JSON types."""
+    return payload.model_dump(mode="json", by_alias=True)
+
+
+class Live:
+    """Stages, delivers, emits. `connected()` names the agents who have a browser now."""
+
+    def __init__(self, parts: Services, socketio: SocketIO) -> None:
+        self._parts = parts
+        self._socketio = socketio
+        self._talking: dict[str, str] = {}
+        self._staged: list[Staged] = []
+        self.connected: Callable[[], set[str]] = set
+
+    # --- Durable events ----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A new fact: forget what a failed one had staged."""
+        self._staged = []
+
+    def stage(self, session: Session, entry: Entry) -> None:
+        """Put what the fact means for agents into their outboxes, in the caller's transaction."""
+        staging = _STAGING.get(type(entry.fact))
+        if staging is None:
+            return
+        for agent, payload, call in staging(self, session, entry.fact):
+            body = wire(payload)
+            seq = outbox.push(session, agent, payload.event, body, call)
+            self._staged.append(Staged(agent, seq, payload.event, body))
+
+    def deliver(self, entry: Entry) -> None:
+        """After the commit: emit what the fact staged, and its caption."""
+        staged, self._staged = self._staged, []
+        for one in staged:
+            self._socketio.emit(
+                one.event, {**one.payload, "seq": one.seq}, to=agent_room(one.agent)
+            )
+            self._count(one.event, entry.fact.at)
+        if isinstance(entry.fact, events.UtteranceHeard) and entry.fact.revision == 1:
+            self.caption(entry.fact, "final")
+        self._follow(entry.fact)
+
+    def resend(self, sid: str, agent: str, last_seq: int) -> int:
+        """Send an agent's browser what it missed, as it was; returns how many."""
+        with self._parts.reading() as session:
+            missed = outboxes.after(session, agent, last_seq)
+        for one in missed:
+            self._socketio.emit(one.event, {**one.payload, "seq": one.seq}, to=sid)
+        return len(missed)
+
+    def _count(self, event: str, at: datetime) -> None:
+        metrics = self._parts.metrics
+        if event == Ringing.event:
+            metrics.pops.inc()
+        metrics.push.labels(event).observe(max(0.0, (events.now() - at).total_seconds()))
+
+    # --- Ephemeral events --------------------------------------------------------------------
+
+    def caption(
+        self, heard: events.CaptionHeard | events.UtteranceHeard, kind: Literal["partial", "final"]
+    ) -> None:
+        """To the agent of the call only."""
+        agent = self._agent_of(heard.call)
+        if agent is None:
+            return
+        payload = Caption(
+            call=heard.call,
+            leg=heard.leg,
+            kind=kind,
+            id=heard.utterance,
+            text=heard.text,
+            t0=heard.t0,
+            t1=heard.t1,
+        )
+        self._socketio.emit(payload.event, wire(payload), to=agent_room(agent))
+
+    def floor(self, queues: list[dict[str, Any]], agents: list[dict[str, Any]]) -> None:
+        """To everybody who may see the floor."""
+        payload = FloorShape(queues=queues, agents=agents)
+        self._socketio.emit(payload.event, wire(payload), to=FLOOR_ROOM)
+
+    def notice(self, kind: Any, *, agent: str | None = None, text: str = "") -> None:
+        """To one agent, or to everybody."""
+        payload = Notice(kind=kind, text=text)
+        to = agent_room(agent) if agent else None
+        self._socketio.emit(payload.event, wire(payload), to=to)
+
+    def _agent_of(self, call: str) -> str | None:
+        if call not in self._talking:
+            with self._parts.reading() as session:
+                row = interactions.by_call(session, call)
+            if row is None or row.agent is None:
+                return None
+            self._talking[call] = row.agent
+        return self._talking[call]
+
+    def _follow(self, fact: Fact) -> None:
+        """Keep who talks in which call, for captions."""
+        if isinstance(fact, events.CallAnswered):
+            self._talking[fact.call] = fact.agent
+        elif isinstance(fact, events.CallTransferred | events.CallEnded):
+            self._talking.pop(fact.call, None)
+
+
+# --- What a fact means for whom ------------------------------------------------------------
+
+Told = list[tuple[str, Payload, str | None]]
+
+
+def call_view(row: Interaction, state: str, agent: str | None) -> CallView:
+    """The `call` object of the contract."""
+    return CallView(
+        id=row.call_id or "",
+        state=state,
+        direction=row.direction,
+        from_=row.from_number,
+        from_name=row.from_name,
+        to=row.to_number or "",
+        queue=row.queue,
+        language=row.language,
+        started_at=row.started_at,
+        answered_at=row.answered_at,
+        agent=agent,
+        interaction=row.id,
+    )
+
+
+def _offered(live: Live, session: Session, fact: events.AgentOffered) -> Told:
+    row = interactions.by_call(session, fact.call)
+    if row is None:
+        return []
+    region = row.region or live._parts.settings.site.region
+    number = phones.canonical(row.from_number, region)
+    cards = pop.cards(session, row.from_number, region)
+    payload = Ringing(
+        call=call_view(row, "ringing", fact.agent),
+        caller=CallerShape(
+            number=number.e164 if number else row.from_number,
+            name=row.from_name,
+            country=number.region if number else None,
+            withheld=row.from_number is None,
+        ),
+        matches=[
+            MatchView.model_validate(
+                {
+                    "customer": records.brief(card.customer, card.open_complaints),
+                    "reason": card.reason,
+                    "score": card.score,
+                }
+            )
+            for card in cards
+        ],
+        queue=fact.queue,
+        policy=row.policy,
+        interaction=row.id,
+        attempt=fact.attempt,
+        wait_seconds=max(0.0, (fact.at - row.started_at).total_seconds()),
+    )
+    return [(fact.agent, payload, fact.call)]
+
+
+def _updated(
+    session: Session, call: str, state: str, agent: str | None, to: str | None, why: str | None
+) -> Told:
+    row = interactions.by_call(session, call)
+    if row is None or to is None:
+        return []
+    view = call_view(row, state, agent)
+    return [(to, Updated(call=view, interaction=row.id, reason=why), call)]
+
+
+def _declined(live: Live, session: Session, fact: events.AgentDeclined) -> Told:
+    """The offer is over for this agent; a caller who is gone comes as `call.ended`."""
+    if fact.reason == "caller_gone":
+        return []
+    return _updated(session, fact.call, "queued", None, fact.agent, fact.reason)
+
+
+def _answered(live: Live, session: Session, fact: events.CallAnswered) -> Told:
+    return _updated(session, fact.call, "talking", fact.agent, fact.agent, None)
+
+
+def _held(live: Live, session: Session, fact: events.CallHeld) -> Told:
+    return _talk(session, fact.call, "held", fact.by)
+
+
+def _resumed(live: Live, session: Session, fact: events.CallResumed) -> Told:
+    return _talk(session, fact.call, "talking", fact.by)
+
+
+def _talk(session: Session, call: str, state: str, by: str) -> Told:
+    row = interactions.by_call(session, call)
+    agent = row.agent if row else None
+    return _updated(session, call, state, agent, agent, by)
+
+
+def _transferred(live: Live, session: Session, fact: events.CallTransferred) -> Told:
+    row = interactions.by_call(session, fact.call)
+    if row is None:
+        return []
+    told = _updated(session, fact.call, "queued", fact.to_agent, fact.from_agent, "transferred")
+    over = Ended(call=fact.call, reason="transferred", by="agent", interaction=row.id)
+    return [*told, (fact.from_agent, over, fact.call)]
+
+
+def _ended(live: Live, session: Session, fact: events.CallEnded) -> Told:
+    row = interactions.by_call(session, fact.call)
+    if row is None:
+        return []
+    over = Ended(
+        call=fact.call,
+        reason=fact.reason,
+        by=fact.by,
+        interaction=row.id,
+        talk_seconds=fact.talk_seconds,
+    )
+    talked = fact.agent or (row.agent if row.answered_at else None)
+    told: Told = [(one, over, fact.call) for one in {talked or row.last_offered} if one]
+    if fact.reason in ("abandoned", "missed"):
+        told += _missed(live, session, row)
+    return told
+
+
+def _missed(live: Live, session: Session, row: Interaction) -> Told:
+    """The owner, and everybody who has a browser now where nobody owns it."""
+    whom = {row.owner} if row.owner else live.connected()
+    return [
+        (
+            agent,
+            MissedChanged(count=interactions.missed_count(session, agent), interaction=row.id),
+            row.call_id,
+        )
+        for agent in sorted(one for one in whom if one)
+    ]
+
+
+def _state(live: Live, session: Session, fact: events.AgentStateChanged) -> Told:
+    payload = StateChanged(
+        agent=fact.agent,
+        state=fact.state,
+        previous=fact.previous,
+        reason=fact.reason,
+        since=fact.at,
+        until=fact.until,
+        call=fact.call,
+    )
+    return [(fact.agent, payload, fact.call)]
+
+
+_STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
+    events.AgentOffered: _offered,
+    events.AgentDeclined: _declined,
+    events.CallAnswered: _answered,
+    events.CallHeld: _held,
+    events.CallResumed: _resumed,
+    events.CallTransferred: _transferred,
+    events.CallEnded: _ended,
+    events.AgentStateChanged: _state,
+}
