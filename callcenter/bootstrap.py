@@ -102,7 +102,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     log = EventLog(engine)
     lanes = Lanes(vosk=cores)
     roster = Roster(
-        {language: wanted for language, wanted in settings.speech.live.items()},
+        settings.speech.live,
         settings.speech.models_dir,
         {
             "vosk": VoskEngine,

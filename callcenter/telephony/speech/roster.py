@@ -9,11 +9,13 @@ from typing import Literal
 
 import structlog
 
+from callcenter.config import Language
 from callcenter.errors import ModelMissing, SpeechError
 from callcenter.telephony.ports import RecogniserEngine, Transcriber
 from callcenter.telephony.speech import models
 from callcenter.telephony.speech.models import EngineName, Installed
 
+LiveEngine = Literal["vosk", "whisper", "off"]
 LoadEngine = Callable[[Installed], RecogniserEngine]
 LoadTranscriber = Callable[[Installed], Transcriber]
 _LOGGER = structlog.get_logger()
@@ -24,12 +26,12 @@ class Roster:
 
     def __init__(
         self,
-        live: Mapping[str, Literal["vosk", "whisper", "off"]],
+        live: Mapping[Language, LiveEngine],
         models_dir: Path,
         loaders: Mapping[EngineName, LoadEngine],
         load_transcriber: LoadTranscriber,
     ) -> None:
-        self._live = live
+        self._live: dict[str, LiveEngine] = {str(key): value for key, value in live.items()}
         self._models_dir = models_dir
         self._loaders = loaders
         self._load_transcriber = load_transcriber
