@@ -146,6 +146,7 @@ def test_back_off_stays_at_its_longest_for_days() -> None:
     assert backoff.delay(ran=0) == LONGEST_DELAY
 
 
+@pytest.mark.integration
 def test_a_killed_child_is_started_again(start: Start, wait_until: WaitUntil) -> None:
     system = start("web=run", "jobs=run")
     (first,) = wait_until(lambda: system.notes("web", "started"), "the start")
@@ -156,6 +157,7 @@ def test_a_killed_child_is_started_again(start: Start, wait_until: WaitUntil) ->
     assert not _is_alive(first[2])
 
 
+@pytest.mark.integration
 def test_a_child_that_keeps_failing_is_tried_again_and_again(
     start: Start, wait_until: WaitUntil
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_child_that_keeps_failing_is_tried_again_and_again(
     assert system.process.poll() is None
 
 
+@pytest.mark.integration
 def test_a_child_that_cannot_start_ends_the_system_with_status_1(
     start: Start, wait_until: WaitUntil
 ) -> None:
@@ -174,6 +177,7 @@ def test_a_child_that_cannot_start_ends_the_system_with_status_1(
     assert system.all_gone()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_all_in_order_telephony_first(
     start: Start, wait_until: WaitUntil, number: signal.Signals
@@ -188,6 +192,7 @@ def test_a_signal_ends_all_in_order_telephony_first(
     assert system.all_gone()
 
 
+@pytest.mark.integration
 def test_a_second_signal_ends_what_does_not_listen(start: Start, wait_until: WaitUntil) -> None:
     system = start("telephony=stubborn", "web=stubborn")
     wait_until(lambda: len(system.notes(what="started")) == 2, "all starts")
@@ -199,6 +204,7 @@ def test_a_second_signal_ends_what_does_not_listen(start: Start, wait_until: Wai
     assert system.all_gone()
 
 
+@pytest.mark.integration
 def test_no_child_outlives_a_killed_supervisor(start: Start, wait_until: WaitUntil) -> None:
     system = start("telephony=run", "web=run", "jobs=run")
     wait_until(lambda: len(system.notes(what="started")) == 3, "all starts")
@@ -208,6 +214,7 @@ def test_no_child_outlives_a_killed_supervisor(start: Start, wait_until: WaitUnt
     assert len(system.notes(what="stopped")) == 3
 
 
+@pytest.mark.integration
 def test_a_second_start_is_refused_with_the_pid_of_the_first(
     start: Start, wait_until: WaitUntil
 ) -> None:
@@ -220,6 +227,7 @@ def test_a_second_start_is_refused_with_the_pid_of_the_first(
     assert len(first.notes("web")) == 1
 
 
+@pytest.mark.integration
 def test_a_start_after_a_kill_waits_for_the_old_children(
     start: Start, wait_until: WaitUntil
 ) -> None:
