@@ -10,7 +10,7 @@ from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.ports import Address, InboundCall
 from callcenter.telephony.sip.actions import Action, Event, Flow, Send
 from callcenter.telephony.sip.message import Request, Response
-from callcenter.telephony.sip.parser import parse
+from callcenter.telephony.sip.parser import Malformed, parse
 from callcenter.telephony.sip.useragent import UserAgent
 
 US = Address("192.0.2.10", 5060)
@@ -58,7 +58,17 @@ def request(
 
 
 def messages(actions: list[Action]) -> list[Request | Response]:
-    return [parse(action.data) for action in actions if isinstance(action, Send)]
+    return [_read(action.data) for action in actions if isinstance(action, Send)]
+
+
+def _read(data: bytes) -> Request | Response:
+    """An answer to bad SIP repeats what was bad in it."""
+    try:
+        return parse(data)
+    except Malformed as error:
+        if isinstance(error.salvaged, Response):
+            return error.salvaged
+        raise
 
 
 def statuses(actions: list[Action]) -> list[int | str]:

@@ -1,0 +1,313 @@
+"""One contract for every `SipBackend`: our own stack on real sockets, and its scripted twin."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import pytest
+from sip_bench import backend, request
+
+from callcenter.errors import SipFailure
+from callcenter.telephony.adapters.sip_native import NativeSipBackend
+from callcenter.telephony.fakes.sip import FakeCall, FakeSipBackend
+from callcenter.telephony.ports import Address, Codec, Direction, InboundCall, MediaDescription
+from callcenter.telephony.sip.message import Request, Response
+from callcenter.telephony.sip.parser import parse
+
+HERE = Address("127.0.0.1", 30000)
+PATIENCE = 10.0
+
+
+def sdp(direction: str = "sendrecv", formats: str = "0 8 101") -> str:
+    return (
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        f"m=audio 40000 RTP/AVP {formats}\r\na=rtpmap:101 telephone-event/8000\r\n"
+        f"a={direction}\r\n"
+    )
+
+
+class Phone(Protocol):
+    """The caller's side, whatever the backend."""
+
+    backend: FakeSipBackend | NativeSipBackend
+
+    async def invite(self, *, late_offer: bool = False) -> InboundCall: ...
+    async def cancel(self) -> None: ...
+    async def acknowledge(self) -> None: ...
+    async def bye(self) -> None: ...
+    async def hold(self) -> None: ...
+    async def heard(self) -> list[str]: ...
+
+
+class FakePhone:
+    def __init__(self, fake: FakeSipBackend, calls: list[InboundCall]) -> None:
+        self.backend = fake
+        self.call: FakeCall
+
+    async def invite(self, *, late_offer: bool = False) -> InboundCall:
+        self.call = self.backend.invite(late_offer=late_offer)
+        return self.call
+
+    async def cancel(self) -> None:
+        self.call.cancel()
+
+    async def acknowledge(self) -> None:
+        self.call.acknowledge()
+
+    async def bye(self) -> None:
+        self.call.bye()
+
+    async def hold(self) -> None:
+        self.call.hold()
+
+    async def heard(self) -> list[str]:
+        return self.call.said
+
+
+class UdpPhone:
+    """A telephone on a real socket, every request written by hand."""
+
+    def __init__(self, native: NativeSipBackend, calls: list[InboundCall]) -> None:
+        self.backend = native
+        self.calls = calls
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.tag = ""
+        self.late = False
+
+    def send(self, method: str, cseq: int, *, branch: str = "b1", body: str = "") -> None:
+        peer = self.backend.addresses[0]
+        host, port = self.socket.getsockname()
+        to_tag = self.tag if method != "CANCEL" and branch != "b1" else None
+        data = request(
+            method,
+            cseq=cseq,
+            branch=branch,
+            body=body,
+            to_tag=to_tag,
+            via=f"{host}:{port};rport",
+            uri=f"sip:100@{peer.host}:{peer.port}",
+            from_="<sip:+989121234567@127.0.0.1>;tag=caller",
+        )
+        self.socket.sendto(data, (peer.host, peer.port))
+
+    async def next(self) -> Request | Response:
+        loop = asyncio.get_running_loop()
+        data = await asyncio.wait_for(loop.sock_recv(self.socket, 65535), PATIENCE)
+        message = parse(data)
+        if isinstance(message, Response):
+            self.tag = message.to.tag or self.tag
+        return message
+
+    async def until(self, wanted: Callable[[Request | Response], bool]) -> None:
+        while not wanted(await self.next()):
+            pass
+
+    async def status(self, status: int, method: str) -> None:
+        await self.until(
+            lambda m: isinstance(m, Response) and (m.status, m.cseq.method) == (status, method)
+        )
+
+    async def invite(self, *, late_offer: bool = False) -> InboundCall:
+        self.late = late_offer
+        self.send("INVITE", 1, body="" if late_offer else sdp())
+        await self.status(100, "INVITE")
+        return self.calls[-1]
+
+    async def cancel(self) -> None:
+        self.send("CANCEL", 1)
+        await self.status(200, "CANCEL")
+
+    async def acknowledge(self) -> None:
+        await self.status(200, "INVITE")
+        self.send("ACK", 1, branch="ack", body=sdp() if self.late else "")
+
+    async def bye(self) -> None:
+        self.send("BYE", 5, branch="bye")
+        await self.status(200, "BYE")
+
+    async def hold(self) -> None:
+        self.send("INVITE", 2, branch="hold", body=sdp("sendonly"))
+        await self.status(200, "INVITE")
+        self.send("ACK", 2, branch="ack2")
+
+    async def heard(self) -> list[str]:
+        """What came by now; the last thing under way may take a moment."""
+        heard: list[str] = []
+        while True:
+            try:
+                message = await asyncio.wait_for(self.next(), 0.3)
+            except TimeoutError:
+                return heard
+            heard.append(str(message.status) if isinstance(message, Response) else message.method)
+
+
+@asynccontextmanager
+async def phone_of(kind: str) -> AsyncIterator[Phone]:
+    calls: list[InboundCall] = []
+    if kind == "fake":
+        fake = FakeSipBackend()
+        await fake.start(calls.append)
+        yield FakePhone(fake, calls)
+        await fake.stop()
+        return
+    native, _ = await backend(calls.append)
+    phone = UdpPhone(native, calls)
+    yield phone
+    await native.stop()
+    phone.socket.close()
+
+
+Scenario = Callable[[Phone], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture(params=["fake", "native"])
+def play(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
+    def run(scenario: Scenario) -> None:
+        async def scene() -> None:
+            async with phone_of(request.param) as phone:
+                await scenario(phone)
+
+        asyncio.run(scene())
+
+    return run
+
+
+Play = Callable[[Scenario], None]
+
+
+def test_a_new_call_tells_who_calls_and_what_was_dialled(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        call = await phone.invite()
+        assert call.request_user == "100"
+        assert call.caller.number == "+989121234567"
+        assert call.trunk == "local"
+        assert call.local_host == "127.0.0.1"
+        assert call.sip_call_id
+        assert phone.backend.active() == 1
+
+    play(scenario)
+
+
+def test_ring_answer_talk_and_the_caller_hangs_up(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        call = await phone.invite()
+        call.ring()
+        media = await call.answer(HERE)
+        assert media == MediaDescription(
+            Address("127.0.0.1", 40000), Codec.PCMU, Direction.SENDRECV, 20, 101
+        )
+        await phone.acknowledge()
+        await phone.bye()
+        assert await asyncio.wait_for(call.ended, PATIENCE) == "bye"
+        assert phone.backend.active() == 0
+
+    play(scenario)
+
+
+def test_a_cancelled_call_ends_and_cannot_be_answered(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        call = await phone.invite()
+        call.ring()
+        await phone.cancel()
+        assert await asyncio.wait_for(call.ended, PATIENCE) == "cancelled"
+        with pytest.raises(SipFailure):
+            await call.answer(HERE)
+        call.ring()
+        call.reject(486)
+        call.hang_up()
+        assert phone.backend.active() == 0
+        assert "486" not in await phone.heard()
+
+    play(scenario)
+
+
+def test_a_refused_call_ends_once(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        call = await phone.invite()
+        call.reject(486)
+        call.reject(503, retry_after=5)
+        call.hang_up()
+        assert await asyncio.wait_for(call.ended, PATIENCE) == "refused"
+        assert set(await phone.heard()) == {"486"}
+
+    play(scenario)
+
+
+def test_hanging_up_before_the_answer_declines(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        call = await phone.invite()
+        call.hang_up()
+        assert await asyncio.wait_for(call.ended, PATIENCE) == "hung_up"
+        assert set(await phone.heard()) == {"603"}
+
+    play(scenario)
+
+
+def test_hanging_up_after_the_answer_says_bye(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        call = await phone.invite()
+        await call.answer(HERE)
+        await phone.acknowledge()
+        await asyncio.sleep(0.05)
+        call.hang_up()
+        call.hang_up()
+        assert await asyncio.wait_for(call.ended, PATIENCE) == "hung_up"
+        assert "BYE" in await phone.heard()
+        assert phone.backend.active() == 0
+
+    play(scenario)
+
+
+def test_a_late_offer_is_agreed_with_the_ack(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        call = await phone.invite(late_offer=True)
+        answering = asyncio.ensure_future(call.answer(HERE))
+        await asyncio.sleep(0.05)
+        assert not answering.done()
+        await phone.acknowledge()
+        media = await asyncio.wait_for(answering, PATIENCE)
+        assert media.codec is Codec.PCMU
+        assert media.address == Address("127.0.0.1", 40000)
+
+    play(scenario)
+
+
+def test_a_caller_who_goes_before_the_late_answer_is_a_failure(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        call = await phone.invite(late_offer=True)
+        answering = asyncio.ensure_future(call.answer(HERE))
+        await asyncio.sleep(0.05)
+        await phone.heard()
+        await phone.bye()
+        with pytest.raises(SipFailure):
+            await asyncio.wait_for(answering, PATIENCE)
+        assert await asyncio.wait_for(call.ended, PATIENCE) == "bye"
+
+    play(scenario)
+
+
+def test_hold_is_told_to_the_handler(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        told: list[MediaDescription] = []
+        call = await phone.invite()
+        call.on_media(told.append)
+        await call.answer(HERE)
+        await phone.acknowledge()
+        await phone.hold()
+        assert [media.direction for media in told] == [Direction.SENDONLY]
+
+    play(scenario)
+
+
+def test_nobody_is_told_of_calls_after_stop_and_stop_is_safe_with_a_call_open(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        await phone.invite()
+        await phone.backend.stop()
+
+    play(scenario)
