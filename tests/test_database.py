@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import IntegrityError
+
+from callcenter import log, migrations
+from callcenter.crm import models
+from callcenter.database import open_database, reading
+
+
+def database(folder: Path) -> Engine:
+    return open_database(f"sqlite:///{folder / 'deep' / 'callcenter.db'}")
+
+
+def test_a_committed_row_survives_power_loss_and_keys_are_held(tmp_path: Path) -> None:
+    with database(tmp_path).connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_a_reader_neither_waits_for_a_writer_nor_sees_half_of_its_work(tmp_path: Path) -> None:
+    engine = database(tmp_path)
+    with engine.begin() as writer:
+        writer.exec_driver_sql("CREATE TABLE t (n INTEGER)")
+    with engine.begin() as writer:
+        writer.exec_driver_sql("INSERT INTO t VALUES (1)")
+        with reading(engine).connect() as reader:
+            assert reader.exec_driver_sql("SELECT count(*) FROM t").scalar() == 0
+    with reading(engine).connect() as reader:
+        assert reader.exec_driver_sql("SELECT count(*) FROM t").scalar() == 1
+
+
+def test_eight_writers_and_a_long_reader_lose_nothing(tmp_path: Path) -> None:
+    engine = database(tmp_path)
+    with engine.begin() as writer:
+        writer.exec_driver_sql("CREATE TABLE t (who INTEGER, n INTEGER)")
+    stop = threading.Event()
+
+    def write(who: int) -> None:
+        for number in range(50):
+            with engine.begin() as connection:
+                seen = connection.exec_driver_sql("SELECT count(*) FROM t").scalar()
+                assert seen is not None
+                connection.execute(text("INSERT INTO t VALUES (:w, :n)"), {"w": who, "n": number})
+
+    def read() -> None:
+        while not stop.is_set():
+            with reading(engine).connect() as connection:
+                connection.exec_driver_sql("SELECT count(*) FROM t").scalar()
+                stop.wait(0.2)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    stop.set()
+    reader.join()
+    with reading(engine).connect() as connection:
+        counts = connection.exec_driver_sql("SELECT count(*) FROM t GROUP BY who").scalars().all()
+        assert counts == [50] * 8
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
+KILLED = """
+import sys
+from callcenter.database import open_database
+engine = open_database(sys.argv[1])
+n = 0
+while True:
+    n += 1
+    with engine.begin() as c:
+        c.exec_driver_sql(f"INSERT INTO t VALUES ({n})")
+    print(n, flush=True)
+"""
+
+
+def test_what_was_committed_before_a_kill_is_there_and_the_file_is_whole(tmp_path: Path) -> None:
+    engine = database(tmp_path)
+    with engine.begin() as writer:
+        writer.exec_driver_sql("CREATE TABLE t (n INTEGER)")
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(engine.url)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    with child, child.stdout:
+        told = [int(child.stdout.readline()) for _ in range(20)]
+        child.kill()
+        told += [int(line) for line in child.stdout]
+    with reading(engine).connect() as connection:
+        kept = connection.exec_driver_sql("SELECT n FROM t ORDER BY n").scalars().all()
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    assert list(kept[: len(told)]) == told
+    assert len(kept) - len(told) in (0, 1)
+
+
+def test_the_migrations_make_exactly_what_the_program_expects(tmp_path: Path) -> None:
+    engine = database(tmp_path)
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "include_object": lambda _o, name, kind, reflected, other: (
+                    not (kind == "table" and reflected and other is None)
+                ),
+            },
+        )
+        assert compare_metadata(context, [log.metadata, models.metadata]) == []
+        assert inspect(connection).has_table("utterances_fts")
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_upgrading_again_changes_nothing(tmp_path: Path) -> None:
+    engine = database(tmp_path)
+    assert migrations.current(engine) is None
+    for _ in range(2):
+        migrations.upgrade(engine)
+        assert migrations.current(engine) == migrations.head()
+    assert [file.name for file in (tmp_path / "deep").iterdir() if "before" in file.name] == []
+
+
+def test_two_starts_at_once_upgrade_once(tmp_path: Path) -> None:
+    engines = [database(tmp_path) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrations.upgrade, engines))
+    with engines[0].connect() as connection:
+        count = connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar()
+    assert count == 1
+
+
+def test_a_database_with_data_is_copied_before_it_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = database(tmp_path)
+    migrations.upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO cursors VALUES ('old', 7)")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'before'")
+    monkeypatch.setattr(migrations.command, "upgrade", lambda *_: None)
+    migrations.upgrade(engine)
+    copy = tmp_path / "deep" / f"callcenter.db.before-{migrations.head()}"
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("SELECT * FROM cursors").fetchall() == [("old", 7)]
+    connection.close()
+    assert copy.stat().st_mode & 0o077 == 0
+
+
+def test_a_step_that_fails_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = database(tmp_path)
+    monkeypatch.setattr(migrations, "_check", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        migrations.upgrade(engine)
+    monkeypatch.undo()
+    assert inspect(engine).get_table_names() == []
+    migrations.upgrade(engine)
+    assert migrations.current(engine) == migrations.head()
+
+
+def test_facts_cannot_be_rewritten(tmp_path: Path) -> None:
+    from callcenter.events import CallHeld
+
+    engine = database(tmp_path)
+    migrations.upgrade(engine)
+    log.EventLog(engine).append(CallHeld(call="c", by="agent"))
+    with pytest.raises(IntegrityError, match="append-only"), engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE facts SET kind = 'CallResumed'")
