@@ -1,0 +1,182 @@
+"""The jobs process: work that may take long and must not be lost. Now: sealing recordings.
+
+    CallEnded in the log → task in the queue → sealed file → RecordingSealed → journal removed
+
+The cursor of the consumer "jobs" and the queue are both on the disk. A kill between any two of
+these steps is repaired at the next start by looking at the journals that are left. Doing a step
+twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from huey import SqliteHuey
+from huey.consumer import Consumer as HueyConsumer
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from callcenter.bus import Answer, Bus
+from callcenter.config import Settings
+from callcenter.errors import CallcenterError
+from callcenter.events import (
+    CallEnded,
+    DescribeHealth,
+    Fact,
+    LogAdvanced,
+    RecordingFailed,
+    RecordingSealed,
+    RecordingStarted,
+    ServiceStarted,
+)
+from callcenter.log import Consumer, Entry, EventLog
+from callcenter.telephony.recording.sealing import NothingRecorded, SealedStore, StillRecording
+
+BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0)
+"""Seconds before each further attempt to seal."""
+
+FALLBACK_SECONDS = 1.0
+DRAIN_SECONDS = 12.0
+LEAST_FREE_BYTES = 200 * 2**20
+_LOGGER = structlog.get_logger()
+
+
+class Jobs:
+    """Seals what ended. One worker: a long recording must not take both cores from the sound."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        bus: Bus,
+        recordings: SealedStore,
+        queue_file: Path,
+        *,
+        backoff: Sequence[float] = BACKOFF,
+    ) -> None:
+        queue_file.parent.mkdir(parents=True, exist_ok=True)
+        self._log = EventLog(engine)
+        self._bus = bus
+        self._recordings = recordings
+        self._backoff = backoff
+        self._consumer = Consumer(engine, "jobs", self._take)
+        self._huey = SqliteHuey("jobs", filename=str(queue_file), results=False, fsync=True)
+        self._task: Any = self._huey.task(name="seal")(self.seal)
+        self._workers = _Workers(
+            self._huey,
+            workers=1,
+            periodic=False,
+            backoff=1.0,
+            check_worker_health=False,
+            shutdown_timeout=DRAIN_SECONDS,
+        )
+
+    def start(self) -> None:
+        """Start the worker, and queue what an earlier run left behind."""
+        self._workers.start()
+        self.recover()
+
+    def stop(self) -> None:
+        """Finish the task in hand; the rest waits on the disk."""
+        self._workers.stop(graceful=True)
+        self._huey.storage.close()
+
+    def follow(self) -> None:
+        """Take every new fact."""
+        for _ in self._consumer.catch_up():
+            pass
+
+    def recover(self) -> None:
+        """Look at every journal on the disk; those of calls still open are left alone."""
+        for call in self._recordings.journals():
+            facts = [entry.fact for entry in self._log.of_call(call)]
+            if _has(facts, RecordingFailed):
+                _LOGGER.warning("a journal could not be sealed and is kept", call=call)
+            elif _has(facts, CallEnded) or _has(facts, RecordingSealed):
+                self._task(call)
+
+    def seal(self, call: str, attempt: int = 0) -> None:
+        """Seal the call's journal, tell the log, then remove it."""
+        with structlog.contextvars.bound_contextvars(call=call):
+            facts = [entry.fact for entry in self._log.of_call(call)]
+            if _has(facts, RecordingSealed):
+                self._recordings.discard(call)
+            elif not _has(facts, RecordingFailed):
+                self._attempt(call, attempt)
+
+    def health(self) -> Answer:
+        """See DescribeHealth."""
+        free = self._recordings.free_bytes()
+        waiting = self._huey.pending_count() + self._huey.scheduled_count()
+        enough = free > LEAST_FREE_BYTES
+        detail = f"{waiting} recordings to seal" if enough else "the disk of recordings is full"
+        return {"ok": enough, "detail": detail, "waiting": waiting, "free_bytes": free}
+
+    def _take(self, _session: Session, entry: Entry) -> None:
+        if isinstance(entry.fact, CallEnded):
+            call = entry.fact.call
+            facts = [known.fact for known in self._log.of_call(call)]
+            if _has(facts, RecordingStarted) or call in self._recordings.journals():
+                self._task(call)
+
+    def _attempt(self, call: str, attempt: int) -> None:
+        try:
+            sealed = self._recordings.seal(call)
+        except StillRecording:
+            self._task.schedule(args=(call, attempt), delay=1)
+        except NothingRecorded as error:
+            self._tell(RecordingFailed(call=call, reason=error.detail))
+            self._recordings.discard(call)
+        except CallcenterError as error:
+            self._again(call, attempt, error.detail)
+        except Exception:
+            _LOGGER.exception("sealing failed")
+            self._again(call, attempt, "sealing failed; see the log of jobs")
+        else:
+            self._tell(sealed.fact())
+            self._recordings.discard(call)
+            _LOGGER.info("recording sealed", seconds=sealed.seconds, bytes=sealed.size)
+
+    def _again(self, call: str, attempt: int, reason: str) -> None:
+        if attempt < len(self._backoff):
+            _LOGGER.warning("sealing will be tried again", attempt=attempt + 1, reason=reason)
+            self._task.schedule(args=(call, attempt + 1), delay=self._backoff[attempt])
+        else:
+            _LOGGER.error("sealing given up, the journal is kept", reason=reason)
+            self._tell(RecordingFailed(call=call, reason=reason))
+
+    def _tell(self, fact: Fact) -> None:
+        entry = self._log.append(fact)[-1]
+        self._bus.publish(LogAdvanced(position=entry.position))
+
+
+class _Workers(HueyConsumer):  # type: ignore[misc]
+    """Huey's worker threads in our process: signals are handled by us."""
+
+    def _set_signal_handlers(self) -> None:
+        pass
+
+
+def _has(facts: Sequence[Fact], kind: type[Fact]) -> bool:
+    return any(isinstance(fact, kind) for fact in facts)
+
+
+def run(
+    settings: Settings, engine: Engine, bus: Bus, recordings: SealedStore, stop: threading.Event
+) -> None:
+    """Work until `stop` is set, then finish the task in hand."""
+    wake = threading.Event()
+    jobs = Jobs(engine, bus, recordings, settings.data_dir / "jobs.db")
+    bus.subscribe(LogAdvanced, lambda _: wake.set())
+    bus.serve("jobs", {DescribeHealth: lambda _: jobs.health()})
+    jobs.start()
+    bus.publish(ServiceStarted(service="jobs", node=platform.node()))
+    while not stop.is_set():
+        jobs.follow()
+        wake.wait(FALLBACK_SECONDS)
+        wake.clear()
+    jobs.stop()
