@@ -97,6 +97,8 @@ class Leg:
         self._stepped = 0  # the last frame that was stepped; behind the present after a stall
         self._delay = _PLAYOUT_FRAMES
         self._late = 0
+        self._spoken = self._spoken_at = -1  # the last frame others heard, and when
+        self._spoken_again = False
         self._writer = rtp.PacketWriter()
         self._marker = True
         self._trailing = 0
@@ -243,7 +245,11 @@ class Leg:
     def spoken(self, frame: int, codec: Codec) -> bytes | None:
         """What others hear of this party at `frame`, in their law; None where nothing came."""
         index = frame - self._delay
-        if not self._timeline.filled(index):
+        if frame != self._spoken_at:
+            # Where the playout was deepened a moment ago, silence and not the same frame again.
+            self._spoken_again = index <= self._spoken
+            self._spoken_at, self._spoken = frame, index
+        if self._spoken_again or not self._timeline.filled(index):
             return None
         return g711.convert(self._timeline.frame(index), self._codec, codec)
 

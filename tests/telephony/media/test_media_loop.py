@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-from soundlink import numbered, numbers_of, packet
+import pytest
+import uvloop
+from soundlink import Recorder, numbered, numbers_of, packet
 
-from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, SocketLeg
-from callcenter.telephony.media import g711
-from callcenter.telephony.ports import Address, Codec, MediaDescription
+from callcenter.errors import NoFreePort
+from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, PortPool, SocketLeg
+from callcenter.telephony.media import g711, rtp
+from callcenter.telephony.media.tones import Clip, ringback
+from callcenter.telephony.ports import Address, Codec, Direction, MediaDescription
 
 HOST = "127.0.0.1"
 PORTS = (41000, 46999)
@@ -101,5 +106,293 @@ def test_two_bridged_telephones_hear_every_frame_of_each_other_in_order() -> Non
     run(call())
 
 
-if __name__ == "__main__":
-    test_two_bridged_telephones_hear_every_frame_of_each_other_in_order()
+def test_laws_are_converted_where_two_bridged_telephones_differ() -> None:
+    async def call() -> None:
+        one, other = Phone(Codec.PCMU), Phone(Codec.PCMA)
+        async with plane_with(one, other) as (plane, (left, right)):
+            plane.bridge(left, right)
+            await one.say(left, 50)
+            other.listen()
+        expected = [g711.convert(numbered(n), Codec.PCMU, Codec.PCMA) for n in range(50)]
+        heard = [data[12:] for data in other.heard if data[12] != 0xD5]
+        assert heard == expected
+        assert {data[1] & 0x7F for data in other.heard} == {8}
+
+    run(call())
+
+
+def test_both_sides_are_recorded_aligned_with_one_start() -> None:
+    async def call() -> None:
+        one, other = Phone(), Phone()
+        left_said, right_said = Recorder(), Recorder()
+        async with plane_with(one, other) as (plane, (left, right)):
+            plane.bridge(left, right)
+            start = asyncio.get_running_loop().time()
+            taps = [
+                plane.tap(left, left_said, start=start),
+                plane.tap(right, right_said, start=start),
+            ]
+            await asyncio.gather(one.say(left, 80), other.say(right, 80))
+            for tap in taps:
+                tap.close()
+                tap.close()
+        assert left_said.numbers == right_said.numbers == list(range(80))
+        first = {sink: sink.written[0][0] for sink in (left_said, right_said)}
+        assert abs(first[left_said] - first[right_said]) <= 2 * 160
+
+    run(call())
+
+
+def test_the_stream_a_telephone_gets_has_no_seam_over_every_change_of_source() -> None:
+    async def call() -> None:
+        one, other = Phone(), Phone()
+        async with plane_with(one, other) as (plane, (left, right)):
+            plane.play(left, ringback())
+            await one.say(left, 10)
+            plane.bridge(left, right)
+            await one.say(left, 10, lead=10)
+            plane.silence(left)
+            await one.say(left, 10, lead=20)
+            skipped = plane.skipped_frames
+        heads = [rtp.parse(memoryview(data)) for data in one.heard]
+        rows = [head for head in heads if head is not None]
+        assert len(rows) > 80
+        assert rows[0].marker
+        assert {head.ssrc for head in rows} == {rows[0].ssrc}
+        steps = [
+            (rtp.distance(b.sequence, a.sequence, 16), rtp.distance(b.timestamp, a.timestamp, 32))
+            for a, b in itertools.pairwise(rows)
+        ]
+        assert {sequence for sequence, _ in steps} == {1}
+        assert {timestamp for _, timestamp in steps} == {160} or skipped
+
+    run(call())
+
+
+def test_a_sound_is_played_once_from_its_beginning_and_its_end_is_told() -> None:
+    async def call() -> None:
+        one = Phone()
+        async with plane_with(one) as (plane, (leg,)):
+            done = plane.play(leg, Clip(b"".join(numbered(n) for n in range(30))))
+            await asyncio.wait_for(done, 20)
+            for _ in range(10):
+                await asyncio.sleep(0.02)
+                one.listen()
+        assert numbers_of(one.payloads) == list(range(30))
+
+    run(call())
+
+
+def test_a_sound_that_is_replaced_is_done() -> None:
+    async def call() -> None:
+        one, other = Phone(), Phone()
+        async with plane_with(one, other) as (plane, (left, right)):
+            first = plane.play(left, ringback())
+            second = plane.play(left, ringback())
+            await asyncio.wait_for(first, 10)
+            plane.bridge(left, right)
+            await asyncio.wait_for(second, 10)
+            third = plane.play(right, ringback())
+            right.close()
+            await asyncio.wait_for(third, 10)
+            await asyncio.wait_for(plane.play(right, ringback()), 10)
+
+    run(call())
+
+
+def test_a_third_party_hears_silence_when_its_partner_is_bridged_away() -> None:
+    async def call() -> None:
+        phones = [Phone(), Phone(), Phone()]
+        async with plane_with(*phones) as (plane, (customer, first, second)):
+            plane.bridge(customer, first)
+            plane.bridge(customer, second)
+            await phones[0].say(customer, 30)
+            phones[1].listen()
+            phones[2].listen()
+        assert numbers_of(phones[1].payloads) == []
+        assert numbers_of(phones[2].payloads) == list(range(30))
+
+    run(call())
+
+
+def test_a_telephone_on_hold_gets_no_packets_and_its_stream_goes_on_afterwards() -> None:
+    async def call() -> None:
+        one = Phone()
+        async with plane_with(one) as (_, (leg,)):
+            await one.say(leg, 5)
+            leg.connect(one.description(direction=Direction.SENDONLY))
+            await asyncio.sleep(0.06)
+            one.listen()
+            before = len(one.heard)
+            await asyncio.sleep(0.3)
+            one.listen()
+            assert len(one.heard) == before
+            leg.connect(one.description())
+
+            def more() -> bool:
+                one.listen()
+                return len(one.heard) > before + 3
+
+            await until(more)
+        first, last = (rtp.parse(memoryview(one.heard[at])) for at in (before - 1, before))
+        assert first is not None
+        assert last is not None
+        assert rtp.distance(last.sequence, first.sequence, 16) == 1
+        assert rtp.distance(last.timestamp, first.timestamp, 32) >= 160 * 15
+        assert last.marker
+
+    run(call())
+
+
+def test_a_stranger_is_not_heard_once_the_telephone_was() -> None:
+    async def call() -> None:
+        one, other, stranger = Phone(), Phone(), Phone()
+        async with plane_with(one, other) as (plane, (left, right)):
+            plane.bridge(left, right)
+            sink = Recorder()
+            plane.tap(left, sink, start=asyncio.get_running_loop().time())
+            await asyncio.gather(one.say(left, 60), _intrude(stranger, left))
+            other.listen()
+        assert sink.numbers == list(range(60))
+        assert not [number for number in numbers_of(other.payloads) if number >= 2000]
+        assert stranger.heard == []
+        stranger.close()
+
+    async def _intrude(stranger: Phone, leg: SocketLeg) -> None:
+        await asyncio.sleep(0.2)
+        await stranger.say(leg, 50, first=2000)
+
+    run(call())
+
+
+def test_sound_goes_to_where_it_comes_from_when_that_is_not_the_sdps_address() -> None:
+    async def call() -> None:
+        one, behind_nat = Phone(), Phone()
+        async with plane_with(one) as (plane, (leg,)):
+            plane.play(leg, Clip(b"".join(numbered(n) for n in range(100))))
+            await behind_nat.say(leg, 20)
+        assert numbers_of(behind_nat.payloads)
+        behind_nat.close()
+
+    run(call())
+
+
+def test_digits_reach_their_handler_once_each() -> None:
+    async def call() -> None:
+        one = Phone()
+        digits: list[str] = []
+        async with plane_with(one) as (plane, (leg,)):
+            plane.on_digit(leg, digits.append)
+            for at, key in enumerate((1, 2, 11)):
+                for n in range(4):
+                    event = bytes([key, 0x8A if n == 3 else 0x0A, 0, 160 * (n + 1) % 256])
+                    one.send(leg, packet(at * 4 + n, 8000 * at, event, kind=101))
+            await until(lambda: len(digits) >= 3)
+            assert digits == ["1", "2", "#"]
+
+    run(call())
+
+
+def test_a_leg_says_when_its_party_was_last_heard() -> None:
+    async def call() -> None:
+        one = Phone()
+        async with plane_with(one) as (_, (leg,)):
+            opened = leg.alive_at
+            await asyncio.sleep(0.1)
+            assert leg.alive_at == opened
+            one.send(leg, b"not RTP at all")
+            one.send(leg, packet(1, 160, numbered(1)))
+            await until(lambda: leg.alive_at > opened)
+
+    run(call())
+
+
+def test_ports_are_even_and_come_back_and_run_out() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((HOST, 0))
+        middle = probe.getsockname()[1] & ~1
+    pool = PortPool(middle - 5, middle + 5)
+    taken: list[socket.socket] = []
+
+    def take_all() -> None:
+        while True:
+            taken.append(pool.bind(HOST))
+
+    with pytest.raises(NoFreePort, match="rtp_ports"):
+        take_all()
+    ports = [sock.getsockname()[1] for sock in taken]
+    assert ports
+    assert all(port % 2 == 0 and middle - 5 <= port <= middle + 5 for port in ports)
+    assert len(ports) == len(set(ports))
+    taken[0].close()
+    pool.give_back(ports[0])
+    with pool.bind(HOST) as again:
+        assert again.getsockname()[1] == ports[0]
+    for sock in taken:
+        sock.close()
+
+
+def test_a_port_that_somebody_else_has_is_passed_over() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 0))
+        port = other.getsockname()[1] & ~1
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as even:
+            even.bind((HOST, port))
+            with pytest.raises(NoFreePort):
+                PortPool(port, port).bind(HOST)
+
+
+def test_a_process_that_stood_still_catches_up_without_a_burst() -> None:
+    async def call() -> None:
+        one = Phone()
+        async with plane_with(one) as (plane, (leg,)):
+            plane.play(leg, ringback())
+            await one.say(leg, 5)
+            before = len(one.heard)
+            time.sleep(0.5)  # noqa: ASYNC251 - the process stands still, that is the test
+            await asyncio.sleep(0.015)
+            one.listen()
+            assert len(one.heard) - before <= 10
+            assert plane.skipped_frames >= 15
+            after = rtp.parse(memoryview(one.heard[-1]))
+            then = rtp.parse(memoryview(one.heard[before - 1]))
+            assert after is not None
+            assert then is not None
+            assert rtp.distance(after.timestamp, then.timestamp, 32) >= 160 * 20
+
+    run(call())
+
+
+def test_the_loop_sleeps_without_legs_and_wakes_with_the_next() -> None:
+    async def call() -> None:
+        one = Phone()
+        async with plane_with(one) as (plane, (leg,)):
+            leg.close()
+            leg.close()
+            await asyncio.sleep(0.1)
+            again = plane.open_rtp(HOST)
+            again.connect(one.description())
+            plane.play(again, Clip(numbered(7)))
+
+            def heard() -> bool:
+                one.listen()
+                return 7 in numbers_of(one.payloads)
+
+            await until(heard)
+
+    run(call())
+
+
+def test_twenty_calls_at_once_are_whole() -> None:
+    async def call() -> None:
+        phones = [Phone() for _ in range(40)]
+        async with plane_with(*phones) as (plane, legs):
+            for one, other in zip(legs[::2], legs[1::2], strict=True):
+                plane.bridge(one, other)
+            await asyncio.gather(
+                *(phone.say(leg, 60) for phone, leg in zip(phones, legs, strict=True))
+            )
+        heard = [len(set(numbers_of(phone.payloads))) for phone in phones]
+        assert min(heard) >= 59
+
+    uvloop.run(call())
