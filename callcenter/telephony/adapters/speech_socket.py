@@ -210,12 +210,13 @@ def _resumed(opening: wire.Opening) -> wire.Opening:
 
 
 def _check(connection: socket.socket) -> None:
-    """Raises OSError when the worker is gone."""
+    """Raises OSError when the worker is gone; it never sends anything."""
+    connection.settimeout(0)
     try:
-        if connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b"":
+        if connection.recv(1) == b"":
             raise ConnectionResetError
     except BlockingIOError:
-        return
+        connection.settimeout(_SEND_SECONDS)
 
 
 # --- The worker's end ----------------------------------------------------------------------------

@@ -34,7 +34,7 @@ _MAX_TOKENS_PER_SECOND = 12  # nobody says more; bounds the CPU of a loop
 _LOOP_RATIO = 2.4  # text that compresses better than this repeats itself
 _LEAST_LOGPROB = {"en": -1.0}
 _LEAST_LOGPROB_ELSEWHERE = -1.4  # the model is less sure of every other language
-_SECOND_PASS_LOGPROB = -1.4
+_LONGEST_SEGMENT = 24.0  # seconds, of the second pass
 _VAD_MODE = 2
 
 
@@ -75,35 +75,16 @@ def loops(text: str) -> bool:
     return not odd and half >= 3 and words[:half] == words[half:]
 
 
-class WhisperEngine:
-    """Live captions. One lock: CTranslate2 serves one segment at a time anyway."""
+class _Ear:
+    """A loaded model that turns one stretch of speech into text."""
 
-    name = "whisper"
-
-    def __init__(
-        self,
-        model: Installed,
-        *,
-        threads: int = 1,
-        beam: int = 2,
-        may_preview: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, model: Installed, *, threads: int, beam: int) -> None:
         self._model = _open(model, threads)
         self._beam = beam
-        self._may_preview = may_preview
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # CTranslate2 serves one segment at a time anyway
         self._tokenizers: dict[str, Tokenizer] = {}
-        self.transcribe(np.zeros(SAMPLE_RATE, np.int16), "en")  # first use is slow: have it now
 
-    def recogniser(self, language: str) -> Recogniser:
-        """See RecogniserEngine."""
-        return SegmentRecogniser(
-            Segmenter(voice_judge()),
-            lambda samples: self.transcribe(samples, language),
-            may_preview=self._may_preview,
-        )
-
-    def transcribe(self, samples: Samples, language: str) -> str:
+    def text(self, samples: Samples, language: str) -> str:
         """The text of one segment (8 kHz, up to 30 s); "" when it is none."""
         sound = _resample(samples)
         window = max(_LEAST_WINDOW, len(samples) / SAMPLE_RATE + _ROOM)
@@ -149,28 +130,47 @@ class WhisperEngine:
         return self._tokenizers[language]
 
 
-class WhisperTranscriber:
-    """The second pass: 30 s windows over the speech of one leg, a wider beam."""
+class WhisperEngine:
+    """Live captions: small beam, window cut to the segment."""
 
-    def __init__(self, model: Installed, *, threads: int = 1, beam: int = 5) -> None:
-        self._model = _open(model, threads)
-        self._beam = beam
+    name = "whisper"
+
+    def __init__(
+        self,
+        model: Installed,
+        *,
+        threads: int = 1,
+        may_preview: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._ear = _Ear(model, threads=threads, beam=2)
+        self._may_preview = may_preview
+        self._ear.text(np.zeros(SAMPLE_RATE, np.int16), "en")  # first use is slow: have it now
+
+    def recogniser(self, language: str) -> Recogniser:
+        """See RecogniserEngine."""
+        return SegmentRecogniser(
+            Segmenter(voice_judge()),
+            lambda samples: self._ear.text(samples, language),
+            may_preview=self._may_preview,
+        )
+
+
+class WhisperTranscriber:
+    """The second pass: the whole leg at once, so longer segments, and a wide beam.
+
+    Segments keep the times true; Whisper's own run over a whole leg drifts across silence and
+    loses what stands at a window's edge (measured).
+    """
+
+    def __init__(self, model: Installed, *, threads: int = 1) -> None:
+        self._ear = _Ear(model, threads=threads, beam=5)
         self.name = model.name
 
     def transcribe(self, samples: NDArray[np.int16], language: str) -> Iterator[Heard]:
         """See Transcriber."""
-        segments, _ = self._model.transcribe(
-            _resample(samples),
-            language=language,
-            beam_size=self._beam,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            vad_filter=True,
-            vad_parameters={"min_silence_duration_ms": 600, "speech_pad_ms": 200},
-            compression_ratio_threshold=_LOOP_RATIO,
-            no_speech_threshold=0.6,
-        )
-        for segment in segments:
-            text = segment.text.strip()
-            if text and segment.avg_logprob >= _SECOND_PASS_LOGPROB and not loops(text):
-                yield Heard("final", text, segment.start, segment.end)
+        segmenter = Segmenter(voice_judge(), maximum=_LONGEST_SEGMENT)
+        for part in (segmenter.feed(samples), segmenter.finish()):
+            for segment in part:
+                text = self._ear.text(segment.samples, language)
+                if text:
+                    yield Heard("final", text, segment.t0, segment.t0 + segment.seconds)
