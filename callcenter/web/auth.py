@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from functools import wraps
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -29,16 +28,11 @@ PUBLIC = "public"
 
 
 def requires(permission: Permission) -> Callable[[F], F]:
-    """Let a view run only for roles that have `permission` at all."""
+    """Let a view run only for roles that have `permission` at all; asked before the input."""
 
     def decorate(view: F) -> F:
-        @wraps(view)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            allow(permission)
-            return view(*args, **kwargs)
-
-        setattr(guarded, _MARK, permission)
-        return guarded  # type: ignore[return-value]
+        setattr(view, _MARK, permission)
+        return view
 
     return decorate
 
@@ -76,13 +70,18 @@ def install(app: Flask, parts: Services) -> None:
             raise Forbidden("the request comes from a page of another origin")
         token, by_cookie = presented(request, name)
         g.who = parts.access.whose(token) if token else None
-        if g.who is None or not by_cookie or request.method in _SAFE:
+        needed = _mark_of(app)
+        if not isinstance(needed, Permission):
             return
-        if _mark_of(app) == PUBLIC:
-            return
-        given = request.headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(given.encode(), g.who.csrf.encode()):
+        person = who()
+        if by_cookie and request.method not in _SAFE and not _has_csrf(person):
             raise Forbidden(f"the header {CSRF_HEADER} is missing or old; reload the page")
+        allow(needed)
+
+
+def _has_csrf(person: Who) -> bool:
+    given = request.headers.get(CSRF_HEADER, "")
+    return hmac.compare_digest(given.encode(), person.csrf.encode())
 
 
 def _mark_of(app: Flask) -> object:
