@@ -5,7 +5,7 @@ import { defineConfig } from "vite";
 
 /** Built into the Python package; the server's `app.html` reads `.vite/manifest.json`. */
 export default defineConfig({
-  base: "/static/dist/",
+  base: "/static/",
   plugins: [vue(), tailwindcss()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   define: {

@@ -1,3 +1,28 @@
-import { createApp, h } from "vue";
+import { createPinia } from "pinia";
+import { createApp } from "vue";
+import "./app.css";
+import App from "./app/App.vue";
+import { router } from "./app/router";
+import { i18n, LANGUAGES, setLanguage, setTimeZone } from "./i18n";
+import type { Language } from "./i18n/format";
+import { goToSignIn, loadSession } from "./session/session";
+import { followTheme } from "./session/theme";
 
-createApp({ render: () => h("main", "callcenter") }).mount("#app");
+function languageOf(user: string | null | undefined): Language {
+  const wishes = [user, document.documentElement.lang, navigator.language.slice(0, 2)];
+  return (wishes.find((w) => LANGUAGES.includes(w as Language)) ?? "en") as Language;
+}
+
+async function start(): Promise<void> {
+  followTheme();
+  const session = await loadSession();
+  if (!session) {
+    goToSignIn();
+    return;
+  }
+  setTimeZone(session.site?.timezone);
+  await setLanguage(languageOf(session.user.language));
+  createApp(App).use(createPinia()).use(i18n).use(router).mount("#app");
+}
+
+void start();

@@ -1,0 +1,96 @@
+/** Every question to the REST API, by noun. Errors are thrown as `Problem`. */
+
+import createClient from "openapi-fetch";
+import { goToSignIn, session } from "@/session/session";
+import type { components, paths } from "./schema";
+import type { ProblemBody } from "./types";
+
+type Schemas = components["schemas"];
+type ListOf<Path extends keyof paths> = paths[Path] extends {
+  get: { parameters: { query?: infer Query } };
+}
+  ? Query
+  : never;
+
+export class Problem extends Error {
+  constructor(readonly body: ProblemBody) {
+    super(body.detail ?? body.title ?? "");
+  }
+}
+
+const client = createClient<paths>({
+  // Empty filters are left out of the address.
+  querySerializer: (query) => {
+    const search = new URLSearchParams();
+    for (const [key, value] of Object.entries(query ?? {})) {
+      if (value !== null && value !== undefined && value !== "") search.set(key, String(value));
+    }
+    return search.toString();
+  },
+});
+
+client.use({
+  onRequest({ request }) {
+    request.headers.set("Accept", "application/json");
+    if (!["GET", "HEAD"].includes(request.method)) {
+      request.headers.set("X-CSRF-Token", session.value?.csrf_token ?? "");
+    }
+    return request;
+  },
+  onResponse({ response }) {
+    if (response.status === 401) goToSignIn();
+  },
+  onError: () => new Problem({ type: "unreachable" }),
+});
+
+async function value<T>(
+  answer: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<T> {
+  const { data, error, response } = await answer;
+  if (response.ok) return data as T;
+  const body = error && typeof error === "object" ? (error as ProblemBody) : {};
+  throw new Problem({ status: response.status, ...body });
+}
+
+const byId = (id: string) => ({ params: { path: { id } } });
+
+export const api = {
+  signOut: () => value(client.DELETE("/api/v1/session")),
+  saveLanguage: (language: "fa" | "he" | "en") =>
+    value(client.PATCH("/api/v1/session", { body: { language } })),
+  site: () => value(client.GET("/api/v1/site")),
+  agents: () => value(client.GET("/api/v1/agents")),
+  extendWrapUp: (seconds: number) =>
+    value(client.POST("/api/v1/agents/me/wrap-up", { body: { seconds } })),
+
+  interactions: (query: ListOf<"/api/v1/interactions">) =>
+    value(client.GET("/api/v1/interactions", { params: { query } })),
+  interaction: (id: string) => value(client.GET("/api/v1/interactions/{id}", byId(id))),
+  changeInteraction: (id: string, body: Schemas["InteractionPatch"]) =>
+    value(client.PATCH("/api/v1/interactions/{id}", { ...byId(id), body })),
+  transcript: (id: string) => value(client.GET("/api/v1/interactions/{id}/transcript", byId(id))),
+  recording: (id: string) => value(client.GET("/api/v1/interactions/{id}/recording", byId(id))),
+  giveReason: (id: string, reason: string) =>
+    value(client.POST("/api/v1/interactions/{id}/access", { ...byId(id), body: { reason } })),
+  peaks: (id: string) => value(client.GET("/api/v1/recordings/{id}/peaks", byId(id))),
+
+  customers: (query: ListOf<"/api/v1/customers">) =>
+    value(client.GET("/api/v1/customers", { params: { query } })),
+  customer: (id: string) => value(client.GET("/api/v1/customers/{id}", byId(id))),
+  createCustomer: (body: Schemas["CustomerIn"]) =>
+    value(client.POST("/api/v1/customers", { body })),
+  changeCustomer: (id: string, body: Schemas["CustomerPatch"]) =>
+    value(client.PATCH("/api/v1/customers/{id}", { ...byId(id), body })),
+  timeline: (id: string, query: { limit?: number; cursor?: string | null } = {}) =>
+    value(
+      client.GET("/api/v1/customers/{id}/timeline", { params: { path: { id }, query } }),
+    ),
+
+  complaints: (query: ListOf<"/api/v1/complaints">) =>
+    value(client.GET("/api/v1/complaints", { params: { query } })),
+  complaint: (id: string) => value(client.GET("/api/v1/complaints/{id}", byId(id))),
+  createComplaint: (body: Schemas["ComplaintIn"]) =>
+    value(client.POST("/api/v1/complaints", { body })),
+  moveComplaint: (id: string, body: Schemas["Transition"]) =>
+    value(client.POST("/api/v1/complaints/{id}/transitions", { ...byId(id), body })),
+};

@@ -1,0 +1,41 @@
+/** Names for the shapes of the API; generated from the server's OpenAPI document. */
+
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Agent = Schemas["Agent"];
+export type AgentStateName = Agent["state"];
+export type Complaint = Schemas["Complaint"];
+export type Customer = Schemas["Customer"];
+export type CustomerBrief = Schemas["CustomerBrief"];
+export type Disposition = Schemas["Disposition"];
+export type Interaction = Schemas["Interaction"];
+export type Match = Schemas["Match"];
+export type Peaks = Schemas["Peaks"];
+export type Person = Schemas["Person"];
+export type ProblemBody = Partial<Schemas["Problem"]>;
+export type Queue = Schemas["Queue"];
+export type Quote = Schemas["Quote"];
+export type Recording = Schemas["Recording"];
+export type Site = Schemas["Site"];
+export type TimelineItem = Schemas["TimelineItem"];
+export type Transcript = Schemas["Transcript"];
+export type User = Schemas["User"];
+export type Utterance = Schemas["Utterance"];
+export type Leg = Utterance["leg"];
+
+/** What the page knows of the session; `site` comes with the page, not with the API. */
+export interface SessionInfo {
+  user: User;
+  csrf_token: string;
+  permissions?: Record<string, string>;
+  site?: Partial<Site> | null;
+}
+
+export type QueueNow = Pick<Queue, "name" | "waiting" | "longest_wait_seconds">;
+
+export interface Page<T> {
+  items: T[];
+  next?: string | null;
+}

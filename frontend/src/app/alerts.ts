@@ -1,0 +1,59 @@
+import { watch } from "vue";
+import { startRinging, stopRinging } from "@/audio/ring";
+import { useText } from "@/i18n";
+import { formatPhone } from "@/i18n/format";
+import { leading } from "@/live/leader";
+import { useLive } from "@/live/live";
+import { say } from "@/ui/toasts";
+
+/** Ringing, seen and heard outside the page: sound, notification, title, icon. */
+export function useAlerts(): void {
+  const live = useLive();
+  const { t } = useText();
+  let shown: Notification | null = null;
+
+  const who = () => {
+    const offer = live.calls.offer;
+    const name = offer?.customer?.name ?? offer?.caller.name;
+    return name ?? (formatPhone(offer?.caller.number) || t("caller.withheld"));
+  };
+
+  function notify(call: string): void {
+    if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted")
+      return;
+    shown = new Notification(t("pop.rings", { who: who() }), { tag: call, silent: true });
+    shown.onclick = () => window.focus();
+  }
+
+  watch(
+    () => [live.calls.offer?.call.id, leading.value] as const,
+    ([call, leads], before) => {
+      if (call && leads) {
+        startRinging();
+        if (call !== before?.[0]) notify(call);
+      } else {
+        stopRinging();
+        shown?.close();
+        shown = null;
+      }
+    },
+    { immediate: true },
+  );
+
+  watch(
+    () => [live.tone, live.calls.offer?.call.id, document.documentElement.lang],
+    () => {
+      const marks = { idle: "", ringing: "🔔 ", talking: "● ", held: "❚❚ ", wrap_up: "✎ " };
+      const name = live.calls.offer ? who() : t("app.name");
+      document.title = `${marks[live.tone]}${name}`;
+    },
+    { immediate: true },
+  );
+
+  watch(
+    () => live.calls.lastEnd,
+    (end) => {
+      if (end && !end.answered && end.reason) say(t("pop.gone"));
+    },
+  );
+}

@@ -1,0 +1,170 @@
+/** The agent's call, as a pure fold of what the server tells. */
+
+import type { CustomerBrief, Match } from "@/api/types";
+
+export type CallState = "queued" | "ringing" | "talking" | "held" | "ended";
+
+export interface Call {
+  id: string;
+  state: CallState;
+  direction: "inbound" | "outbound";
+  from: string | null;
+  to: string;
+  queue: string | null;
+  startedAt: string;
+  answeredAt: string | null;
+  agent: string | null;
+}
+
+export interface Caller {
+  number: string | null;
+  name: string | null;
+  country: string | null;
+}
+
+/** A call with all that is known of who calls: what a pop shows. */
+export interface Contact {
+  call: Call;
+  caller: Caller;
+  matches: Match[];
+  queue: string | null;
+  policy: string | null;
+  interaction: string | null;
+  /** Whom the agent, or a single sure match, says the caller is. */
+  customer: CustomerBrief | null;
+  /** When this page first heard of it, milliseconds; for the ring's age. */
+  seenAt: number;
+  seq: number | null;
+}
+
+export interface CallsState {
+  /** Rings at me and waits for Answer or Decline. */
+  offer: Contact | null;
+  /** The conversation, talking or on hold. */
+  current: Contact | null;
+  /** The conversation that has just ended and is being wrapped up. */
+  after: Contact | null;
+  /** Why the last offer or call went away; a word for the screen. */
+  lastEnd: { call: string; reason: string; answered: boolean } | null;
+}
+
+export type CallEvent =
+  | { kind: "ringing"; contact: Contact }
+  | { kind: "updated"; call: Call }
+  | { kind: "ended"; call: string; reason: string; interaction: string | null }
+  | { kind: "customer"; call: string; customer: CustomerBrief | null }
+  | { kind: "snapshot"; offer: Contact | null; current: Contact | null; after: Contact | null }
+  | { kind: "wrapped" };
+
+export const noCalls: CallsState = { offer: null, current: null, after: null, lastEnd: null };
+
+/** The customer a contact opens with: the only match, or none when there is a choice. */
+export function likelyCustomer(matches: Match[]): CustomerBrief | null {
+  return matches.length === 1 ? (matches[0]?.customer ?? null) : null;
+}
+
+export function reduceCalls(state: CallsState, event: CallEvent): CallsState {
+  switch (event.kind) {
+    case "ringing":
+      return ring(state, event.contact);
+    case "updated":
+      return update(state, event.call);
+    case "ended":
+      return end(state, event.call, event.reason, event.interaction);
+    case "customer":
+      return choose(state, event.call, event.customer);
+    case "wrapped":
+      return { ...state, after: null };
+    case "snapshot":
+      return snapshot(state, event);
+  }
+}
+
+function ring(state: CallsState, contact: Contact): CallsState {
+  if (state.current?.call.id === contact.call.id) return state;
+  return { ...state, offer: contact };
+}
+
+function update(state: CallsState, call: Call): CallsState {
+  const known = [state.offer, state.current].find((c) => c?.call.id === call.id);
+  if (call.state === "ended") return state; // `call.ended` says how
+  if (call.state === "ringing" || call.state === "queued") {
+    if (state.offer?.call.id !== call.id) return state;
+    // Back in the queue: the offer to this agent is over.
+    if (call.state === "queued") return { ...state, offer: null };
+    return { ...state, offer: { ...state.offer, call } };
+  }
+  const contact = known ? { ...known, call } : bare(call);
+  const offer = state.offer?.call.id === call.id ? null : state.offer;
+  return { ...state, offer, current: contact, after: null };
+}
+
+function end(
+  state: CallsState,
+  id: string,
+  reason: string,
+  interaction: string | null,
+): CallsState {
+  const lastEnd = { call: id, reason, answered: state.current?.call.id === id };
+  if (state.offer?.call.id === id) return { ...state, offer: null, lastEnd };
+  if (state.current?.call.id !== id) return state;
+  const after: Contact = {
+    ...state.current,
+    call: { ...state.current.call, state: "ended" },
+    interaction: interaction ?? state.current.interaction,
+  };
+  return { ...state, current: null, after, lastEnd };
+}
+
+function choose(state: CallsState, id: string, customer: CustomerBrief | null): CallsState {
+  const on = (contact: Contact | null) =>
+    contact?.call.id === id ? { ...contact, customer } : contact;
+  return { ...state, offer: on(state.offer), current: on(state.current), after: on(state.after) };
+}
+
+function snapshot(
+  state: CallsState,
+  now: { offer: Contact | null; current: Contact | null; after: Contact | null },
+): CallsState {
+  const richer = (fresh: Contact | null): Contact | null => {
+    const known = [state.offer, state.current, state.after].find(
+      (c) => c && c.call.id === fresh?.call.id,
+    );
+    if (!fresh || !known) return fresh;
+    return {
+      ...fresh,
+      customer: known.customer ?? fresh.customer,
+      matches: fresh.matches.length ? fresh.matches : known.matches,
+      interaction: fresh.interaction ?? known.interaction,
+    };
+  };
+  return {
+    offer: richer(now.offer),
+    current: richer(now.current),
+    after: richer(now.after),
+    lastEnd: state.lastEnd,
+  };
+}
+
+/** A contact of which only the call itself is known. */
+export function bare(call: Call): Contact {
+  return {
+    call,
+    caller: { number: call.from, name: null, country: null },
+    matches: [],
+    queue: call.queue,
+    policy: null,
+    interaction: null,
+    customer: null,
+    seenAt: Date.now(),
+    seq: null,
+  };
+}
+
+/** Which accent the desktop wears. */
+export function callTone(state: CallsState): "idle" | "ringing" | "talking" | "held" | "wrap_up" {
+  if (state.current) return state.current.call.state === "held" ? "held" : "talking";
+  if (state.offer) return "ringing";
+  if (state.after) return "wrap_up";
+  return "idle";
+}

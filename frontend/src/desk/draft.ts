@@ -1,0 +1,158 @@
+/** What the agent writes about a call. Kept here at every key, on the server every two seconds. */
+
+import { defineStore } from "pinia";
+import { computed, ref, watch } from "vue";
+import { api, Problem } from "@/api";
+import type { Caption } from "@/captions/captions";
+import { useLive } from "@/live/live";
+import { sayProblem } from "@/ui/toasts";
+
+export interface ComplaintDraft {
+  open: boolean;
+  subject: string;
+  description: string;
+  severity: "low" | "normal" | "high" | "critical";
+  quotes: string[];
+}
+
+interface Kept {
+  notes: string;
+  disposition: string;
+  complaint: ComplaintDraft;
+}
+
+const AUTOSAVE_MS = 2000;
+const keyOf = (call: string) => `callcenter.draft.${call}`;
+const noComplaint = (): ComplaintDraft => ({
+  open: false,
+  subject: "",
+  description: "",
+  severity: "normal",
+  quotes: [],
+});
+
+function kept(call: string): Partial<Kept> {
+  try {
+    return (JSON.parse(localStorage.getItem(keyOf(call)) ?? "null") as Kept | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+export const useDraft = defineStore("draft", () => {
+  const live = useLive();
+  const call = ref<string | null>(null);
+  const interaction = ref<string | null>(null);
+  const notes = ref("");
+  const disposition = ref("");
+  const complaint = ref<ComplaintDraft>(noComplaint());
+  const saved = ref<"clean" | "waiting" | "saving" | "saved" | "failed">("clean");
+  const saving = ref(false);
+  let written = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const contact = computed(() => live.calls.current ?? live.calls.after);
+
+  watch(() => contact.value?.call.id ?? null, open, { immediate: true });
+
+  async function open(id: string | null): Promise<void> {
+    if (call.value) void flush(call.value, interaction.value, notes.value);
+    call.value = id;
+    interaction.value = contact.value?.interaction ?? null;
+    const mine = id ? kept(id) : {};
+    notes.value = written = mine.notes ?? "";
+    disposition.value = mine.disposition ?? "";
+    complaint.value = { ...noComplaint(), ...mine.complaint };
+    saved.value = "clean";
+    if (id) await fill(id, mine.notes);
+  }
+
+  /** The server's own copy, unless something newer was typed here. */
+  async function fill(id: string, typed: string | undefined): Promise<void> {
+    const found = await live.interactionOf(id);
+    if (call.value !== id || !found) return;
+    interaction.value = found;
+    const record = await api.interaction(found).catch(() => null);
+    if (call.value !== id || !record) return;
+    if (typed === undefined && notes.value === "") {
+      notes.value = written = record.draft ?? record.notes ?? "";
+    }
+    if (!disposition.value) disposition.value = record.disposition ?? "";
+  }
+
+  watch([notes, disposition, complaint], keep, { deep: true });
+
+  function keep(): void {
+    if (!call.value) return;
+    const all: Kept = {
+      notes: notes.value,
+      disposition: disposition.value,
+      complaint: complaint.value,
+    };
+    localStorage.setItem(keyOf(call.value), JSON.stringify(all));
+    if (notes.value === written) return;
+    saved.value = "waiting";
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      void flush(call.value, interaction.value, notes.value);
+    }, AUTOSAVE_MS);
+  }
+
+  async function flush(of: string | null, id: string | null, text: string): Promise<void> {
+    if (!of || text === written) return;
+    const target = id ?? (await live.interactionOf(of));
+    if (!target) return;
+    if (of === call.value) saved.value = "saving";
+    try {
+      await api.changeInteraction(target, { draft: text });
+      if (of !== call.value) return;
+      interaction.value = target;
+      written = text;
+      saved.value = notes.value === text ? "saved" : "waiting";
+    } catch {
+      if (of === call.value) saved.value = "failed";
+    }
+  }
+
+  /** Closes the call's file: outcome and notes; true when the server has them. */
+  async function close(): Promise<boolean> {
+    const id = interaction.value ?? (call.value ? await live.interactionOf(call.value) : null);
+    if (!id || !call.value) return false;
+    saving.value = true;
+    try {
+      await api.changeInteraction(id, {
+        notes: notes.value,
+        disposition: disposition.value,
+      });
+      written = notes.value;
+      saved.value = "saved";
+      localStorage.removeItem(keyOf(call.value));
+      return true;
+    } catch (problem) {
+      sayProblem(problem instanceof Problem ? problem.body : undefined);
+      return false;
+    } finally {
+      saving.value = false;
+    }
+  }
+
+  function quote(line: Caption): void {
+    const chosen = complaint.value.quotes;
+    complaint.value.open = true;
+    if (!chosen.includes(line.id)) complaint.value.quotes = [...chosen, line.id];
+  }
+
+  return {
+    call,
+    interaction,
+    notes,
+    disposition,
+    complaint,
+    saved,
+    saving,
+    contact,
+    close,
+    quote,
+    forgetComplaint: () => (complaint.value = noComplaint()),
+  };
+});

@@ -1,0 +1,226 @@
+/** The living state of the desktop: one fold of events, and the commands to the server. */
+
+import { defineStore } from "pinia";
+import { computed, ref, shallowRef, watch } from "vue";
+import { api } from "@/api";
+import type { AgentStateName, CustomerBrief } from "@/api/types";
+import { leg, legIsUp, muted, openLeg, renewLeg, setMuted } from "@/audio/leg";
+import { mic } from "@/audio/microphone";
+import { callTone } from "@/calls/calls";
+import { merge } from "@/captions/captions";
+import { i18n } from "@/i18n";
+import { me, shiftIsOn } from "@/session/session";
+import { say, sayProblem } from "@/ui/toasts";
+import { leading, onTabMessage, runForLead, tell } from "./leader";
+import { seqOf } from "./payload";
+import { blank, type Live, reduce, takeSnapshot, withCalls } from "./reduce";
+import { type Ack, connect, type Wire } from "./socket";
+
+const storageKey = () => `callcenter.live.${me.value?.id ?? ""}`;
+
+function restore(): Live {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(storageKey()) ?? "null") as Partial<Live> | null;
+    return kept ? { ...blank, ...kept } : blank;
+  } catch {
+    return blank;
+  }
+}
+
+export const useLive = defineStore("live", () => {
+  const state = shallowRef<Live>(restore());
+  const online = ref(false);
+  /** True once the server has said how things stand. */
+  const settled = ref(false);
+  /** The line as the leading tab reports it, for the other tabs. */
+  const remoteLine = ref({ leg: "off", mic: "off", muted: false });
+  let wire: Wire | null = null;
+  let resuming = false;
+  const waiting: [string, unknown][] = [];
+
+  watch(state, ({ lastSeq, calls, presence }) => {
+    sessionStorage.setItem(storageKey(), JSON.stringify({ lastSeq, calls, presence }));
+  });
+
+  function start(): void {
+    if (wire) return;
+    wire = connect({
+      event: receive,
+      connected: () => void resume(),
+      disconnected: () => (online.value = false),
+      refused: () => {},
+    });
+    onTabMessage(fromOtherTab);
+    runForLead(me.value?.id ?? "", () => {
+      if (shiftIsOn()) void openLine();
+    });
+    watch([leg, mic, muted, leading], tellLine);
+    watch(() => state.value.captions.call, loadCaptions, { immediate: true });
+    window.addEventListener("pagehide", () => wire?.close());
+  }
+
+  function receive(name: string, payload: unknown): void {
+    if (name === "notice") notice(payload as Record<string, unknown>);
+    else if (resuming) waiting.push([name, payload]);
+    else state.value = reduce(state.value, name, payload);
+  }
+
+  /** Live events may overtake the ones that are sent again: kept back, then taken by number. */
+  function takeWaiting(): void {
+    const order = ([, payload]: [string, unknown]) => seqOf(payload) ?? Number.MAX_SAFE_INTEGER;
+    const events = waiting.splice(0).sort((a, b) => order(a) - order(b));
+    state.value = events.reduce((live, [name, body]) => reduce(live, name, body), state.value);
+  }
+
+  async function resume(): Promise<void> {
+    if (!wire) return;
+    resuming = true;
+    let ack = await wire.send("resume", { last_seq: state.value.lastSeq });
+    if (!ack.ok && state.value.lastSeq === null) ack = await wire.send("resume", { last_seq: 0 });
+    resuming = false;
+    takeWaiting();
+    if (!ack.ok) {
+      setTimeout(() => void resume(), 1000);
+      return;
+    }
+    state.value = takeSnapshot(state.value, ack);
+    online.value = true;
+    settled.value = true;
+    void loadCaptions(state.value.captions.call);
+    const lineIsGone = state.value.presence.audio === false || !legIsUp();
+    if (leading.value && leg.value !== "off" && lineIsGone) void renewLeg();
+  }
+
+  function notice(body: Record<string, unknown>): void {
+    const kind = String(body.kind ?? "");
+    if (kind === "audio-lost") {
+      if (leading.value && leg.value !== "off") void renewLeg();
+      return;
+    }
+    const { t, te } = i18n.global;
+    if (te(`notices.${kind}`)) say(t(`notices.${kind}`), "info", 9000);
+    else if (typeof body.text === "string") say(body.text, "info", 9000);
+  }
+
+  function fromOtherTab(message: Parameters<Parameters<typeof onTabMessage>[0]>[0]): void {
+    if (message.type === "line") remoteLine.value = message;
+    else if (message.type === "who") tellLine();
+    else if (message.type === "mute" && leading.value) setMuted(message.muted);
+    else if (message.type === "shift" && message.on && leading.value) void openLine();
+    else if (message.type === "customer") {
+      choose(message.call, message.customer as CustomerBrief | null);
+    }
+  }
+
+  function tellLine(): void {
+    if (!leading.value) return;
+    tell({ type: "line", leg: leg.value, mic: mic.value, muted: muted.value });
+  }
+
+  async function openLine(): Promise<void> {
+    if (!leading.value) {
+      tell({ type: "shift", on: true });
+      return;
+    }
+    await openLeg(async (offer) => {
+      const ack = await send("rtc.offer", offer, true);
+      return ack.ok && typeof ack.sdp === "string" ? { sdp: ack.sdp } : null;
+    });
+  }
+
+  async function send(name: string, payload: unknown, quiet = false): Promise<Ack> {
+    const ack = wire
+      ? await wire.send(name, payload)
+      : { ok: false, problem: { type: "unreachable" } };
+    if (!ack.ok && !quiet) sayProblem(ack.problem);
+    return ack;
+  }
+
+  async function loadCaptions(call: string | null): Promise<void> {
+    const contact = state.value.calls.current ?? state.value.calls.after;
+    if (!call || contact?.call.id !== call) return;
+    const interaction = await interactionOf(call);
+    if (!interaction) return;
+    const stored = await api.transcript(interaction).catch(() => null);
+    if (!stored) return;
+    state.value = { ...state.value, captions: merge(state.value.captions, call, stored.items) };
+  }
+
+  /** The id of a call's interaction; asked of the server when the events did not carry it. */
+  async function interactionOf(call: string): Promise<string | null> {
+    const { offer, current, after } = state.value.calls;
+    const known = [offer, current, after].find((c) => c?.call.id === call)?.interaction;
+    if (known) return known;
+    const page = await api.interactions({ call_id: call, limit: 1 }).catch(() => null);
+    return page?.items[0]?.id ?? null;
+  }
+
+  /** Answers first, paints at once: the server's `call.updated` confirms. */
+  const busy = ref(false);
+  async function act(name: string, call: string, more: object = {}): Promise<boolean> {
+    busy.value = true;
+    const ack = await send(name, { call, ...more });
+    busy.value = false;
+    if (!ack.ok && ["call.answer", "call.reject"].includes(name)) void resume();
+    return ack.ok;
+  }
+
+  async function setState(next: AgentStateName, reason: string | null = null): Promise<boolean> {
+    const ack = await send("agent.state", { state: next, reason });
+    return ack.ok;
+  }
+
+  function choose(call: string, customer: CustomerBrief | null): void {
+    state.value = withCalls(state.value, { kind: "customer", call, customer });
+  }
+
+  function toggleMute(): void {
+    const on = !isMuted.value;
+    if (leading.value) setMuted(on);
+    else tell({ type: "mute", muted: on });
+  }
+
+  const calls = computed(() => state.value.calls);
+  const presence = computed(() => state.value.presence);
+  const isMuted = computed(() => (leading.value ? muted.value : remoteLine.value.muted));
+  const line = computed(() => (leading.value ? leg.value : remoteLine.value.leg));
+  const microphone = computed(() => (leading.value ? mic.value : remoteLine.value.mic));
+
+  watch(
+    () => state.value.calls.current?.call.id,
+    (call) => {
+      if (!call && leading.value) setMuted(false); // nobody starts the next call muted
+    },
+  );
+
+  return {
+    state,
+    online,
+    settled,
+    busy,
+    calls,
+    presence,
+    isMuted,
+    line,
+    microphone,
+    tone: computed(() => callTone(state.value.calls)),
+    captions: computed(() => state.value.captions),
+    queues: computed(() => state.value.queues),
+    missedVersion: computed(() => state.value.missedVersion),
+    start,
+    stop: () => wire?.close(),
+    send,
+    act,
+    setState,
+    openLine,
+    toggleMute,
+    interactionOf,
+    chooseCustomer(call: string, customer: CustomerBrief | null) {
+      choose(call, customer);
+      tell({ type: "customer", call, customer: customer ? { ...customer } : null });
+    },
+    endWrapUp() {
+      state.value = withCalls(state.value, { kind: "wrapped" });
+    },
+  };
+});

@@ -1,0 +1,103 @@
+/** What comes over the socket, made into the types of the stores. Tolerant of missing keys. */
+
+import type { AgentStateName, Match, QueueNow } from "@/api/types";
+import type { Call, Caller, CallState, Contact } from "@/calls/calls";
+import { likelyCustomer } from "@/calls/calls";
+import type { CaptionEvent } from "@/captions/captions";
+import type { Presence } from "@/presence/presence";
+
+type Raw = Record<string, unknown>;
+
+const raw = (value: unknown): Raw => (value && typeof value === "object" ? (value as Raw) : {});
+const text = (value: unknown): string | null =>
+  typeof value === "string" && value !== "" ? value : null;
+const number = (value: unknown): number | null => (typeof value === "number" ? value : null);
+
+export function seqOf(payload: unknown): number | null {
+  return number(raw(payload).seq);
+}
+
+export function readCall(value: unknown): Call {
+  const call = raw(value);
+  return {
+    id: text(call.id) ?? "",
+    state: (text(call.state) ?? "ringing") as CallState,
+    direction: call.direction === "outbound" ? "outbound" : "inbound",
+    from: text(call.from),
+    to: text(call.to) ?? "",
+    queue: text(call.queue),
+    startedAt: text(call.started_at) ?? new Date().toISOString(),
+    answeredAt: text(call.answered_at),
+    agent: text(call.agent),
+  };
+}
+
+function readCaller(value: unknown, call: Call): Caller {
+  if (typeof value === "string") return { number: value, name: null, country: null };
+  const caller = raw(value);
+  return {
+    number: text(caller.number) ?? text(caller.e164) ?? call.from,
+    name: text(caller.name),
+    country: text(caller.country) ?? text(caller.region),
+  };
+}
+
+/** The payload of `call.ringing`, also as it stands in the answer to `resume`. */
+export function readContact(payload: unknown, now = Date.now()): Contact {
+  const body = raw(payload);
+  const call = readCall(body.call);
+  const matches = Array.isArray(body.matches) ? (body.matches as Match[]).slice(0, 5) : [];
+  const interaction = raw(body.interaction);
+  return {
+    call,
+    caller: readCaller(body.caller, call),
+    matches,
+    queue: text(body.queue) ?? call.queue,
+    policy: text(body.policy),
+    interaction: text(body.interaction) ?? text(interaction.id) ?? text(raw(body.call).interaction),
+    customer: likelyCustomer(matches),
+    seenAt: now,
+    seq: number(body.seq),
+  };
+}
+
+export function readPresence(payload: unknown): Partial<Presence> & { state: AgentStateName } {
+  const body = raw(payload);
+  return {
+    state: (text(body.state) ?? "offline") as AgentStateName,
+    since: text(body.since) ?? text(body.at),
+    reason: text(body.reason),
+    next: text(body.next) as AgentStateName | null,
+    until: text(body.until),
+    call: text(body.call),
+    ...(typeof body.audio === "boolean" ? { audio: body.audio } : {}),
+  };
+}
+
+export function readCaption(payload: unknown): CaptionEvent | null {
+  const body = raw(payload);
+  const [call, id] = [text(body.call), text(body.id)];
+  if (!call || !id) return null;
+  return {
+    call,
+    id,
+    leg: body.leg === "agent" ? "agent" : "customer",
+    text: text(body.text) ?? "",
+    t0: number(body.t0) ?? 0,
+    t1: number(body.t1) ?? 0,
+    final: body.kind === "final",
+  };
+}
+
+export function readQueues(payload: unknown): QueueNow[] {
+  const queues = raw(payload).queues;
+  if (!Array.isArray(queues)) return [];
+  return queues.map((value) => {
+    const queue = raw(value);
+    return {
+      name: text(queue.name) ?? "",
+      waiting: number(queue.waiting) ?? 0,
+      longest_wait_seconds: number(queue.longest_wait_seconds) ?? 0,
+    };
+  });
+}

@@ -1,0 +1,42 @@
+import { computed, shallowRef } from "vue";
+import type { SessionInfo } from "@/api/types";
+
+/** Who is signed in. Set once before the application starts. */
+export const session = shallowRef<SessionInfo | null>(null);
+export const me = computed(() => session.value?.user ?? null);
+
+/** The page's own session element, else a question to the server; null when nobody is signed in. */
+export async function loadSession(): Promise<SessionInfo | null> {
+  const element = document.getElementById("session");
+  try {
+    const given = JSON.parse(element?.textContent ?? "null") as SessionInfo | null;
+    if (given?.user) return (session.value = given);
+  } catch {
+    // Falls through to the question.
+  }
+  const answer = await fetch("/api/v1/session", { headers: { Accept: "application/json" } });
+  if (!answer.ok) return null;
+  return (session.value = (await answer.json()) as SessionInfo);
+}
+
+export function goToSignIn(): void {
+  const here = window.location.pathname + window.location.search;
+  window.location.assign(`/sign-in?next=${encodeURIComponent(here)}`);
+}
+
+/** Whether a shift is running in any tab: kept over reloads, ended by signing out. */
+const SHIFT_HOURS = 16;
+const shiftKey = () => `callcenter.shift.${me.value?.id ?? ""}`;
+
+export function shiftIsOn(): boolean {
+  const begun = Number(localStorage.getItem(shiftKey()) ?? 0);
+  return Date.now() - begun < SHIFT_HOURS * 3_600_000;
+}
+
+export function beginShift(): void {
+  localStorage.setItem(shiftKey(), String(Date.now()));
+}
+
+export function endShift(): void {
+  localStorage.removeItem(shiftKey());
+}

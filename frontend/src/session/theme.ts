@@ -1,0 +1,19 @@
+import { ref, watchEffect } from "vue";
+
+export type Theme = "system" | "light" | "dark";
+
+const KEY = "callcenter.theme";
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const systemIsDark = ref(dark.matches);
+dark.addEventListener("change", (event) => (systemIsDark.value = event.matches));
+
+export const theme = ref<Theme>((localStorage.getItem(KEY) as Theme | null) ?? "system");
+
+/** Keeps `<html data-theme>` in step with the system's theme and the user's own choice. */
+export function followTheme(): void {
+  watchEffect(() => {
+    const isDark = theme.value === "dark" || (theme.value === "system" && systemIsDark.value);
+    document.documentElement.dataset.theme = isDark ? "dark" : "light";
+    localStorage.setItem(KEY, theme.value);
+  });
+}
