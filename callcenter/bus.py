@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -154,6 +155,18 @@ class _Peer:
             return None
         return frame
 
+    def hang_up(self) -> None:
+        """Wake the thread that reads, here and on the other side; it closes the connection.
+
+        Closing it under that thread would leave it waiting on a file number that may become
+        somebody else's.
+        """
+        with contextlib.suppress(OSError), socket.socket(fileno=self._duplicate()) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+    def _duplicate(self) -> int:
+        return os.dup(self.connection.fileno())
+
 
 class Hub:
     """Passes frames between the processes of one data directory."""
@@ -171,16 +184,22 @@ class Hub:
         self._waiting: dict[int, tuple[_Peer, int, _Peer]] = {}
         self._numbers = itertools.count(1)
         self._open = True
-        threading.Thread(target=self._accept, name="bus-hub", daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, name="bus-hub", daemon=True)
+        self._acceptor.start()
 
     def close(self) -> None:
         """End every connection."""
+        if not self._open:
+            return
         self._open = False
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
+            knock.connect(str(self._listener.address))  # the thread that accepts wakes and ends
+        self._acceptor.join(5.0)
         self._listener.close()
         with self._lock:
             peers = list(self._peers)
         for peer in peers:
-            peer.connection.close()
+            peer.hang_up()
 
     def _accept(self) -> None:
         while self._open:
@@ -295,8 +314,10 @@ class LocalBus:
     def close(self) -> None:
         """See Bus."""
         self._open = False
-        if self._peer:
-            self._peer.connection.close()
+        if peer := self._peer:
+            peer.hang_up()
+        if threading.current_thread() is not self._reader:
+            self._reader.join(5.0)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _connect(self, patience: float) -> _Peer:
@@ -324,7 +345,11 @@ class LocalBus:
             if frame is not None:
                 self._take(frame)
             elif self._open:
+                if peer:
+                    peer.connection.close()
                 self._again()
+        if self._peer:
+            self._peer.connection.close()
 
     def _again(self) -> None:
         """The hub went away: fail what waits, connect anew, announce our services again."""

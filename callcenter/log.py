@@ -34,6 +34,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from callcenter import events
@@ -147,7 +148,8 @@ class Consumer:
 
     `apply(session, entry)` runs in the transaction that moves the cursor: both or neither.
     An `apply` that raises is rolled back alone, noted in `consumer_failures`, and passed over,
-    so that one bad fact does not stop the floor.
+    so that one bad fact does not stop the floor. When the database itself fails, `catch_up`
+    raises and the cursor stays: call it again later.
     """
 
     def __init__(self, engine: Engine, name: str, apply: Callable[[Session, Entry], None]) -> None:
@@ -183,6 +185,8 @@ class Consumer:
             try:
                 with session.begin_nested():
                     self._apply(session, entry)
+            except OperationalError:
+                raise  # the disk is full, the server is away: not the fact's fault, try again
             except Exception as error:
                 _LOGGER.exception("fact not applied", consumer=self.name, kind=entry.kind)
                 session.execute(
