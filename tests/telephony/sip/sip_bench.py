@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 from callcenter.config import Sip, Trunk
 from callcenter.telephony.adapters.sip_native import NativeSipBackend
@@ -11,6 +13,7 @@ from callcenter.telephony.ports import Address, InboundCall
 from callcenter.telephony.sip.actions import Action, Event, Flow, Send
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import Malformed, parse
+from callcenter.telephony.sip.usage import InviteUsage
 from callcenter.telephony.sip.useragent import UserAgent
 
 US = Address("192.0.2.10", 5060)
@@ -24,7 +27,7 @@ OFFER = (
 )
 
 
-def tokens(start: int = 1):
+def tokens(start: int = 1) -> Callable[[], str]:
     numbers = count(start)
     return lambda: f"{next(numbers):08x}"
 
@@ -90,9 +93,9 @@ class Scene:
     def send(self, data: bytes, flow: Flow = FLOW) -> list[Action]:
         return self.ua.receive(data, flow, self.now)
 
-    def invite(self, body: str = OFFER, **kw):
-        actions = self.send(request(body=body, **kw))
-        self.call = events(actions)[0].call
+    def invite(self, body: str = OFFER, **kw: Any) -> InviteUsage:
+        (incoming,) = events(self.send(request(body=body, **kw)))
+        self.call = incoming.call
         return self.call
 
     def tag(self) -> str:
@@ -106,14 +109,14 @@ class Scene:
             request("ACK", cseq=cseq, branch=f"ack{cseq}", to_tag=self.tag(), body=body)
         )
 
-    def talking(self, **kw):
+    def talking(self, **kw: Any) -> InviteUsage:
         """An answered and acknowledged call."""
         self.invite(**kw)
         self.answer()
         self.ack()
         return self.call
 
-    def within(self, method: str, cseq: int, **kw) -> list[Action]:
+    def within(self, method: str, cseq: int, **kw: Any) -> list[Action]:
         return self.send(
             request(method, cseq=cseq, branch=f"w{cseq}{method}", to_tag=self.tag(), **kw)
         )
@@ -128,7 +131,9 @@ class Scene:
         return done
 
 
-async def backend(on_call, **settings) -> tuple[NativeSipBackend, Address]:
+async def backend(
+    on_call: Callable[[InboundCall], None], **settings: Any
+) -> tuple[NativeSipBackend, Address]:
     """The real adapter on a free loopback port."""
     settings.setdefault("trunks", [Trunk(name="local", hosts=["127.0.0.0/8"])])
     native = NativeSipBackend(Sip(listen=["udp://127.0.0.1:0"], **settings))

@@ -14,7 +14,14 @@ from sip_bench import backend, request
 from callcenter.errors import SipFailure
 from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.fakes.sip import FakeCall, FakeSipBackend
-from callcenter.telephony.ports import Address, Codec, Direction, InboundCall, MediaDescription
+from callcenter.telephony.ports import (
+    Address,
+    Codec,
+    Direction,
+    InboundCall,
+    MediaDescription,
+    SipBackend,
+)
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import parse
 
@@ -33,8 +40,8 @@ def sdp(direction: str = "sendrecv", formats: str = "0 8 101") -> str:
 class Phone(Protocol):
     """The caller's side, whatever the backend."""
 
-    backend: FakeSipBackend | NativeSipBackend
-
+    @property
+    def backend(self) -> SipBackend: ...
     async def invite(self, *, late_offer: bool = False) -> InboundCall: ...
     async def cancel(self) -> None: ...
     async def acknowledge(self) -> None: ...
