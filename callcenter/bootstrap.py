@@ -78,7 +78,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     import os
     import platform
 
-    from callcenter import process
+    from callcenter import migrations, process
     from callcenter.bus import open_bus
     from callcenter.database import open_database
     from callcenter.log import EventLog
@@ -98,6 +98,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     cores = os.cpu_count() or 1
     node = f"{platform.node()}:{index}"
     engine = open_database(settings.database_url)
+    migrations.upgrade(engine)
     bus = open_bus(settings.bus_url, settings.run_dir)
     log = EventLog(engine)
     lanes = Lanes(vosk=cores)
