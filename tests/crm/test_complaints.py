@@ -162,7 +162,7 @@ def test_lists_are_filtered_and_cost_a_fixed_number_of_queries(
     mine = [opened(session, customer=customer.id) for _ in range(5)]
     theirs = opened(session, by="a2")
     for stage in ("responded", "communicated", "closed"):
-        operations.transition(session, theirs, full(stage), by="a2")  # type: ignore[arg-type]
+        operations.transition(session, theirs, full(stage), by="a2")
     session.commit()
     ids, sara = [one.id for one in mine], customer.id
     session.expunge_all()

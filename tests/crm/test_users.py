@@ -56,7 +56,7 @@ def test_an_extension_has_one_owner_and_ascii_digits(session: Session) -> None:
 )
 def test_a_bad_field_is_named(session: Session, fields: dict[str, str]) -> None:
     with pytest.raises(Invalid) as refused:
-        user(session, **fields)  # type: ignore[arg-type]
+        user(session, **fields)
     assert set(refused.value.fields) == set(fields)
 
 
