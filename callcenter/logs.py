@@ -27,7 +27,17 @@ _KEPT = re.compile(
     r"|\d{5,}"
 )
 _AS_THEY_ARE = {"timestamp", "level", "logger", "process", "call"}
-_QUIET = ("aioice", "aiortc", "asyncio", "engineio", "httpcore", "httpx", "huey", "socketio")
+_QUIET = (
+    "aioice",
+    "aiortc",
+    "alembic",
+    "asyncio",
+    "engineio",
+    "httpcore",
+    "httpx",
+    "huey",
+    "socketio",
+)
 
 
 def setup(settings: Log, process: str) -> None:

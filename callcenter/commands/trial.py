@@ -40,10 +40,10 @@ def call(
     data_dir: DataDir = None,
 ) -> None:
     """Phone the running system with a real SIP telephone (pyVoIP)."""
-    from callcenter.demo.phone import place_call
-
     if play is not None and not play.is_file():
         raise Invalid(f"{play} is no file")
+    from callcenter.demo.phone import place_call
+
     host, port = sip_address(settings_of(config, data_dir).sip.listen)
     report = place_call(
         to=to, caller=caller, host=host, port=port, play=play, dtmf=dtmf, seconds=seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from typing import Annotated
 
@@ -49,12 +48,11 @@ def settings() -> None:
     typer.echo(markdown(), nl=False)
 
 
-def openapi(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+def openapi() -> None:
     """Print the description of the HTTP API (OpenAPI 3.1, JSON)."""
-    from callcenter.web.app import openapi_document
+    from callcenter.web.openapi import render
 
-    document = openapi_document(settings_of(config, data_dir))
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    typer.echo(render(), nl=False)
 
 
 def tls(
@@ -96,11 +94,8 @@ def list_models(config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Show the speech models that are on this machine."""
     from callcenter import bootstrap
 
-    found = bootstrap.list_models(settings_of(config, data_dir))
-    for model in found:
-        say(f"{model.name}  {model.engine}  {', '.join(model.languages)}  {model.path}")
-    if not found:
-        say("No model is here: callcenter models fetch en")
+    for language, models in bootstrap.list_models(settings_of(config, data_dir)).items():
+        say(f"{language}: {', '.join(models) or f'none (callcenter models fetch {language})'}")
 
 
 def fetch_models(
@@ -115,10 +110,7 @@ def fetch_models(
     from callcenter import bootstrap
 
     current = settings_of(config, data_dir)
-    if if_missing and any(
-        language.value in model.languages or "*" in model.languages
-        for model in bootstrap.list_models(current)
-    ):
+    if if_missing and bootstrap.list_models(current).get(language.value):
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
@@ -132,5 +124,4 @@ def fetch_models(
                 task, completed=done, total=total or None, description=text
             ),
         )
-    for model in made:
-        say(f"{model.name} is there ({model.engine}): {model.path}")
+    say(f"{language.value} is served by {', '.join(made)}.")
