@@ -24,6 +24,7 @@ from callcenter.errors import Invalid
 from callcenter.telephony.adapters.browser_sdp import Offer, answer, parse_offer
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.media.leg import Leg
+from callcenter.telephony.media.rtp import HEADER_BYTES
 from callcenter.telephony.ports import Codec
 
 _LOGGER = structlog.get_logger()
@@ -86,10 +87,6 @@ class _Link:
         self.datagram_at = self._loop.time()
         self.patience = _IDLE_SECONDS
         self._connection = cast(Any, self._gatherer._connection)
-        self._take_request: Callable[..., None] = self._connection.request_received
-        self._take_data: Callable[..., None] = self._connection.data_received
-        self._connection.request_received = self._on_check
-        self._connection.data_received = self._on_datagram
 
     async def describe(self, offer: Offer) -> str:
         """Gather candidates and make the answer's SDP."""
@@ -98,6 +95,8 @@ class _Link:
             self._connection._local_candidates += await self._connection.get_component_candidates(
                 component=1, addresses=[_LOOPBACK]
             )
+        for protocol in self._connection._protocols:
+            self._listen(protocol)
         if offer.setup == "active":
             self._dtls._set_role("server")
         return answer(
@@ -152,19 +151,23 @@ class _Link:
             with contextlib.suppress(SrtpError, OSError):
                 pair.protocol.transport.sendto(srtp.protect(bytes(packet)), pair.remote_addr)
 
-    def _on_check(self, message: Any, addr: Any, protocol: Any) -> None:
-        self.datagram_at = self._loop.time()
-        self.patience = _IDLE_SECONDS
-        self._take_request(message, addr, protocol)
+    def _listen(self, protocol: Any) -> None:
+        """RTP goes straight to the leg, RTCP nowhere, the rest (STUN, DTLS) to aioice (RFC 7983).
 
-    def _on_datagram(self, data: bytes, component: int) -> None:
-        """RTP goes straight to the leg, RTCP nowhere, the rest (DTLS) to aiortc."""
-        self.datagram_at = now = self._loop.time()
-        if not 127 < data[0] < 192:
-            self._take_data(data, component)
-        elif not 191 < data[1] < 224:
-            self.patience = _SILENT_SECONDS
-            self._on_sound(data, now)
+        aioice would try to read each packet as STUN and fail, then queue it for a task.
+        """
+        take = protocol.datagram_received
+
+        def datagram_received(data: bytes, addr: Any) -> None:
+            self.datagram_at = now = self._loop.time()
+            if len(data) < HEADER_BYTES or not 127 < data[0] < 192:
+                self.patience = _IDLE_SECONDS
+                take(data, addr)
+            elif not 191 < data[1] < 224:
+                self.patience = _SILENT_SECONDS
+                self._on_sound(data, now)
+
+        protocol.datagram_received = datagram_received
 
     def _on_sound(self, data: bytes, now: float) -> None:
         leg, srtp = self._leg, self._dtls._rx_srtp

@@ -1,0 +1,193 @@
+"""What a bridged call costs the media loop, and what it loses. Run by hand:
+
+    python benchmarks/media.py [--calls 50] [--seconds 10]
+
+The plane runs in a process of its own; its CPU time (user + system) is measured there. Each
+call is two parties with 50 packets a second each way, both sides tapped. "telephone" calls are
+RTP to RTP, "browser" calls RTP to WebRTC (SRTP). The parties run in a second process.
+Figures of a loopback without a network card; the machine must be idle otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import multiprocessing as mp
+import resource
+import socket
+import struct
+import sys
+import time
+from multiprocessing.connection import Connection
+from typing import Any, cast
+
+import uvloop
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+
+from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
+from callcenter.telephony.adapters.webrtc import BrowserLegs
+from callcenter.telephony.ports import Address, Codec, MediaDescription, MediaLeg
+
+_SOUND = bytes(range(160))
+_HEAD = struct.Struct("!BBHII")
+
+
+class Counter:
+    """A tap's sink that counts."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def write(self, position: int, payload: bytes, codec: Codec) -> None:
+        """One more."""
+        self.frames += 1
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def _ask(pipe: Connection) -> object:
+    return await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
+
+
+async def _all_connected(legs: BrowserLegs, calls: int) -> None:
+    deadline = time.monotonic() + 60
+    while not all(legs.connected(str(number)) for number in range(calls)):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the browsers did not connect")
+        await asyncio.sleep(0.05)
+
+
+async def _plane(pipe: Connection, calls: int, kind: str, seconds: float) -> None:
+    plane = BatchingMediaPlane((41000, 48999))
+    legs = BrowserLegs(plane)
+    ports = await _ask(pipe)
+    assert isinstance(ports, list)
+    phones = [plane.open_rtp("127.0.0.1") for _ in ports]
+    for phone, port in zip(phones, ports, strict=True):
+        phone.connect(MediaDescription(Address("127.0.0.1", port), Codec.PCMU))
+    pipe.send([phone.local.port for phone in phones])
+    pairs: list[tuple[MediaLeg, MediaLeg]] = list(zip(phones[::2], phones[1::2], strict=False))
+    if kind == "browser":
+        for number in range(calls):
+            offer = await _ask(pipe)
+            assert isinstance(offer, str)
+            pipe.send(await legs.negotiate(str(number), offer, "offer"))
+        await _all_connected(legs, calls)
+        browsers = [legs.leg(str(number)) for number in range(calls)]
+        pairs = [(one, other) for one, other in zip(phones, browsers, strict=True) if other]
+    counters = []
+    for one, other in pairs:
+        plane.bridge(one, other)
+    pipe.send("ready")
+    await asyncio.sleep(2)
+    start = asyncio.get_running_loop().time()
+    for pair in pairs:
+        for leg in pair:
+            counters.append(Counter())
+            plane.tap(leg, counters[-1], start=start)
+    before, began = _cpu(), time.monotonic()
+    await asyncio.sleep(seconds)
+    used, passed = _cpu() - before, time.monotonic() - began
+    got = sum(counter.frames for counter in counters)
+    pipe.send((used / passed, got / (len(counters) * passed * 50), plane.skipped_frames))
+    await legs.stop()
+    plane.close()
+
+
+async def _browser(pipe: Connection) -> RTCPeerConnection:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    line = peer.addTransceiver("audio", direction="sendrecv")
+    codecs = RTCRtpSender.getCapabilities("audio").codecs
+    line.setCodecPreferences([codec for codec in codecs if codec.mimeType == "audio/PCMU"])
+    await peer.setLocalDescription(await peer.createOffer())
+    pipe.send(peer.localDescription.sdp)
+    sdp = await _ask(pipe)
+    await peer.setRemoteDescription(RTCSessionDescription(sdp=str(sdp), type="answer"))
+    return peer
+
+
+def _send_srtp(peer: RTCPeerConnection, data: bytes) -> None:
+    """Past aiortc's tracks, as cheap as the plane does it: the load must not be the limit."""
+    dtls = peer.getTransceivers()[0].receiver.transport
+    pair = dtls.transport._connection._nominated.get(1)
+    if dtls._tx_srtp is not None and pair is not None:
+        pair.protocol.transport.sendto(dtls._tx_srtp.protect(data), pair.remote_addr)
+
+
+def _be_deaf(peer: RTCPeerConnection) -> None:
+    """Drop what the browser hears before aiortc decodes it: that is not the plane's work."""
+    connection: Any = peer.getTransceivers()[0].receiver.transport.transport._connection
+    take = connection.data_received
+    connection.data_received = lambda data, component: data[0] < 64 and take(data, component)
+
+
+async def _parties(pipe: Connection, calls: int, kind: str, seconds: float) -> None:
+    phones = []
+    for _ in range(calls if kind == "browser" else calls * 2):
+        phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        phone.bind(("127.0.0.1", 0))
+        phone.setblocking(False)
+        phones.append(phone)
+    pipe.send([phone.getsockname()[1] for phone in phones])
+    ports = await _ask(pipe)
+    assert isinstance(ports, list)
+    peers = []
+    if kind == "browser":
+        peers = [await _browser(pipe) for _ in range(calls)]
+        for peer in peers:
+            _be_deaf(peer)
+    asked = asyncio.ensure_future(_ask(pipe))
+    heard, number, began = 0, 0, time.monotonic()
+    measured: tuple[int, int] | None = None
+    while True:
+        data = _HEAD.pack(0x80, 0, number & 0xFFFF, number * 160, 7) + _SOUND
+        for phone, port in zip(phones, ports, strict=True):
+            phone.sendto(data, ("127.0.0.1", port))
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    phone.recv(2048)
+                    heard += 1
+        for peer in peers:
+            _send_srtp(peer, data)
+        number += 1
+        if asked.done():
+            if asked.result() != "ready":
+                break
+            measured = (heard, number)
+            asked = asyncio.ensure_future(_ask(pipe))
+        await asyncio.sleep(max(0.0, began + number * 0.02 - time.monotonic()))
+    assert measured is not None
+    load, kept, skipped = cast(tuple[float, float, int], asked.result())
+    relayed = (heard - measured[0]) / ((number - measured[1]) * len(phones))
+    sys.stdout.write(
+        f"{kind:>9} {calls:4d} calls  core {load:6.1%}  per call {load / calls:7.3%}  "
+        f"tapped {kept:7.2%}  heard by telephones {relayed:7.2%}  frames skipped {skipped}\n"
+    )
+
+
+def _run_plane(pipe: Connection, calls: int, kind: str, seconds: float) -> None:
+    uvloop.run(_plane(pipe, calls, kind, seconds))
+
+
+def measure(calls: int, kind: str, seconds: float) -> None:
+    """One row."""
+    ours, theirs = mp.Pipe()
+    process = mp.get_context("spawn").Process(
+        target=_run_plane, args=(theirs, calls, kind, seconds)
+    )
+    process.start()
+    uvloop.run(_parties(ours, calls, kind, seconds))
+    process.join()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    given = parser.parse_args()
+    for what in ("telephone", "browser"):
+        measure(given.calls, what, given.seconds)
