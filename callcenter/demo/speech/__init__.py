@@ -1,0 +1,1 @@
+"""Speech of the simulated customers, made by `make_speech.py`: no person's voice."""
