@@ -80,6 +80,12 @@ def _copy(connection: Connection) -> None:
     target = Path(f"{path}.before-{head()}")
     if target.exists():
         return
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
-        source.backup(copy)
-    target.chmod(0o600)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        part.touch(0o600)
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy)
+        part.rename(target)
+    except (OSError, sqlite3.Error) as error:
+        raise StartError(f"no copy of the database could be made at {target}: {error}") from error
