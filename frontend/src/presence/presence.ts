@@ -34,7 +34,7 @@ export const CHOSEN: readonly AgentStateName[] = [
   "offline",
 ];
 
-export const BREAK_REASONS = ["lunch", "rest", "prayer", "personal"] as const;
+export const BREAK_REASONS = ["coffee", "lunch", "personal", "meeting"] as const;
 
 export function reducePresence(
   state: Presence,

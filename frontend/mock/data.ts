@@ -1,0 +1,138 @@
+/** Invented people and calls, in the page's language. */
+
+type Language = "fa" | "he" | "en";
+
+const minutes = (n: number) => new Date(Date.now() - n * 60_000).toISOString();
+
+const people = {
+  en: ["Margaret Hollis", "Daniel Osei", "Priya Raman", "Northwind Logistics", "Tom Ellery"],
+  he: ["רחל אברמוב", "יוסי לוין", "נועה בן־דוד", "חברת גל תקשורת", "אורי שמש"],
+  fa: ["مریم رضایی", "حسین کاظمی", "نگار احمدی", "شرکت پخش البرز", "کیان شریفی"],
+};
+const agents = { en: "Alex Morgan", he: "דנה כהן", fa: "سارا محمدی" };
+const speech = {
+  en: [
+    ["agent", "Good morning, you are through to support. How can I help?"],
+    ["customer", "Hello. My order arrived on Tuesday and the box was completely crushed."],
+    ["agent", "I am sorry to hear that. Is the machine itself damaged?"],
+    ["customer", "Yes, the lid is cracked, and nobody answered my two e-mails."],
+    ["agent", "I will register this now and send you a return label today."],
+    ["customer", "Thank you. I would rather have a new one than"],
+  ],
+  he: [
+    ["agent", "בוקר טוב, הגעת לתמיכה. במה אפשר לעזור?"],
+    ["customer", "שלום. ההזמנה הגיעה ביום שלישי והקופסה הייתה מעוכה לגמרי."],
+    ["agent", "אני מצטערת לשמוע. המכשיר עצמו ניזוק?"],
+    ["customer", "כן, המכסה סדוק, ואף אחד לא ענה לשתי ההודעות ששלחתי."],
+    ["agent", "אני רושמת את זה עכשיו ושולחת לך היום תווית להחזרה."],
+    ["customer", "תודה. הייתי מעדיפה לקבל חדש במקום"],
+  ],
+  fa: [
+    ["agent", "صبح بخیر، پشتیبانی بفرمایید. چطور می‌توانم کمک کنم؟"],
+    ["customer", "سلام. سفارش من سه‌شنبه رسید و جعبه کاملاً له شده بود."],
+    ["agent", "متأسفم که این را می‌شنوم. خود دستگاه هم آسیب دیده است؟"],
+    ["customer", "بله، درش ترک خورده و به دو ایمیل من هم کسی جواب نداد."],
+    ["agent", "همین حالا ثبت می‌کنم و امروز برچسب مرجوعی می‌فرستم."],
+    ["customer", "ممنون. ترجیح می‌دهم یک دستگاه نو بگیرم تا این‌که"],
+  ],
+};
+const subjects = {
+  en: ["Parcel crushed on arrival", "Invoice charged twice", "Technician did not come"],
+  he: ["חבילה הגיעה מעוכה", "חיוב כפול בחשבונית", "הטכנאי לא הגיע"],
+  fa: ["بستهٔ له‌شده هنگام تحویل", "فاکتور دوباره حساب شده", "تعمیرکار نیامد"],
+};
+const notes = {
+  en: "Wants a replacement, not a repair. Call back after 16:00.",
+  he: "מבקשת החלפה ולא תיקון. לחזור אחרי 16:00.",
+  fa: "تعویض می‌خواهد نه تعمیر. بعد از ساعت ۱۶ تماس بگیرید.",
+};
+const numbers = ["+989123456789", "+972541234567", "+442079460123", "+982188776655", "+97235551234"];
+
+export function dataOf(language: Language) {
+  const me = { id: "u1", username: "agent", name: agents[language] };
+  const brief = (n: number) => ({
+    id: `c${n}`,
+    name: people[language][n] ?? "",
+    kind: n === 3 ? "company" : "person",
+    language,
+    tier: ["gold", "silver", null, "platinum", null][n] ?? null,
+    open_complaints: n === 0 ? 2 : n === 3 ? 1 : 0,
+  });
+  const customer = (n: number) => ({
+    ...brief(n),
+    emails: n === 0 ? ["contact@example.com"] : [],
+    address: "",
+    notes: n === 0 ? notes[language] : "",
+    phones: [
+      { id: `p${n}`, number: numbers[n], region: "IR", label: "mobile", e164: numbers[n], extension: null },
+    ],
+    version: 1,
+    created_at: minutes(90000),
+    updated_at: minutes(4000),
+  });
+  const interaction = (n: number, more: object = {}) => ({
+    id: `i${n}`,
+    call_id: `call${n}`,
+    channel: n === 4 ? "mail" : "phone",
+    direction: n === 2 ? "outbound" : "inbound",
+    queue: "support",
+    line: "100",
+    language,
+    from_number: numbers[n % 5],
+    from_name: null,
+    to_number: "100",
+    agent: n % 4 === 3 ? null : me,
+    customer: n % 5 === 2 ? null : brief(n % 5),
+    owner: null,
+    outcome: ["completed", "completed", "completed", "abandoned", "completed", "missed"][n % 6],
+    detail: "",
+    disposition: ["resolved", "complaint", "information", null][n % 4],
+    notes: n % 3 === 0 ? notes[language] : "",
+    draft: null,
+    started_at: minutes(8 + n * 47),
+    answered_at: minutes(7 + n * 47),
+    ended_at: minutes(3 + n * 47),
+    wait_seconds: 14 + n,
+    talk_seconds: n % 4 === 3 ? null : 92 + n * 31,
+    wrapped_at: null,
+    closed_at: null,
+    handled_at: null,
+    recording_state: "sealed",
+    transcript_state: "done",
+    version: 1,
+    ...more,
+  });
+  const complaint = (n: number) => ({
+    id: `k${n}`,
+    code: `C-1405-00${17 + n}`,
+    stage: ["investigating", "received", "closed"][n] ?? "received",
+    customer: brief(n),
+    interaction: `i${n}`,
+    subject: subjects[language][n],
+    description: notes[language],
+    severity: ["high", "normal", "low"][n] ?? "normal",
+    owner: me,
+    due: n === 1 ? minutes(600) : new Date(Date.now() + 86_400_000 * 3).toISOString(),
+    decision: null,
+    told_by: null,
+    quotes: [{ utterance: "u1", leg: "customer", text: speech[language][1]?.[1], t0: 4.2, t1: 8 }],
+    history: [
+      { at: minutes(3000), by: me, from_stage: null, to_stage: "received", note: "" },
+      { at: minutes(1000), by: me, from_stage: "received", to_stage: "investigating", note: notes[language] },
+    ],
+    version: 1,
+    created_at: minutes(3000),
+    updated_at: minutes(1000),
+  });
+  const utterances = speech[language].map(([leg, text], i) => ({
+    id: `u${i}`,
+    leg,
+    text,
+    t0: 0.6 + i * 4.4,
+    t1: 4 + i * 4.4,
+    revision: 2,
+    language,
+  }));
+  return { me, brief, customer, interaction, complaint, utterances, numbers, notes: notes[language] };
+}
+export type Data = ReturnType<typeof dataOf>;
