@@ -31,7 +31,14 @@ PACKET = 0.020
 _CONTAINER = {"opus": "ogg", "flac": "flac", "wav": "wav"}
 _CODEC = {"opus": "libopus", "flac": "flac", "wav": "pcm_s16le"}
 _OPTIONS: dict[str, dict[str, str]] = {
-    "opus": {"application": "voip", "frame_duration": "20", "compression_level": "5"},
+    "opus": {
+        "application": "voip",
+        "frame_duration": "20",
+        "compression_level": "5",
+        # Two streams that do not know each other: below 32 kbit/s a coupled pair loses its
+        # width (measured: both channels alike at 16 kbit/s), and who said what with it.
+        "mapping_family": "255",
+    },
     "flac": {},
     "wav": {},
 }
