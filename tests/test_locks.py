@@ -63,3 +63,12 @@ def test_the_front_ends_lock_names_no_host_but_has_integrity() -> None:
     text = (ROOT / "frontend" / "package-lock.json").read_text(encoding="utf-8")
     assert '"resolved"' not in text
     assert text.count('"integrity"') > 100
+
+
+def test_every_dependency_has_its_line_with_licence_and_reason() -> None:
+    page = (ROOT / "docs/decisions/0002-dependencies.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")][1:]
+    named = {name.strip().lower() for row in rows for name in row[0].split(",")}
+    assert all(len(row) == 3 and all(cell.strip() for cell in row) for row in rows)
+    for requirement in _declared("test"):
+        assert requirement.name.lower() in named, f"{requirement.name} has no reason"
