@@ -13,8 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from callcenter.demo import wav
+from callcenter import migrations
+from callcenter.crm.complaints.models import Complaint
+from callcenter.crm.customers.queries import match as match_phone
+from callcenter.crm.interactions.models import Interaction
+from callcenter.database import open_database
+from callcenter.demo import data, people, wav
 from callcenter.demo.phone import place_call
 from callcenter.errors import Invalid, SipFailure
 
@@ -148,3 +155,30 @@ def test_the_customers_speech_is_short_loud_and_small(
     assert seconds[0] < len(samples) / 8000 < seconds[1]
     assert path.stat().st_size < most
     assert np.abs(samples).max() > 40
+
+
+def test_the_sample_customers_are_always_the_same_and_no_two_share_a_number() -> None:
+    first = people.invent()
+    assert first == people.invent()
+    assert len(first) == people.COUNT
+    numbers = [number for one in first for number, _, _ in one.phones]
+    assert len(numbers) == len(set(numbers))
+    assert {one.language for one in first} == {"fa", "he", "en"}
+    assert {one.kind for one in first} == {"person", "company"}
+
+
+def test_filling_makes_customers_history_and_complaints_once(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'demo.db'}")
+    migrations.upgrade(engine)
+    with Session(engine) as session, session.begin():
+        assert data.fill(session) == people.COUNT
+        caller = data.CALLERS[0]
+        (match,) = match_phone(session, caller.number, "IR")
+        assert match.customer.name == caller.name
+        assert session.scalar(select(func.count()).select_from(Interaction)) == data.CALLS
+        stages = set(session.scalars(select(Complaint.stage)))
+        assert stages == {"received", "acknowledged", "investigating", "responded", "closed"}
+        assert all(caller.speech.is_file() for caller in data.CALLERS)
+    with Session(engine) as session, session.begin():
+        assert data.fill(session) == 0
+    engine.dispose()
