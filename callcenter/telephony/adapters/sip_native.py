@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ import structlog
 
 from callcenter.config import Sip
 from callcenter.errors import SipFailure, StartError
+from callcenter.telephony.adapters.sip_udp import UdpListener
 from callcenter.telephony.ports import Address, Caller, InboundCall, MediaDescription, SipEnd
 from callcenter.telephony.sip.actions import (
     Acknowledged,
@@ -31,12 +31,11 @@ from callcenter.telephony.sip.actions import (
     Send,
 )
 from callcenter.telephony.sip.identity import caller_of
+from callcenter.telephony.sip.sources import Sources
 from callcenter.telephony.sip.usage import InviteUsage
 from callcenter.telephony.sip.useragent import UserAgent
 
 RETRY_AFTER = 10  # seconds: told to callers over `sip.max_calls`
-LOG_EVERY = 60.0  # seconds between two log lines about one unlisted source
-KEPT_SOURCES = 1000  # unlisted sources remembered for that
 STOP_GRACE = 2.0  # seconds that BYEs of ours may take at the end
 
 _LOGGER = structlog.get_logger()
@@ -51,7 +50,7 @@ class NativeSipBackend:
         self._core = UserAgent(token=lambda: secrets.token_hex(8))
         self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
         self._calls: dict[InviteUsage, NativeCall] = {}
-        self._listeners: dict[str, _Listener] = {}
+        self._listeners: dict[str, UdpListener] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._on_call: Callable[[InboundCall], None] = lambda call: call.reject(503)
 
@@ -91,7 +90,8 @@ class NativeSipBackend:
             raise StartError(f"sip.listen: {url} cannot be served yet; only udp:// can.")
         try:
             _, listener = await self._loop.create_datagram_endpoint(
-                lambda: _Listener(self, url), local_addr=(parts.hostname or "", parts.port or 0)
+                lambda: UdpListener(url, self._datagram),
+                local_addr=(parts.hostname or "", parts.port or 0),
             )
         except OSError as error:
             raise StartError(f"sip.listen: {url} cannot be bound ({error.strerror}).") from error
@@ -106,7 +106,14 @@ class NativeSipBackend:
             listener.transport.close()
         self._listeners.clear()
 
-    def _received(self, listener: _Listener, data: bytes, source: Address) -> None:
+    def _datagram(self, listener: UdpListener, data: bytes, source: Address) -> None:
+        """Nothing that comes in here may end the listener."""
+        try:
+            self._received(listener, data, source)
+        except Exception as error:
+            _log_failure("datagram not handled", error)
+
+    def _received(self, listener: UdpListener, data: bytes, source: Address) -> None:
         """One datagram: source first, then the core, which looks at the size before it parses."""
         if self._sources.trunk(source.host) is None:
             self._ignore(source)
@@ -266,89 +273,6 @@ class NativeCall:
                 _log_failure("change of media not taken", error)
         elif isinstance(event, Ended) and not self._ended.done():
             self._ended.set_result(event.reason)
-
-
-class _Listener(asyncio.DatagramProtocol):
-    """One UDP socket."""
-
-    def __init__(self, backend: NativeSipBackend, url: str) -> None:
-        self.url = url
-        self._backend = backend
-        self._towards: dict[str, str] = {}
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport: asyncio.DatagramTransport = transport
-        name = transport.get_extra_info("sockname")
-        self.bound = Address(name[0], name[1])
-        self._ipv6 = ":" in name[0]
-
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Nothing that comes in here may end the listener."""
-        try:
-            self._backend._received(self, data, Address(normal_host(addr[0]), addr[1]))
-        except Exception as error:
-            _log_failure("datagram not handled", error)
-
-    def error_received(self, exc: Exception) -> None:
-        """ICMP errors: the transactions' timers see to it that nothing waits for ever."""
-
-    def send(self, data: bytes, to: Address) -> None:
-        """Send one datagram."""
-        host = f"::ffff:{to.host}" if self._ipv6 and ":" not in to.host else to.host
-        self.transport.sendto(data, (host, to.port))
-
-    def host_towards(self, peer: Address) -> str:
-        """Our address as that peer reaches it: the bound one, else the one routes lead from."""
-        if not ip_address(self.bound.host).is_unspecified:
-            return self.bound.host
-        if peer.host not in self._towards:
-            if len(self._towards) > KEPT_SOURCES:
-                self._towards.clear()
-            self._towards[peer.host] = _route_from(peer)
-        return self._towards[peer.host]
-
-
-class Sources:
-    """Which addresses belong to which trunk, and which strangers were logged lately."""
-
-    def __init__(self, trunks: Iterable[tuple[str, list[str]]]) -> None:
-        self._networks: list[tuple[IPv4Network | IPv6Network, str]] = [
-            (ip_network(host, strict=False), name) for name, hosts in trunks for host in hosts
-        ]
-        self._logged: dict[str, float] = {}
-
-    def trunk(self, host: str) -> str | None:
-        """The trunk that this address belongs to, None for a stranger."""
-        address = _literal(host)
-        return next((name for network, name in self._networks if address in network), None)
-
-    def worth_a_line(self, host: str, now: float) -> bool:
-        """Whether a stranger was not logged for a minute."""
-        if now - self._logged.get(host, -LOG_EVERY) < LOG_EVERY:
-            return False
-        if len(self._logged) >= KEPT_SOURCES:
-            self._logged.clear()
-        self._logged[host] = now
-        return True
-
-
-def normal_host(host: str) -> str:
-    """An IP literal without zone, an IPv4-mapped one as IPv4 (RFC 4291 2.5.5.2)."""
-    return str(_literal(host))
-
-
-def _literal(host: str) -> IPv4Address | IPv6Address:
-    address = ip_address(host.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _route_from(peer: Address) -> str:
-    """The address that packets to `peer` leave from; a connected UDP socket sends nothing."""
-    family = socket.AF_INET6 if ":" in peer.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect((peer.host, peer.port or 5060))
-        return normal_host(probe.getsockname()[0])
 
 
 def _demand_literal(host: str | None) -> None:

@@ -143,7 +143,10 @@ def _parameter(text: str) -> tuple[str, str | None]:
 
 def parameter(parameters: Parameters, name: str) -> str | None:
     """The value of a parameter, "" where it has none, None where it is absent."""
-    return next((value or "" for key, value in parameters if key.lower() == name), None)
+    for key, value in parameters:
+        if key.lower() == name:
+            return value or ""
+    return None
 
 
 def join_parameters(parameters: Parameters) -> str:

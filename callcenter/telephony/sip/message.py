@@ -55,7 +55,10 @@ class Headers:
     def get(self, name: str) -> str | None:
         """The first value with that name."""
         key = field_key(name)
-        return next((value for known, _, value in self._fields if known == key), None)
+        for known, _, value in self._fields:  # a loop, not a generator: asked very often
+            if known == key:
+                return value
+        return None
 
     def all(self, name: str) -> list[str]:
         """Every field with that name, as written, topmost first."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from callcenter.errors import TelephonyError
 from callcenter.telephony.ports import Address, Codec, Direction, MediaDescription
@@ -15,6 +16,7 @@ PTIME = 20  # milliseconds in a packet of ours
 _PTIMES = frozenset(str(number) for number in range(10, 61))
 _PAYLOAD_TYPES = frozenset(str(number) for number in range(128))
 
+_DIRECTIONS = {direction.value: direction for direction in Direction}
 _MIRROR = {
     Direction.SENDRECV: Direction.SENDRECV,
     Direction.SENDONLY: Direction.RECVONLY,
@@ -115,25 +117,24 @@ def _name(codec: Codec) -> str:
 def _reachable(host: str, from_host: str) -> bool:
     """A literal unicast address of our own family; names are not looked up."""
     try:
-        theirs, ours = ip_address(host), ip_address(from_host)
+        theirs, ours = _literal(host), _literal(from_host)
     except ValueError:
         return False
     broadcast = theirs.version == 4 and int(theirs) == 2**32 - 1
     return theirs.version == ours.version and not theirs.is_multicast and not broadcast
 
 
+@lru_cache(maxsize=512)
+def _literal(host: str) -> IPv4Address | IPv6Address:
+    return ip_address(host)
+
+
 def _direction(description: SessionDescription, stream: Media, host: str) -> Direction:
     """The peer's direction; an address of zeros is hold in the old way (RFC 3264 8.4)."""
-    stated = next(
-        (
-            each
-            for part in (stream, description.session)
-            for each in Direction
-            if part.has(each.value)
-        ),
-        Direction.SENDRECV,
-    )
-    if not ip_address(host).is_unspecified:
+    lines = (*stream.lines, *description.session.lines)
+    words = (value for kind, value in lines if kind == "a" and value in _DIRECTIONS)
+    stated = _DIRECTIONS[next(words, "sendrecv")]
+    if not _literal(host).is_unspecified:
         return stated
     sends = stated in (Direction.SENDRECV, Direction.SENDONLY)
     return Direction.SENDONLY if sends else Direction.INACTIVE
@@ -152,7 +153,7 @@ def _telephone_event(stream: Media) -> int | None:
 
 
 def _session(local: Address, origin: Origin, times: tuple[Line, ...]) -> Part:
-    place = f"IN IP{ip_address(local.host).version} {local.host}"
+    place = f"IN IP{_literal(local.host).version} {local.host}"
     ours = ("o", f"- {origin.session} {origin.version} {place}")
     return Part((("v", "0"), ours, ("s", "-"), ("c", place), *times))
 

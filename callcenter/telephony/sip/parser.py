@@ -47,6 +47,8 @@ def parse(data: bytes) -> Request | Response:
     try:
         if len(data) > MAX_SIZE:
             raise Malformed(f"The message is larger than {MAX_SIZE} octets.", message, 513)
+        if message.version != "SIP/2.0":
+            raise Malformed("The SIP version is not 2.0.", message, 505)
         _demand(straight, "The start line is malformed.")
         _demand(orderly, "A line of the header is no header field.")
         _demand(ended, "The header does not end with an empty line.")
@@ -141,8 +143,6 @@ def _read_all(message: Message) -> None:
 
 
 def _check_request(request: Request) -> None:
-    if request.version != "SIP/2.0":
-        raise Malformed("The SIP version is not 2.0.", request, 505)
     _demand(request.cseq.method == request.method, "CSeq names another method.")
     hops = request.headers.get("Max-Forwards")
     if hops is not None:

@@ -48,7 +48,7 @@ class UserAgent:
         self._token = token
         self._actions: list[Action] = []
         self._agenda = Agenda()
-        self._layer = Layer(self._agenda, lambda action: self._actions.append(action))
+        self._layer = Layer(self._agenda, self._actions.append)
         self._core = Core(self._layer, token, self._forget)
         self._calls: dict[DialogId, InviteUsage] = {}
         self._invited: dict[Key, InviteUsage] = {}  # by the key of their first INVITE

@@ -105,21 +105,19 @@ class Scene:
         return self.ua.answer(self.call, SOUND, self.now)
 
     def ack(self, cseq: int = 1, body: str = "") -> list[Action]:
-        return self.send(
-            request("ACK", cseq=cseq, branch=f"ack{cseq}", to_tag=self.tag(), body=body)
-        )
+        return self.within("ACK", cseq, body=body)
 
     def talking(self, **kw: Any) -> InviteUsage:
         """An answered and acknowledged call."""
         self.invite(**kw)
         self.answer()
-        self.ack()
+        self.ack(kw.get("cseq", 1))
         return self.call
 
     def within(self, method: str, cseq: int, **kw: Any) -> list[Action]:
-        return self.send(
-            request(method, cseq=cseq, branch=f"w{cseq}{method}", to_tag=self.tag(), **kw)
-        )
+        """A request of the caller's within the dialog of the latest call."""
+        kw = {"call_id": self.call.invite.call_id, "branch": f"w{cseq}{method}"} | kw
+        return self.send(request(method, cseq=cseq, to_tag=self.tag(), **kw))
 
     def run_until(self, end: float) -> list[tuple[float, Action]]:
         """Let time pass; every action with the seconds since now."""

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 import structlog
+import uvloop
 from sip_bench import OFFER, RingThenAnswer, backend, request
 
 from callcenter.config import Sip, Trunk
 from callcenter.errors import StartError
-from callcenter.telephony.adapters.sip_native import NativeSipBackend, Sources, normal_host
+from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.ports import Address, InboundCall
 from callcenter.telephony.sip.message import Response
 from callcenter.telephony.sip.parser import parse
+from callcenter.telephony.sip.sources import Sources, normal_host
 
 PATIENCE = 10.0
 LOOPBACK_OFFER = OFFER.replace("192.0.2.20", "127.0.0.1")
@@ -240,6 +242,21 @@ def test_twenty_calls_at_once_are_all_answered() -> None:
                 task.cancel()
 
     asyncio.run(scene())
+
+
+def test_it_runs_on_uvloop_as_well() -> None:
+    async def scene() -> None:
+        app = RingThenAnswer(0.0)
+        async with listening(app) as (_, client):
+            client.send(request(body=LOOPBACK_OFFER, via="127.0.0.1;rport"))
+            assert (await client.final()).status == 200
+            repeated = await client.final()  # nobody sends the ACK: the one timer works
+            assert repeated.status == 200
+            for task in app.tasks:
+                task.cancel()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scene())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,40 @@ def test_a_message_cut_anywhere_raises_nothing(case: Case) -> None:
     data = case.data[:4000]
     for end in range(0, len(data), max(1, len(data) // 60)):
         Scene().send(data[:end])
+
+
+def test_five_thousand_mutants_leave_a_live_call_alone_and_nothing_behind() -> None:
+    chance = random.Random(20)
+    scene = Scene()
+    scene.talking(call_id="live")
+    seeds = [case.data for case in CASES if 0 < len(case.data) < 4000]
+    for number in range(5000):
+        scene.now += 0.01
+        scene.ua.poll(scene.now)
+        outcome(scene, mutant(chance.choice(seeds), chance))
+        if number % 100 == 0:
+            probe = request("OPTIONS", call_id=f"m{number}", branch=f"m{number}")
+            assert statuses(scene.send(probe)) == [200]
+    assert statuses(scene.within("BYE", 9, call_id="live")) == [200]
+    for call in list(scene.ua._calls.values()):
+        scene.ua.hang_up(call, scene.now)
+    scene.run_until(200.0)
+    assert scene.ua.next_deadline() is None
+    assert not scene.ua._layer.servers
+    assert not scene.ua._calls
+
+
+def mutant(data: bytes, chance: random.Random) -> bytes:
+    """The message with a few octets, lines or pieces replaced, doubled or gone."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(changed) + 1)
+        piece = changed[at : at + chance.randint(0, 40)]
+        other = chance.choice(
+            [b"", bytes(piece) * 2, bytes([chance.randrange(256)]), b"\r\n", b'"', b"<", b";", b","]
+        )
+        changed[at : at + len(piece)] = other
+    return bytes(changed)
 
 
 def test_a_message_over_the_limit_is_told_so() -> None:

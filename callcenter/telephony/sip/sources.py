@@ -1,0 +1,46 @@
+"""Which addresses belong to which trunk; everybody else gets silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+LOG_EVERY = 60.0  # seconds between two log lines about one stranger
+KEPT_SOURCES = 1000  # strangers remembered for that
+
+
+class Sources:
+    """Which addresses belong to which trunk, and which strangers were logged lately."""
+
+    def __init__(self, trunks: Iterable[tuple[str, list[str]]]) -> None:
+        self._networks: list[tuple[IPv4Network | IPv6Network, str]] = [
+            (ip_network(host, strict=False), name) for name, hosts in trunks for host in hosts
+        ]
+        self._logged: dict[str, float] = {}
+
+    def trunk(self, host: str) -> str | None:
+        """The trunk that this address belongs to, None for a stranger."""
+        address = _literal(host)
+        return next((name for network, name in self._networks if address in network), None)
+
+    def worth_a_line(self, host: str, now: float) -> bool:
+        """Whether a stranger was not logged for a minute."""
+        if now - self._logged.get(host, -LOG_EVERY) < LOG_EVERY:
+            return False
+        if len(self._logged) >= KEPT_SOURCES:
+            self._logged.clear()
+        self._logged[host] = now
+        return True
+
+
+def normal_host(host: str) -> str:
+    """An IP literal without zone, an IPv4-mapped one as IPv4 (RFC 4291 2.5.5.2)."""
+    return str(_literal(host))
+
+
+@lru_cache(maxsize=1024)
+def _literal(host: str) -> IPv4Address | IPv6Address:
+    address = ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
