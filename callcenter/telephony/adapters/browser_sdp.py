@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ _DIRECTIONS: Final = {
     "recvonly": "sendonly",
     "inactive": "inactive",
 }
+_MOST_CANDIDATES = 32
 _NEEDS = "offer one audio line with PCMU/8000, ICE, DTLS and all candidates"
 
 
@@ -65,7 +67,9 @@ def parse_offer(sdp: str) -> Offer:
             setup={"server": "passive", "client": "active"}.get(dtls.role, "actpass"),
             ice=ice,
             dtls=dtls,
-            candidates=[c for c in media.ice_candidates if not c.ip.endswith(".local")],
+            candidates=[
+                candidate for candidate in media.ice_candidates if _is_address(candidate.ip)
+            ][:_MOST_CANDIDATES],
             others={
                 at: (other.kind, other.rtp.muxId)
                 for at, other in enumerate(description.media)
@@ -73,6 +77,15 @@ def parse_offer(sdp: str) -> Offer:
             },
         )
     raise Invalid(f"the offer cannot be met; {_NEEDS}", {"sdp": "not usable"})
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is an address and no mDNS name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def answer(

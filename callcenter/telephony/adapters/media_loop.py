@@ -40,6 +40,11 @@ _MOST_FRAMES = 5  # sent at once after a stall; what is older is skipped
 _MOST_PACKETS = 64  # taken from one socket at a wake-up: a flood must not stop the clock
 _DATAGRAM = 2048
 _NO_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+_EXPEDITED = {
+    socket.AF_INET: (socket.IPPROTO_IP, socket.IP_TOS, 0xB8),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_TCLASS, 0xB8),
+}
+"""DSCP EF (RFC 3246): routers that care let voice pass first."""
 _LISTENING = frozenset({Direction.SENDRECV, Direction.RECVONLY})
 
 
@@ -74,6 +79,8 @@ class PortPool:
                 self._free.append(port)
                 continue
             sock.setblocking(False)
+            with contextlib.suppress(OSError):
+                sock.setsockopt(*_EXPEDITED[family])
             return sock
         first, last = self._range
         raise NoFreePort(f"every RTP port from {first} to {last} is in use; widen sip.rtp_ports")

@@ -59,7 +59,11 @@ class Playback:
 
     def next(self) -> bytes | None:
         """The next µ-law frame; None at the end."""
-        frame = self.sound.frame(self.index)
+        try:
+            frame = self.sound.frame(self.index)
+        except Exception:
+            _LOGGER.exception("a sound failed and was ended")
+            return None
         self.index += 1
         return frame
 
@@ -88,7 +92,7 @@ class Leg:
         self.hears: Leg | None = None
         self.heard_by = 0
         self._playback: Playback | None = None
-        self._timeline = Timeline(self._codec.silence)
+        self._timeline = Timeline(self._codec)
         self._digits = DigitDetector()
         self._on_digit: list[Callable[[str], None]] = []
         self._taps: list[Tap] = []
@@ -120,8 +124,7 @@ class Leg:
 
     def use_codec(self, codec: Codec) -> None:
         """From now on speak `codec`; what was heard before is translated."""
-        if table := g711.translation(self._codec, codec):
-            self._timeline.recode(table, codec.silence)
+        self._timeline.recode(codec)
         self._codec = codec
         self._silence = bytes([codec.silence]) * FRAME_SAMPLES
 
@@ -152,10 +155,16 @@ class Leg:
         if kind == self.telephone_event:
             digit = self._digits.feed(timestamp, payload)
             if digit is not None:
-                for handler in list(self._on_digit):
-                    handler(digit)
+                self._tell_digit(digit)
             return True
         return kind == rtp.COMFORT_NOISE
+
+    def _tell_digit(self, digit: str) -> None:
+        for handler in list(self._on_digit):
+            try:
+                handler(digit)
+            except Exception:
+                _LOGGER.exception("a handler of digits failed", leg=self._name)
 
     def _check_late(self, position: int, size: int) -> None:
         frame = position // FRAME_SAMPLES

@@ -5,13 +5,20 @@ anchored at the moment it came; the others follow from their timestamps, whateve
 come in. Nothing is moved when the network jitters: who plays the sound reads some frames
 behind the present (the playout delay), who records it reads once a frame is complete.
 
+When the sender's clock drifts, or the first packet came late, the anchor is moved in whole
+frames: later at once (a gap), earlier when the sender pauses or is quiet, so that no speech
+is lost; only where it never does, one packet in five seconds is given up.
+
 Units: `samples` count 1/8000 s from the plane's start, `frame` counts 20 ms from there.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
+from callcenter.telephony.media import g711
 from callcenter.telephony.media.rtp import distance
-from callcenter.telephony.ports import FRAME_SAMPLES
+from callcenter.telephony.ports import FRAME_SAMPLES, Codec
 
 RING_FRAMES = 100
 AHEAD_FRAMES = 40
@@ -24,15 +31,25 @@ _BEHIND = BEHIND_FRAMES * FRAME_SAMPLES
 _WINDOW = 25  # packets after which the anchor is looked at again
 _TOO_LATE = 240  # samples: so late came even the fastest packet of a window
 _TOO_EARLY = -80
+_FORCED = 250  # packets after which a surplus is cut also from loud sound
 _REORDER = 64  # packets: the window in which a duplicate is known as one
 _LONGEST = FRAME_SAMPLES * 10  # a packet of more than 200 ms is no telephone's
+_EVERY_CODE = bytes(range(256))
+_QUIET = {
+    codec: _EVERY_CODE.translate(
+        None, bytes(np.flatnonzero(np.abs(g711.decode(_EVERY_CODE, codec)) > 160).tolist())
+    )
+    for codec in Codec
+}
+"""Per law the bytes below -46 dB of full scale."""
 
 
 class Timeline:
     """The ring of one party. Gaps stay silence and are known as gaps."""
 
-    def __init__(self, silence: int) -> None:
-        self._silence = bytes([silence]) * FRAME_SAMPLES
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._silence = bytes([codec.silence]) * FRAME_SAMPLES
         self._ring = bytearray(self._silence * RING_FRAMES)
         self._filled = [0] * RING_FRAMES
         self._cleared = 0  # frames below this index were made ready for writing
@@ -47,8 +64,12 @@ class Timeline:
         self._ssrc = 0
         self._highest = 0
         self._seen = 0
+        self._in_turn = False  # the packet follows the one before it
         self._jump = 0
+        self._end = 0  # position after the latest sample
         self._open_window()
+        self._surplus = 0  # samples that the anchor has to move to earlier
+        self._since_cut = 0
 
     def advance(self, frame: int) -> None:
         """The present is `frame`: make room for what may come."""
@@ -74,8 +95,11 @@ class Timeline:
             return None
         self._timestamp += distance(timestamp, self._timestamp & 0xFFFFFFFF, 32)
         position = self._position(arrival)
+        if position is not None and self._surplus and self._in_turn:
+            position = self._cut(position, payload)
         if position is not None:
             self._write(position, payload)
+            self._end = max(self._end, position + len(payload))
         return position
 
     def frame(self, index: int) -> bytes:
@@ -87,10 +111,13 @@ class Timeline:
         """How many of the frame's 160 samples came."""
         return self._filled[index % RING_FRAMES]
 
-    def recode(self, table: bytes, silence: int) -> None:
+    def recode(self, codec: Codec) -> None:
         """The party changed its law: what is in the ring is translated."""
-        self._silence = bytes([silence]) * FRAME_SAMPLES
-        self._ring = self._ring.translate(table)
+        table = g711.translation(self._codec, codec)
+        if table is not None:
+            self._codec = codec
+            self._silence = bytes([codec.silence]) * FRAME_SAMPLES
+            self._ring = self._ring.translate(table)
 
     # --- order ---------------------------------------------------------------------------
 
@@ -100,6 +127,7 @@ class Timeline:
             self._ssrc, self._highest, self._seen = ssrc, sequence, 1
             return False
         ahead = distance(sequence, self._highest, 16)
+        self._in_turn = ahead == 1
         if ahead > 0:
             self._highest = sequence
             self._seen = (self._seen << min(ahead, _REORDER) | 1) & ((1 << _REORDER) - 1)
@@ -131,7 +159,7 @@ class Timeline:
         # Anchored on a frame's edge, so that the frames of a 20 ms sender stay whole.
         position = arrival - arrival % FRAME_SAMPLES
         self._offset = position - self._timestamp
-        self._jump = 0
+        self._jump = self._surplus = 0
         self._open_window()
         return position
 
@@ -146,9 +174,26 @@ class Timeline:
         self._packets += 1
         if self._packets < _WINDOW:
             return
-        if self._offset is not None and not _TOO_EARLY <= self._earliest < _TOO_LATE:
+        if self._earliest >= _TOO_LATE and self._offset is not None:
             self._offset += self._earliest // FRAME_SAMPLES * FRAME_SAMPLES
+        early = self._earliest < _TOO_EARLY
+        self._surplus = -(self._earliest // FRAME_SAMPLES) * FRAME_SAMPLES if early else 0
         self._open_window()
+
+    def _cut(self, position: int, payload: memoryview | bytes) -> int | None:
+        """Move the anchor to earlier where that costs nothing, or costs this packet."""
+        assert self._offset is not None
+        self._since_cut += 1
+        if position - self._surplus >= self._end:
+            moved = self._surplus  # a pause: make it shorter
+        elif self._since_cut >= _FORCED or not bytes(payload).translate(None, _QUIET[self._codec]):
+            moved = len(payload)
+        else:
+            return position
+        self._offset -= moved
+        self._surplus = max(self._surplus - moved, 0)
+        self._since_cut = 0
+        return position - moved if position - moved >= self._end else None
 
     def _open_window(self) -> None:
         self._earliest = _BEHIND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterable
 
@@ -9,7 +10,7 @@ import pytest
 from soundlink import Recorder, numbered, numbers_of, packet
 
 from callcenter.telephony.media import g711
-from callcenter.telephony.media.leg import Leg
+from callcenter.telephony.media.leg import Leg, Playback
 from callcenter.telephony.ports import Codec
 
 START = 1000  # the frame at which a script begins
@@ -211,6 +212,34 @@ def test_the_drift_of_the_senders_clock_never_adds_up() -> None:
     assert len(placed(link.sink)) >= 3980
 
 
+def test_a_first_packet_that_came_late_costs_nothing_when_the_speaker_is_quiet() -> None:
+    link = Link()
+    quiet = [packet(30 + n, (30 + n) * 160, b"\xfe" * 160) for n in range(10)]
+    after = stream(60, sequence=40, timestamp=40 * 160, first=40)
+    packets = on_time(stream(30) + quiet + after)
+    for n in range(4):  # the first four wait for a process that stands still
+        packets[n] = (4.2, packets[n][1])
+    link.play(packets, 130)
+    assert link.sink.numbers == list(range(30)) + list(range(40, 100))
+    late = {index - number for index, number in placed(link.sink).items()}
+    assert late == {4, 0}
+    assert set(numbers_of(link.heard)) >= set(range(4, 30)) | set(range(40, 100))
+
+
+def test_a_first_packet_that_came_late_costs_a_loud_speaker_one_packet_in_five_seconds() -> None:
+    link = Link()
+    packets = on_time(stream(1500))
+    packets[0] = packets[1] = packets[2] = (2.8, packets[2][1])
+    packets = packets[2:]
+    packets[0] = (5.2, packets[0][1])
+    packets[1] = packets[2] = (5.25, packets[2][1])
+    link.play(packets, 1530)
+    missing = set(range(4, 1500)) - set(link.sink.numbers)
+    assert 1 <= len(missing) <= 4
+    end = {index: number for index, number in placed(link.sink).items() if number >= 1400}
+    assert all(abs(index - number) <= 1 for index, number in end.items())
+
+
 def test_digits_are_told_and_are_no_sound() -> None:
     link = Link()
     key = [(5.5 + n, packet(500 + n, 800, b"\x05\x0a\x03\x20", kind=101)) for n in range(5)]
@@ -256,3 +285,26 @@ def test_a_sink_that_fails_loses_its_tap_and_nothing_else() -> None:
     link.play(on_time(stream(30)), 50)
     assert link.sink.numbers == list(range(30))
     assert numbers_of(link.heard) == list(range(30))
+
+
+def test_a_digit_handler_or_a_sound_that_fails_harms_nobody() -> None:
+    class Broken:
+        def frame(self, index: int) -> bytes | None:
+            raise LookupError("gone")
+
+    def handler(digit: str) -> None:
+        raise RuntimeError(digit)
+
+    link = Link()
+    link.leg.add_digit_handler(handler)
+    key = [(2.5, packet(500, 800, b"\x05\x8a\x03\x20", kind=101))]
+
+    async def call() -> None:
+        done = asyncio.get_running_loop().create_future()
+        link.leg.play(Playback(Broken(), done))
+        link.play(on_time(stream(20)) + key, 40)
+        assert done.done()
+
+    asyncio.run(call())
+    assert link.digits == ["5"]
+    assert link.sink.numbers == list(range(20))
