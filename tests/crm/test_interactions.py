@@ -15,7 +15,7 @@ from callcenter.crm.interactions import operations, queries
 from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.interactions.queries import Filters
 from callcenter.errors import Conflict, Invalid, NotFound
-from callcenter.events import CallEnded
+from callcenter.events import AgentOffered, CallAnswered, CallEnded
 from callcenter.ids import new_id
 
 
@@ -134,6 +134,22 @@ def test_an_agent_sees_own_calls_and_the_teams_missed_ones(session: Session, flo
     assert not queries.may_see(of(session, theirs), "a1")
     assert queries.may_see(of(session, lost), "a1")
     assert not queries.may_hear(of(session, theirs), "a1")
+
+
+def test_nobody_learns_by_searching_what_another_agent_heard(
+    session: Session, floor: Floor
+) -> None:
+    call = new_id()
+    floor.happened(
+        rang(call),
+        AgentOffered(call=call, agent="a1", queue="support", attempt=1),
+        CallAnswered(call=call, agent="a2", queue="support", wait_seconds=9.0),
+        said(call, "secret words"),
+    )
+    rows = queries.page(session, visible_to="a1").items
+    assert [row.call_id for row in rows] == [call]
+    assert queries.page(session, Filters(q="secret"), visible_to="a1").items == []
+    assert len(queries.page(session, Filters(q="secret"), visible_to="a2").items) == 1
 
 
 def test_pages_are_whole_and_cost_one_query_each(
