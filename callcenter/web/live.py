@@ -8,6 +8,7 @@ something only now: a lost caption is repaired by the transcript, a lost floor b
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -165,6 +166,8 @@ class Live:
         self._socketio = socketio
         self._talking: dict[str, str] = {}
         self._staged: list[Staged] = []
+        self._in_order = threading.Lock()
+        self._resumed: dict[str, int] = {}  # browser → newest seq it got with `resume`
         self.connected: Callable[[], set[str]] = set
 
     # --- Durable events ----------------------------------------------------------------------
@@ -186,22 +189,34 @@ class Live:
     def deliver(self, entry: Entry) -> None:
         """After the commit: emit what the fact staged, and its caption."""
         staged, self._staged = self._staged, []
-        for one in staged:
-            self._socketio.emit(
-                one.event, {**one.payload, "seq": one.seq}, to=agent_room(one.agent)
-            )
-            self._count(one.event, entry.fact.at)
+        with self._in_order:
+            for one in staged:
+                self._send(one)
+                self._count(one.event, entry.fact.at)
         if isinstance(entry.fact, events.UtteranceHeard) and entry.fact.revision == 1:
             self.caption(entry.fact, "final")
         self._follow(entry.fact)
 
     def resend(self, sid: str, agent: str, last_seq: int) -> int:
         """Send an agent's browser what it missed, as it was; returns how many."""
-        with self._parts.reading() as session:
-            missed = outboxes.after(session, agent, last_seq)
-        for one in missed:
-            self._socketio.emit(one.event, {**one.payload, "seq": one.seq}, to=sid)
+        with self._in_order:
+            with self._parts.reading() as session:
+                missed = outboxes.after(session, agent, last_seq)
+            for one in missed:
+                self._socketio.emit(one.event, {**one.payload, "seq": one.seq}, to=sid)
+            if missed:
+                self._resumed[sid] = missed[-1].seq
         return len(missed)
+
+    def forget(self, sid: str) -> None:
+        """That browser is gone."""
+        self._resumed.pop(sid, None)
+
+    def _send(self, one: Staged) -> None:
+        """To every tab but those that got it with `resume`, between its commit and now."""
+        has_it = [sid for sid, seq in list(self._resumed.items()) if seq >= one.seq]
+        payload = {**one.payload, "seq": one.seq}
+        self._socketio.emit(one.event, payload, to=agent_room(one.agent), skip_sid=has_it)
 
     def _count(self, event: str, at: datetime) -> None:
         metrics = self._parts.metrics

@@ -6,6 +6,7 @@ has threads (bus, database, follower) is made in the worker, after the fork.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self, settings: Settings, listener: socket.socket, make: Callable[[], Runtime]
     ) -> None:
         self._settings = settings
-        self._listener = listener
+        self._descriptor = listener.fileno()
         self._make = make
         self.runtime: Runtime | None = None
         super().__init__()
@@ -65,7 +66,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Everything is ours: no file, no environment, no command line."""
         tls = self._settings.web.tls
         options: dict[str, Any] = {
-            "bind": f"fd://{self._listener.fileno()}",
+            "bind": f"fd://{self._descriptor}",
             "workers": 1,
             "worker_class": Worker,
             "threads": THREADS,
@@ -75,6 +76,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "keepalive": 15,
             "logger_class": PlainLogger,
             "proc_name": "callcenter-web",
+            "control_socket_disable": True,
             "limit_request_line": 8190,
             "forwarded_allow_ips": "127.0.0.1,::1",
         }
@@ -114,10 +116,12 @@ def serve(settings: Settings, make: Callable[[], Runtime]) -> None:
     listener = listen(settings)
     _LOGGER.info("web listens", host=settings.web.host, port=listener.getsockname()[1])
     server = Server(settings, listener, make)
+    listener.detach()  # from here on gunicorn owns and closes it
+    ours = os.getpid()
     try:
         server.run()
     except SystemExit as end:
+        if os.getpid() != ours:
+            raise  # the worker is a fork that unwinds through here; its end is not ours
         if end.code not in (0, None):
             raise StartError("web: the server's worker did not start; see the log") from end
-    finally:
-        listener.close()

@@ -187,6 +187,7 @@ class Sockets:
     def _forget(self, sid: str) -> None:
         with self._lock:
             gone = self._connections.pop(sid, None)
+            self._live.forget(sid)
             if gone and _takes_calls(gone.who) and gone.who.id not in self.agents():
                 self._leaving[gone.who.id] = time.monotonic() + self._grace
         self._count()

@@ -1,0 +1,422 @@
+"""What agents' browsers are told of facts, through Flask-SocketIO's test client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+from web_world import Browser, World
+
+from callcenter import events
+from callcenter.crm.agents import queries as outboxes
+from callcenter.errors import CallGone, NoAudioLeg, Unavailable
+from callcenter.web.live import Caption, Ringing
+
+
+def tab(world: World, browser: Browser) -> Any:
+    client = world.runtime.socketio.test_client(world.app, flask_test_client=browser.http)
+    assert client.is_connected()
+    return client
+
+
+def got(client: Any, *names: str) -> list[tuple[str, dict[str, Any]]]:
+    received = [(one["name"], one["args"][0]) for one in client.get_received()]
+    return [one for one in received if not names or one[0] in names]
+
+
+def ask(client: Any, event: str, body: Any = None) -> dict[str, Any]:
+    answer: dict[str, Any] = client.emit(event, body, callback=True)
+    return answer
+
+
+def test_a_call_is_told_to_its_agent_from_the_pop_to_the_end(world: World) -> None:
+    agent, other = world.people["agent"], world.people["other"]
+    customer = world.client("agent").post(
+        "/customers",
+        {"name": "Sara", "phones": [{"number": "0912 123 4567", "region": "IR"}]},
+    )
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    got(mine), got(theirs)
+    call = world.call(agent=agent)
+    world.happens(
+        events.CallHeld(call=call, by="agent"),
+        events.CallResumed(call=call, by="agent"),
+        events.CallEnded(
+            call=call, reason="completed", by="customer", agent=agent, talk_seconds=7.5
+        ),
+    )
+    told = got(mine)
+    assert [name for name, _ in told] == ["call.ringing"] + ["call.updated"] * 3 + ["call.ended"]
+    assert [payload["seq"] for _, payload in told] == [1, 2, 3, 4, 5]
+    pop = told[0][1]
+    assert pop["caller"] == {
+        "number": "+989121234567",
+        "name": None,
+        "country": "IR",
+        "withheld": False,
+    }
+    assert [(m["customer"]["id"], m["reason"], m["score"]) for m in pop["matches"]] == [
+        (customer.get_json()["id"], "exact", 1.0)
+    ]
+    assert (pop["queue"], pop["policy"]) == ("support", "always")
+    assert {"id", "state", "direction", "from", "to", "queue", "started_at"} <= set(pop["call"])
+    assert [told[i][1]["call"]["state"] for i in (0, 1, 2, 3)] == [
+        "ringing",
+        "talking",
+        "held",
+        "talking",
+    ]
+    assert told[4][1] | {"interaction": None} == {
+        "call": call,
+        "reason": "completed",
+        "by": "customer",
+        "interaction": None,
+        "talk_seconds": 7.5,
+        "seq": 5,
+    }
+    assert got(theirs) == []
+    assert other not in {payload.get("agent") for _, payload in told}
+
+
+def test_resume_sends_exactly_what_was_missed_with_its_old_numbers(world: World) -> None:
+    browser = world.client("agent")
+    first = tab(world, browser)
+    call = world.call(agent=world.people["agent"])
+    before = got(first, "call.ringing", "call.updated")
+    first.disconnect()
+    world.happens(
+        events.CallEnded(call=call, reason="completed", by="agent", agent=world.people["agent"])
+    )
+    again = tab(world, browser)
+    answer = ask(again, "resume", {"last_seq": before[0][1]["seq"]})
+    assert (answer["ok"], answer["sent"], answer["seq"]) == (True, 2, 3)
+    missed = got(again)
+    assert missed[0] == before[1]
+    assert missed[1][0] == "call.ended"
+    assert missed[1][1]["seq"] == 3
+    assert ask(again, "resume", {"last_seq": 3})["sent"] == 0
+    assert got(again) == []
+
+
+def test_a_page_that_knows_nothing_gets_the_present_and_no_past(world: World) -> None:
+    browser = world.client("agent")
+    agent = world.people["agent"]
+    call = world.call(agent=agent)
+    world.telephony.floor["calls"] = [
+        {"id": call, "state": "held", "agent": agent, "direction": "inbound"}
+    ]
+    client = tab(world, browser)
+    answer = ask(client, "resume", {"last_seq": None})
+    assert answer["sent"] == 0
+    assert answer["seq"] == 2
+    assert answer["ringing"] is None
+    assert answer["call"]["call"]["id"] == call
+    assert answer["call"]["call"]["state"] == "held"
+    assert answer["call"]["caller"]["number"] == "+989121234567"
+    assert answer["agent"]["agent"] == agent
+    world.telephony.floor["calls"][0]["state"] = "ringing"
+    assert ask(client, "resume", {"last_seq": None})["ringing"]["seq"] == 1
+
+
+def test_an_event_resumed_before_its_emission_is_not_sent_twice(world: World) -> None:
+    browser = world.client("agent")
+    client = tab(world, browser)
+    real = world.runtime.live.deliver
+    world.runtime.live.deliver = lambda entry: (  # type: ignore[method-assign]
+        ask(client, "resume", {"last_seq": 0}),
+        real(entry),
+    )
+    world.call(agent=world.people["agent"])
+    assert [payload["seq"] for _, payload in got(client, "call.ringing")].count(1) >= 1
+    seqs = [p["seq"] for _, p in got(client, "call.updated")]
+    assert len(seqs) == len(set(seqs))
+
+
+def test_the_first_tab_that_saw_the_pop_is_told_so(world: World) -> None:
+    browser = world.client("agent")
+    one, two = tab(world, browser), tab(world, browser)
+    world.call(agent=world.people["agent"])
+    assert ask(one, "pop.seen", {"seq": 1}) == {"ok": True, "first": True}
+    assert ask(two, "pop.seen", {"seq": 1}) == {"ok": True, "first": False}
+    with Session(world.engine) as session:
+        assert outboxes.unseen(session, world.people["agent"]) == 0
+
+
+def test_both_tabs_show_the_same_call(world: World) -> None:
+    browser = world.client("agent")
+    one, two = tab(world, browser), tab(world, browser)
+    got(one), got(two)
+    world.call(agent=world.people["agent"])
+    assert got(one) == got(two) != []
+
+
+def test_a_caller_who_gives_up_ends_the_pop_and_is_missed(world: World) -> None:
+    agent = world.people["agent"]
+    client = tab(world, world.client("agent"))
+    call = world.call()
+    world.happens(
+        events.AgentOffered(call=call, agent=agent, queue="support", attempt=1),
+        events.AgentDeclined(call=call, agent=agent, reason="caller_gone"),
+        events.CallEnded(call=call, reason="abandoned", by="customer", seconds=4.0),
+    )
+    told = got(client, "call.ringing", "call.updated", "call.ended", "missed.changed")
+    assert [name for name, _ in told] == ["call.ringing", "call.ended", "missed.changed"]
+    assert told[2][1]["count"] == 1
+
+
+def test_captions_reach_only_the_agent_of_the_call_first_growing_then_final(world: World) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call = world.call(agent=world.people["agent"])
+    got(mine), got(theirs)
+    world.runtime.live.caption(
+        events.CaptionHeard(call=call, utterance="u1", leg="customer", text="my", t0=1.0, t1=1.5),
+        "partial",
+    )
+    heard = {"call": call, "leg": "customer", "t0": 1.0, "t1": 2.0, "language": "en"}
+    world.happens(
+        events.UtteranceHeard(utterance="u1", text="my order", engine="vosk", **heard),  # type: ignore[arg-type]
+        events.UtteranceHeard(utterance="u2", text="My order", engine="w", revision=2, **heard),  # type: ignore[arg-type]
+    )
+    assert got(mine) == [
+        (
+            "caption",
+            {
+                "call": call,
+                "leg": "customer",
+                "kind": kind,
+                "id": "u1",
+                "text": text,
+                "t0": 1.0,
+                "t1": t1,
+            },
+        )
+        for kind, text, t1 in (("partial", "my", 1.5), ("final", "my order", 2.0))
+    ]
+    assert got(theirs) == []
+
+
+def test_a_fact_that_fails_half_way_tells_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = tab(world, world.client("agent"))
+    call = world.call()
+    got(client)
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("half-way")
+
+    monkeypatch.setattr(world.runtime.live, "stage", broken)
+    agent = world.people["agent"]
+    world.happens(events.AgentOffered(call=call, agent=agent, queue="support", attempt=1))
+    monkeypatch.undo()
+    assert got(client) == []
+    world.happens(events.AgentOffered(call=call, agent=agent, queue="support", attempt=2))
+    assert [payload["attempt"] for _, payload in got(client)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("event", "body", "order"),
+    [
+        ("call.answer", {}, lambda c, a: events.AnswerCall(call=c, agent=a)),
+        ("call.reject", {}, lambda c, a: events.RejectCall(call=c, agent=a)),
+        ("call.hold", {}, lambda c, a: events.HoldCall(call=c, agent=a)),
+        ("call.resume", {}, lambda c, a: events.ResumeCall(call=c, agent=a)),
+        ("call.hangup", {}, lambda c, a: events.HangUpCall(call=c, agent=a)),
+        (
+            "call.transfer",
+            {"to_queue": "sales"},
+            lambda c, a: events.TransferCall(call=c, agent=a, to_queue="sales"),
+        ),
+    ],
+)
+def test_an_order_goes_to_telephony_by_socket_and_by_request(
+    world: World, event: str, body: dict[str, Any], order: Callable[[str, str], Any]
+) -> None:
+    browser = world.client("agent")
+    client = tab(world, browser)
+    world.telephony.orders.clear()
+    assert ask(client, event, {"call": "c1", **body})["ok"] is True
+    answer = browser.post(f"/calls/c1/{event.removeprefix('call.')}", body)
+    assert answer.status_code == 200
+    wanted = order("c1", world.people["agent"])
+    assert world.telephony.orders == [wanted, wanted]
+
+
+@pytest.mark.parametrize(
+    ("error", "slug", "status"),
+    [
+        (CallGone("the caller hung up"), "call-gone", 409),
+        (NoAudioLeg("connect audio first"), "no-audio-leg", 409),
+        (Unavailable("telephony is not running"), "unavailable", 503),
+    ],
+)
+def test_what_telephony_refuses_comes_back_as_a_problem(
+    world: World, error: Exception, slug: str, status: int
+) -> None:
+    browser = world.client("agent")
+    client = tab(world, browser)
+    world.telephony.refuse = error
+    answer = ask(client, "call.answer", {"call": "c1"})
+    assert answer["ok"] is False
+    assert answer["problem"]["type"] == f"urn:callcenter:problem:{slug}"
+    request = browser.post("/calls/c1/answer")
+    assert request.status_code == status
+    assert request.get_json() == answer["problem"]
+
+
+def test_states_and_audio_go_to_telephony(world: World) -> None:
+    client = tab(world, world.client("agent"))
+    agent = world.people["agent"]
+    assert ask(client, "agent.state", {"state": "available"})["state"] == "available"
+    assert ask(client, "agent.state", {"state": "break", "reason": "lunch"})["ok"]
+    assert [(o.state, o.reason) for o in world.telephony.told(events.SetAgentState)] == [
+        ("available", None),
+        ("break", "lunch"),
+    ]
+    answer = ask(client, "rtc.offer", {"sdp": "v=0 offer", "type": "offer"})
+    assert answer == {"ok": True, "sdp": "v=0 answer", "type": "answer"}
+    assert world.telephony.told(events.OfferAudio) == [
+        events.OfferAudio(agent=agent, sdp="v=0 offer")
+    ]
+    assert ask(client, "wrap_up.extend", {"seconds": 30})["ok"]
+
+
+@pytest.mark.parametrize(
+    ("event", "body"),
+    [
+        ("resume", {"last_seq": "1"}),
+        ("resume", {"last_seq": -1}),
+        ("resume", {"last_seq": True}),
+        ("pop.seen", {}),
+        ("call.answer", {}),
+        ("call.answer", {"call": 7}),
+        ("call.answer", {"call": "x" * 65}),
+        ("call.transfer", {"call": "c1"}),
+        ("call.transfer", {"call": "c1", "to_agent": "a", "to_queue": "q"}),
+        ("agent.state", {"state": "ringing"}),
+        ("agent.state", {"state": "break", "reason": "x" * 201}),
+        ("rtc.offer", {"sdp": "x", "type": "answer"}),
+        ("wrap_up.extend", {"seconds": 0}),
+        ("resume", [1]),
+    ],
+)
+def test_a_wrong_message_is_answered_with_what_is_wrong(
+    world: World, event: str, body: Any
+) -> None:
+    answer = ask(tab(world, world.client("agent")), event, body)
+    assert answer["ok"] is False
+    assert answer["problem"]["status"] == 422
+    assert answer["problem"]["errors"] != []
+
+
+def test_a_flood_of_messages_is_limited(world: World) -> None:
+    client = tab(world, world.client("agent"))
+    answers = [ask(client, "pop.seen", {"seq": 1}) for _ in range(300)]
+    refused = [answer for answer in answers if not answer["ok"]]
+    assert refused
+    assert {answer["problem"]["status"] for answer in refused} == {429}
+
+
+def test_who_takes_no_calls_orders_nothing_by_socket(world: World) -> None:
+    client = tab(world, world.client("auditor"))
+    for event in ("call.answer", "agent.state", "rtc.offer"):
+        assert ask(client, event, {"call": "c1"})["problem"]["status"] == 403
+    assert world.telephony.orders == []
+
+
+def test_nobody_connects_without_signing_in(world: World) -> None:
+    client = world.runtime.socketio.test_client(world.app)
+    assert not client.is_connected()
+
+
+def test_the_first_tab_seats_the_agent_and_the_last_unseats_after_the_grace(
+    world: World, wait_until: Callable[..., Any]
+) -> None:
+    browser = world.client("agent")
+    agent = world.people["agent"]
+    one, two = tab(world, browser), tab(world, browser)
+    assert {order.agent for order in world.telephony.told(events.SeatAgent)} == {agent}
+    one.disconnect()
+    world.runtime.sockets.tick()
+    two.disconnect()
+    world.runtime.sockets.tick()
+    assert world.telephony.told(events.UnseatAgent) == []
+    back = tab(world, browser)
+    back.disconnect()
+
+    def unseated() -> Any:
+        world.runtime.sockets.tick()
+        return world.telephony.told(events.UnseatAgent)
+
+    wait_until(unseated, "the end of the grace")
+    assert unseated() == [events.UnseatAgent(agent=agent, reason="lost")]
+
+
+def test_signing_out_cuts_the_sockets_and_unseats_at_once(world: World) -> None:
+    browser = world.client("agent")
+    client = tab(world, browser)
+    assert browser.send("DELETE", "/session").status_code == 204
+    assert not client.is_connected()
+    assert world.telephony.told(events.UnseatAgent) == [
+        events.UnseatAgent(agent=world.people["agent"], reason="signed_out")
+    ]
+
+
+def test_after_a_restart_of_telephony_everybody_is_seated_again(world: World) -> None:
+    client = tab(world, world.client("agent"))
+    world.telephony.orders.clear()
+    got(client)
+    world.runtime.sockets.seat_all()
+    assert [o.agent for o in world.telephony.told(events.SeatAgent)] == [world.people["agent"]]
+    assert [payload["kind"] for _, payload in got(client, "notice")] == ["audio-lost"]
+
+
+def test_without_telephony_everything_else_works(world: World) -> None:
+    world.bus.close()
+    browser = world.client("agent")
+    client = tab(world, browser)
+    assert ask(client, "agent.state", {"state": "available"})["problem"]["status"] == 503
+    assert ask(client, "resume", {"last_seq": 0})["ok"]
+    assert browser.get("/customers").status_code == 200
+    assert [q["waiting"] for q in browser.get("/queues").get_json()["items"]] == [0]
+    assert {a["state"] for a in browser.get("/agents").get_json()["items"]} == {"offline"}
+
+
+def test_the_follower_delivers_and_the_floor_is_told_at_most_once_a_second(
+    world: World, wait_until: Callable[..., Any]
+) -> None:
+    client = tab(world, world.client("supervisor"))
+    mine = tab(world, world.client("agent"))
+    got(client), got(mine)
+    world.runtime.follower.start()
+    try:
+        from callcenter.log import EventLog
+
+        call = world.call()
+        offer = events.AgentOffered(
+            call=call, agent=world.people["agent"], queue="support", attempt=1
+        )
+        EventLog(world.engine).append(offer)
+        world.bus.publish(events.LogAdvanced(position=2))
+        pops: list[Any] = []
+        wait_until(lambda: pops.extend(got(mine, "call.ringing")) or pops, "the pop")
+        assert len(pops) == 1
+        for _ in range(20):
+            world.bus.publish(events.FloorChanged())
+        floors: list[Any] = []
+        wait_until(lambda: floors.extend(got(client, "floor")) or floors, "the floor")
+        assert len(floors) <= 2
+        assert [queue["name"] for queue in floors[0][1]["queues"]] == ["support"]
+    finally:
+        world.runtime.follower.stop()
+
+
+def test_nothing_undeclared_leaves() -> None:
+    with pytest.raises(ValidationError):
+        Caption(  # type: ignore[call-arg]
+            call="c", leg="agent", kind="final", id="u", text="", t0=0, t1=0, secret="x"
+        )
+    assert Ringing.model_config["extra"] == "forbid"

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+from web_world import PASSWORD, World
+
+from callcenter.web import assets, openapi
+from callcenter.web.pages import local
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    dist = tmp_path / "dist"
+    (dist / "assets").mkdir(parents=True)
+    (dist / ".vite").mkdir()
+    manifest = {
+        "src/main.ts": {
+            "file": "assets/main-abc.js",
+            "css": ["assets/main-abc.css"],
+            "imports": ["_shared.js"],
+        },
+        "_shared.js": {"file": "assets/shared-def.js", "css": ["assets/shared-def.css"]},
+    }
+    (dist / ".vite" / "manifest.json").write_text(json.dumps(manifest))
+    script = dist / "assets" / "main-abc.js"
+    script.write_text("console.log('main')")
+    script.with_name("main-abc.js.gz").write_bytes(gzip.compress(b"console.log('main')"))
+    (tmp_path / "secret.txt").write_text("secret")
+    (dist / "assets" / "link.txt").symlink_to(tmp_path / "secret.txt")
+    monkeypatch.setattr(assets, "DIST", dist)
+    monkeypatch.setattr(assets.send, "__defaults__", ((dist, assets.OWN),))
+    return dist
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "language", "direction", "word"),
+    [
+        ("fa-IR,fa;q=0.9", "", "fa", "rtl", "ورود"),
+        ("he", "", "he", "rtl", "כניסה"),
+        ("en-GB", "", "en", "ltr", "Sign in"),
+        ("de", "", "fa", "rtl", "ورود"),
+        ("fa", "?lang=he", "he", "rtl", "כניסה"),
+        ("en", "?lang=xx", "en", "ltr", "Sign in"),
+    ],
+)
+def test_the_sign_in_page_speaks_the_browsers_language_or_the_chosen_one(
+    world: World, accept: str, query: str, language: str, direction: str, word: str
+) -> None:
+    answer = world.client().get(f"/sign-in{query}", headers={"Accept-Language": accept})
+    assert answer.status_code == 200
+    page = answer.get_data(as_text=True)
+    assert f'<html lang="{language}" dir="{direction}">' in page
+    assert word in page
+    assert 'name="username"' in page
+    assert 'name="password"' in page
+    assert "<script" not in page
+
+
+def test_signing_in_works_without_scripts_and_goes_on_to_where_one_wanted(world: World) -> None:
+    browser = world.client()
+    first = browser.http.get("/calls?x=1")
+    assert first.status_code == 302
+    assert first.headers["Location"] == "/sign-in?next=/calls%3Fx%3D1"
+    form = {"username": "agent", "password": "wrong", "next": "/calls"}
+    again = browser.http.post("/sign-in?lang=en", data=form)
+    assert again.status_code == 401
+    page = again.get_data(as_text=True)
+    assert "The user name or the password is wrong." in page
+    assert 'value="agent"' in page
+    assert "wrong" not in page.replace("password is wrong", "")
+    done = browser.http.post("/sign-in", data={**form, "password": PASSWORD})
+    assert done.status_code == 303
+    assert done.headers["Location"] == "/calls"
+    assert browser.get("/session").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", "", None, "x"],
+)
+def test_nobody_is_sent_to_another_site(wanted: str | None) -> None:
+    assert local(wanted) == "/"
+
+
+def test_what_one_typed_is_shown_as_text(world: World) -> None:
+    form = {"username": '"><script>alert(1)</script>', "password": "x"}
+    page = world.client().http.post("/sign-in", data=form).get_data(as_text=True)
+    assert "<script" not in page
+
+
+def test_the_shell_loads_the_built_front_end_with_the_session_inside(
+    world: World, built: Path
+) -> None:
+    browser = world.client("agent")
+    answer = browser.http.get("/desk", headers={"Accept-Language": "he"})
+    page = answer.get_data(as_text=True)
+    assert '<html lang="en" dir="ltr">' in page, "the user's own language"
+    nonce = re.search(r"'nonce-([\w-]+)'", answer.headers["Content-Security-Policy"])
+    assert nonce
+    script = f'<script type="module" src="/static/assets/main-abc.js" nonce="{nonce[1]}">'
+    assert script in page
+    for file in ("main-abc.css", "shared-def.css", "shared-def.js"):
+        assert f'href="/static/assets/{file}"' in page
+    found = re.search(r'id="session"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert found
+    session = json.loads(found[1])
+    assert session["user"]["username"] == "agent"
+    assert session["csrf_token"] == browser.csrf
+    assert session["site"]["queues"] == ["support"]
+
+
+def test_a_site_name_cannot_end_the_script_element(
+    world: World, built: Path, make_settings: object
+) -> None:
+    from callcenter.web.app import create_app
+
+    settings = make_settings(site={"name": "</script><script>alert(1)//"})  # type: ignore[operator]
+    client = create_app(settings, world.engine, world.bus).test_client()
+    client.post("/sign-in", data={"username": "agent", "password": PASSWORD})
+    page = client.get("/").get_data(as_text=True)
+    assert "</script><script>alert" not in page
+
+
+def test_hashed_files_are_kept_for_a_year_and_sent_packed(world: World, built: Path) -> None:
+    http = world.client().http
+    plain = http.get("/static/assets/main-abc.js")
+    assert plain.get_data() == b"console.log('main')"
+    assert plain.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert plain.headers["Content-Type"].startswith("text/javascript")
+    packed = http.get("/static/assets/main-abc.js", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.get_data()) == b"console.log('main')"
+    assert http.get("/static/pages.css").headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret.txt",
+        "assets/../../secret.txt",
+        "%2e%2e/secret.txt",
+        "..%5csecret.txt",
+        "assets/link.txt",
+        ".vite/manifest.json",
+        "assets",
+        "nothing.js",
+        "a%00b",
+    ],
+)
+def test_nothing_outside_of_the_built_files_is_served(world: World, built: Path, path: str) -> None:
+    assert world.client().http.get(f"/static/{path}").status_code in (404, 308)
+
+
+def test_without_a_build_the_page_says_what_to_do(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "DIST", tmp_path / "none")
+    answer = world.client("agent").http.get("/")
+    assert answer.status_code == 503
+    assert "make install" in answer.get_data(as_text=True)
+
+
+def test_health_ready_and_metrics_need_no_sign_in(world: World) -> None:
+    http = world.client().http
+    assert http.get("/healthz").get_json() == {"ok": True}
+    ready = http.get("/readyz")
+    assert ready.status_code == 200
+    report = ready.get_json()
+    assert {name for name in report if name != "ok"} == {
+        "database",
+        "telephony",
+        "speech",
+        "jobs",
+    }
+    assert report["speech"] == {"ok": False, "detail": "speech is not running"}
+    metrics = http.get("/metrics").get_data(as_text=True)
+    assert "callcenter_http_request_seconds_bucket" in metrics
+    assert "process_resident_memory_bytes" in metrics
+    world.bus.close()
+    assert http.get("/readyz").status_code == 503
+
+
+def test_the_log_of_requests_names_no_query(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.client("agent").get("/customers/lookup?phone=09121234567")
+    said = capsys.readouterr()
+    assert "/customers/lookup" in said.out + said.err
+    assert "09121234567" not in said.out + said.err
+
+
+def test_every_text_stands_in_every_language() -> None:
+    found = {
+        file.stem: json.loads(file.read_text(encoding="utf-8"))
+        for file in (assets.HERE / "locale").glob("*.json")
+    }
+    assert set(found) == {"en", "fa", "he"}
+    assert set(found["en"]) == set(found["fa"]) == set(found["he"])
+
+
+def test_the_document_of_the_api_in_the_repository_is_current() -> None:
+    kept = Path(__file__).parents[2] / "frontend" / "openapi.json"
+    assert kept.read_text(encoding="utf-8") == openapi.render(), "run `make openapi`"
+
+
+def test_the_document_is_served_and_whole(world: World) -> None:
+    document = world.client().get("/openapi.json").get_json()
+    assert document["openapi"].startswith("3.1")
+    text = json.dumps(document)
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    assert named <= set(document["components"]["schemas"])
+    assert {"get", "post"} <= set(document["paths"]["/api/v1/customers"])
