@@ -142,7 +142,9 @@ def _download(name: str, source: Archive, part: Path, progress: Progress) -> Non
     have = part.stat().st_size if part.exists() else 0
     if have and have == source.size:
         return
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     try:
         with httpx.stream(
@@ -161,7 +163,7 @@ def _download(name: str, source: Archive, part: Path, progress: Progress) -> Non
 def _save(name: str, answer: httpx.Response, part: Path, have: int, progress: Progress) -> None:
     total = have + int(answer.headers.get("Content-Length", 0))
     with part.open("ab" if have else "wb") as file:
-        for chunk in answer.iter_bytes(_CHUNK):
+        for chunk in answer.iter_bytes():
             file.write(chunk)
             have += len(chunk)
             progress(have, total, name)
