@@ -46,7 +46,13 @@ const notes = {
   he: "מבקשת החלפה ולא תיקון. לחזור אחרי 16:00.",
   fa: "تعویض می‌خواهد نه تعمیر. بعد از ساعت ۱۶ تماس بگیرید.",
 };
-const numbers = ["+989123456789", "+972541234567", "+442079460123", "+982188776655", "+97235551234"];
+const numbers = [
+  "+989123456789",
+  "+972541234567",
+  "+442079460123",
+  "+982188776655",
+  "+97235551234",
+];
 
 export function dataOf(language: Language) {
   const me = { id: "u1", username: "agent", name: agents[language] };
@@ -64,7 +70,14 @@ export function dataOf(language: Language) {
     address: "",
     notes: n === 0 ? notes[language] : "",
     phones: [
-      { id: `p${n}`, number: numbers[n], region: "IR", label: "mobile", e164: numbers[n], extension: null },
+      {
+        id: `p${n}`,
+        number: numbers[n],
+        region: "IR",
+        label: "mobile",
+        e164: numbers[n],
+        extension: null,
+      },
     ],
     version: 1,
     created_at: minutes(90000),
@@ -118,7 +131,13 @@ export function dataOf(language: Language) {
     quotes: [{ utterance: "u1", leg: "customer", text: speech[language][1]?.[1], t0: 4.2, t1: 8 }],
     history: [
       { at: minutes(3000), by: me, from_stage: null, to_stage: "received", note: "" },
-      { at: minutes(1000), by: me, from_stage: "received", to_stage: "investigating", note: notes[language] },
+      {
+        at: minutes(1000),
+        by: me,
+        from_stage: "received",
+        to_stage: "investigating",
+        note: notes[language],
+      },
     ],
     version: 1,
     created_at: minutes(3000),
@@ -133,6 +152,15 @@ export function dataOf(language: Language) {
     revision: 2,
     language,
   }));
-  return { me, brief, customer, interaction, complaint, utterances, numbers, notes: notes[language] };
+  return {
+    me,
+    brief,
+    customer,
+    interaction,
+    complaint,
+    utterances,
+    numbers,
+    notes: notes[language],
+  };
 }
 export type Data = ReturnType<typeof dataOf>;

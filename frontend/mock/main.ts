@@ -33,9 +33,18 @@ function answer(path: string, search: URLSearchParams): unknown {
     if (part === "transcript") return { state: "done", items: data.utterances };
     if (part === "recording")
       return {
-        id: "r1", call_id: "call0", format: "wav", seconds: 27, size: 1, sha256: "",
-        legs: { agent: { channel: 0, offset: 0, seconds: 27 }, customer: { channel: 1, offset: 0, seconds: 27 } },
-        interrupted: false, audio: "/silence.wav",
+        id: "r1",
+        call_id: "call0",
+        format: "wav",
+        seconds: 27,
+        size: 1,
+        sha256: "",
+        legs: {
+          agent: { channel: 0, offset: 0, seconds: 27 },
+          customer: { channel: 1, offset: 0, seconds: 27 },
+        },
+        interrupted: false,
+        audio: "/silence.wav",
       };
     if (id) return data.interaction(Number(id.slice(1)) || 0);
     if (search.get("outcome")?.includes("missed"))
@@ -46,15 +55,28 @@ function answer(path: string, search: URLSearchParams): unknown {
   if (noun === "recordings") {
     const wave = (phase: number) =>
       Array.from({ length: 540 }, (_, i) =>
-        Math.max(4, Math.round((Math.sin(i / 44 + phase) > 0.1 ? 150 : 8) * Math.abs(Math.sin(i * 1.7)) + 12)),
+        Math.max(
+          4,
+          Math.round((Math.sin(i / 44 + phase) > 0.1 ? 150 : 8) * Math.abs(Math.sin(i * 1.7)) + 12),
+        ),
       );
     return { rate: 20, seconds: 27, channels: { agent: wave(0), customer: wave(3.14) } };
   }
   if (noun === "customers") {
     if (part === "timeline")
       return page([
-        ...rows(5).map((i) => ({ kind: "interaction", at: i.started_at, interaction: i, complaint: null })),
-        { kind: "complaint", at: data.complaint(0).created_at, interaction: null, complaint: data.complaint(0) },
+        ...rows(5).map((i) => ({
+          kind: "interaction",
+          at: i.started_at,
+          interaction: i,
+          complaint: null,
+        })),
+        {
+          kind: "complaint",
+          at: data.complaint(0).created_at,
+          interaction: null,
+          complaint: data.complaint(0),
+        },
       ]);
     if (id) return data.customer(Number(id.slice(1)) || 0);
     return page([0, 1, 2, 3, 4].map(data.customer));

@@ -53,18 +53,35 @@ for (const lang of ["en", "fa", "he"]) {
         if (!only.test(label)) continue;
         const page = await browser.newPage();
         page.on("pageerror", (error) => console.log(label, "ERROR", error.message));
-        page.on("console", (m) => ["error", "warning"].includes(m.type()) && console.log(label, m.text()));
+        page.on(
+          "console",
+          (m) => ["error", "warning"].includes(m.type()) && console.log(label, m.text()),
+        );
         await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
         await page.goto(`${base}${path}&lang=${lang}&theme=${theme}`);
         await page.waitForSelector("main");
-        if (name === "complaint") await page.getByTestId("complaint-open").click({ force: true, timeout: 3000 }).catch(() => null);
+        if (name === "complaint")
+          await page
+            .getByTestId("complaint-open")
+            .click({ force: true, timeout: 3000 })
+            .catch(() => null);
         await page.waitForTimeout(500);
         await page.screenshot({ path: `${folder}/${label}.png` });
         await page.evaluate(axe);
-        const result = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
+        const result = await page.evaluate(() =>
+          globalThis.axe.run({ resultTypes: ["violations"] }),
+        );
         for (const v of result.violations) {
           findings += 1;
-          console.log(label, "AXE", v.id, v.nodes.map((n) => `${n.target} ${n.any[0]?.message ?? ""}`).slice(0, 3).join(" | "));
+          console.log(
+            label,
+            "AXE",
+            v.id,
+            v.nodes
+              .map((n) => `${n.target} ${n.any[0]?.message ?? ""}`)
+              .slice(0, 3)
+              .join(" | "),
+          );
         }
         await page.close();
       }

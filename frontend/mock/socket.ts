@@ -22,12 +22,23 @@ const contact = (state: string, seq: number) => ({
   seq,
   call: call(state),
   caller: { number: data.numbers[0], name: null, country: "IR", withheld: false },
-  matches: scene === "unknown" ? [] : scene === "choice" ? [match(0), match(3, "national")] : [match(0)],
+  matches:
+    scene === "unknown" ? [] : scene === "choice" ? [match(0), match(3, "national")] : [match(0)],
   queue: "support",
   policy: "always",
   interaction: "i0",
 });
-const presence = (state: string, more: object = {}) => ({ agent: "u1", state, reason: null, since: ago(84), until: null, call: null, next: null, audio: true, ...more });
+const presence = (state: string, more: object = {}) => ({
+  agent: "u1",
+  state,
+  reason: null,
+  since: ago(84),
+  until: null,
+  call: null,
+  next: null,
+  audio: true,
+  ...more,
+});
 
 export function connect(handlers: SocketHandlers): Wire {
   const talking = ["talking", "held", "unknown", "complaint"].includes(scene);
@@ -35,17 +46,31 @@ export function connect(handlers: SocketHandlers): Wire {
   setTimeout(() => {
     handlers.connected();
     setTimeout(() => {
-      const floor = { queues: [{ name: "support", waiting: 3, longest_wait_seconds: 74 }, { name: "sales", waiting: 0, longest_wait_seconds: 0 }] };
+      const floor = {
+        queues: [
+          { name: "support", waiting: 3, longest_wait_seconds: 74 },
+          { name: "sales", waiting: 0, longest_wait_seconds: 0 },
+        ],
+      };
       handlers.event("floor", floor);
       if (!talking && scene !== "wrapup") return;
       data.utterances.forEach((u, i) =>
-        handlers.event("caption", { ...u, call: "call0", kind: i === 5 && talking ? "partial" : "final" }),
+        handlers.event("caption", {
+          ...u,
+          call: "call0",
+          kind: i === 5 && talking ? "partial" : "final",
+        }),
       );
     }, 120);
   }, 20);
   return {
     async send(name, payload) {
-      if (name === "agent.state") handlers.event("agent.state", { seq: Date.now(), ...presence((payload as { state: string }).state), since: ago(0) });
+      if (name === "agent.state")
+        handlers.event("agent.state", {
+          seq: Date.now(),
+          ...presence((payload as { state: string }).state),
+          since: ago(0),
+        });
       if (name !== "resume") return { ok: true };
       const wrapping = scene === "wrapup";
       return {
@@ -59,7 +84,10 @@ export function connect(handlers: SocketHandlers): Wire {
               ? presence("ringing")
               : presence(scene === "away" ? "offline" : "available"),
         ringing: ringing ? contact("ringing", 10) : null,
-        call: talking || wrapping ? contact(wrapping ? "ended" : scene === "held" ? "held" : "talking", 9) : null,
+        call:
+          talking || wrapping
+            ? contact(wrapping ? "ended" : scene === "held" ? "held" : "talking", 9)
+            : null,
       };
     },
     close() {},

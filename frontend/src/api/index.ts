@@ -82,9 +82,7 @@ export const api = {
   changeCustomer: (id: string, body: Schemas["CustomerPatch"]) =>
     value(client.PATCH("/api/v1/customers/{id}", { ...byId(id), body })),
   timeline: (id: string, query: { limit?: number; cursor?: string | null } = {}) =>
-    value(
-      client.GET("/api/v1/customers/{id}/timeline", { params: { path: { id }, query } }),
-    ),
+    value(client.GET("/api/v1/customers/{id}/timeline", { params: { path: { id }, query } })),
 
   complaints: (query: ListOf<"/api/v1/complaints">) =>
     value(client.GET("/api/v1/complaints", { params: { query } })),

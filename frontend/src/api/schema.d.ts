@@ -1098,11 +1098,12 @@ export interface components {
          */
         TimelineItem: {
             /** @enum {string} */
-            kind: "interaction" | "complaint";
+            kind: "interaction" | "complaint" | "transition";
             /** Format: date-time */
             at: string;
             interaction: components["schemas"]["Interaction"] | null;
             complaint: components["schemas"]["Complaint"] | null;
+            change: components["schemas"]["StageChange"] | null;
         };
         /** TimelineItemPage */
         TimelineItemPage: {

@@ -3,14 +3,7 @@
 import { ref } from "vue";
 
 export type Action =
-  | "answer"
-  | "decline"
-  | "end"
-  | "hold"
-  | "mute"
-  | "transfer"
-  | "search"
-  | "help";
+  "answer" | "decline" | "end" | "hold" | "mute" | "transfer" | "search" | "help";
 
 export interface Shortcut {
   action: Action;

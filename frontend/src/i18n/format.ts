@@ -10,7 +10,11 @@ const LOCALES: Record<Language, string> = {
 
 const cache = new Map<string, Intl.DateTimeFormat>();
 
-function dateFormat(language: Language, zone: string | undefined, options: Intl.DateTimeFormatOptions) {
+function dateFormat(
+  language: Language,
+  zone: string | undefined,
+  options: Intl.DateTimeFormatOptions,
+) {
   const key = JSON.stringify([language, zone, options]);
   let format = cache.get(key);
   if (!format) {

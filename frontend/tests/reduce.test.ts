@@ -1,0 +1,167 @@
+import { describe, expect, it } from "vitest";
+import { callTone } from "@/calls/calls";
+import { blank, type Live, reduce, takeSnapshot } from "@/live/reduce";
+
+const call = (state: string, id = "k1") => ({
+  id,
+  state,
+  direction: "inbound",
+  from: "+989123456789",
+  to: "100",
+  queue: "support",
+  started_at: "2026-11-23T08:00:00Z",
+  answered_at: null,
+  agent: "u1",
+});
+const customer = (id: string) => ({ id, name: `name of ${id}`, kind: "person" });
+const match = (id: string) => ({ customer: customer(id), reason: "exact", score: 1 });
+const ringing = (seq: number, id = "k1", matches = [match("c1")]) => ({
+  seq,
+  call: call("ringing", id),
+  caller: { number: "+989123456789", name: null, country: "IR" },
+  matches,
+  queue: "support",
+  policy: "always",
+});
+const play = (events: [string, object][], live: Live = blank) =>
+  events.reduce((state, [name, payload]) => reduce(state, name, payload), live);
+
+describe("a call on the desk", () => {
+  it("rings, is talked, held, resumed, ends and is wrapped up", () => {
+    const tones: string[] = [];
+    let live = blank;
+    const steps: [string, object][] = [
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("talking") }],
+      ["call.updated", { seq: 3, call: call("held") }],
+      ["call.updated", { seq: 4, call: call("talking") }],
+      ["agent.state", { seq: 5, state: "wrap_up", until: "2026-11-23T08:05:00Z" }],
+      ["call.ended", { seq: 6, call: "k1", reason: "completed", interaction: "i1" }],
+      ["agent.state", { seq: 7, state: "available" }],
+    ];
+    for (const step of steps) {
+      live = play([step], live);
+      tones.push(callTone(live.calls));
+    }
+    expect(tones).toEqual(["ringing", "talking", "held", "talking", "talking", "wrap_up", "idle"]);
+  });
+
+  it("keeps who calls through the answer, and the interaction for the wrap-up", () => {
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("talking") }],
+      ["call.ended", { seq: 3, call: "k1", reason: "completed", interaction: "i1" }],
+    ]);
+    expect(live.calls.after?.customer?.id).toBe("c1");
+    expect(live.calls.after?.interaction).toBe("i1");
+  });
+
+  it("shows an event that comes twice only once", () => {
+    const rang = play([["call.ringing", ringing(1)]]);
+    const gone = play([["call.ended", { seq: 2, call: "k1", reason: "abandoned" }]], rang);
+    expect(play([["call.ringing", ringing(1)]], gone)).toBe(gone);
+    expect(gone.calls.offer).toBeNull();
+  });
+
+  it("takes the card away when the caller gives up", () => {
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.ended", { seq: 2, call: "k1", reason: "abandoned" }],
+    ]);
+    expect(live.calls.offer).toBeNull();
+    expect(live.calls.after).toBeNull();
+    expect(live.calls.lastEnd).toEqual({ call: "k1", reason: "abandoned", answered: false });
+  });
+
+  it("takes the card away when the offer goes to the next agent", () => {
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["agent.state", { seq: 2, state: "ringing" }],
+      ["agent.state", { seq: 3, state: "not_answering" }],
+    ]);
+    expect(live.calls.offer).toBeNull();
+  });
+
+  it("opens no record by itself when several match", () => {
+    const live = play([["call.ringing", ringing(1, "k1", [match("c1"), match("c2")])]]);
+    expect(live.calls.offer?.customer).toBeNull();
+    expect(live.calls.offer?.matches.map((m) => m.customer.id)).toEqual(["c1", "c2"]);
+  });
+
+  it("offers at most five matches", () => {
+    const many = Array.from({ length: 9 }, (_, i) => match(`c${i}`));
+    const live = play([["call.ringing", ringing(1, "k1", many)]]);
+    expect(live.calls.offer?.matches).toHaveLength(5);
+  });
+
+  it("does not lose the wrap-up to the next caller's ring", () => {
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("talking") }],
+      ["call.ended", { seq: 3, call: "k1", reason: "completed" }],
+      ["call.ringing", ringing(4, "k2")],
+    ]);
+    expect(live.calls.after?.call.id).toBe("k1");
+    expect(live.calls.offer?.call.id).toBe("k2");
+  });
+});
+
+describe("after a reload", () => {
+  it("brings the conversation back from the answer to resume", () => {
+    const live = takeSnapshot(blank, {
+      ok: true,
+      seq: 9,
+      agent: { state: "on_call", since: "2026-11-23T08:00:10Z", audio: false },
+      ringing: null,
+      call: { ...ringing(8), call: call("talking") },
+    });
+    expect(live.lastSeq).toBe(9);
+    expect(live.presence.audio).toBe(false);
+    expect(callTone(live.calls)).toBe("talking");
+    expect(live.captions.call).toBe("k1");
+  });
+
+  it("takes a bare call object, too", () => {
+    const live = takeSnapshot(blank, { ok: true, seq: 1, call: call("held") });
+    expect(callTone(live.calls)).toBe("held");
+  });
+
+  it("drops a remembered call of which the server knows nothing", () => {
+    const before = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("talking") }],
+    ]);
+    const live = takeSnapshot(before, { ok: true, seq: 5, ringing: null, call: null });
+    expect(callTone(live.calls)).toBe("idle");
+  });
+
+  it("believes newer events more than an older picture", () => {
+    const before = play([["call.ringing", ringing(7)]]);
+    expect(takeSnapshot(before, { ok: true, seq: 6, ringing: null, call: null })).toBe(before);
+  });
+
+  it("keeps the customer that the agent chose", () => {
+    const before = play([["call.ringing", ringing(1)]]);
+    const live = takeSnapshot(before, { ok: true, seq: 1, ringing: null, call: call("talking") });
+    expect(live.calls.current?.customer?.id).toBe("c1");
+  });
+});
+
+describe("presence", () => {
+  it("notes the state that follows the call and when wrap-up ends", () => {
+    const live = play([
+      ["agent.state", { seq: 1, state: "wrap_up", next: "break", until: "2026-11-23T08:05:00Z" }],
+    ]);
+    expect(live.presence).toMatchObject({ next: "break", until: "2026-11-23T08:05:00Z" });
+    expect(play([["agent.state", { seq: 2, state: "break" }]], live).presence.next).toBeNull();
+  });
+
+  it("counts changes of the missed list and keeps the queues", () => {
+    const live = play([
+      ["missed.changed", { seq: 1 }],
+      ["floor", { queues: [{ name: "support", waiting: 2, longest_wait_seconds: 31 }] }],
+    ]);
+    expect(live.missedVersion).toBe(1);
+    expect(live.queues).toEqual([{ name: "support", waiting: 2, longest_wait_seconds: 31 }]);
+  });
+});
