@@ -189,6 +189,13 @@ def run_jobs(settings: Settings) -> None:
     bus.close()
 
 
+def verify_recordings(settings: Settings) -> list[str]:
+    """What `callcenter recordings verify` finds: a sentence for each recording not as sealed."""
+    from callcenter.telephony.adapters.recordings import DiskRecordings
+
+    return DiskRecordings(settings.recordings_dir).verify()
+
+
 def fetch_models(
     settings: Settings, language: str, progress: Callable[[int, int, str], None] | None = None
 ) -> list[str]:

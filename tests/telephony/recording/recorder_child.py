@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(sys.argv[1]) / "tests" / "data" / "sipp"))
 
-from mkaudio import frame  # type: ignore[import-not-found]  # noqa: E402
+from mkaudio import frame  # type: ignore[import-not-found]
 
 from callcenter.errors import RecordingError
 from callcenter.telephony.adapters.recordings import DiskRecordings

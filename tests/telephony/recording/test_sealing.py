@@ -55,7 +55,7 @@ def fill(journal: DiskJournal, agent: bytes, customer: bytes) -> None:
             journal.leg(leg).write(at, sound[at : at + 160], Codec.PCMU)  # type: ignore[arg-type]
 
 
-def pitch(samples: np.ndarray) -> float:  # type: ignore[type-arg]
+def pitch(samples: np.ndarray) -> float:
     spectrum = np.abs(np.fft.rfft(samples.astype(float)))
     return float(np.argmax(spectrum) * 8000 / len(samples))
 
@@ -221,3 +221,16 @@ def test_an_hour_is_sealed_in_little_memory(tmp_path: Path) -> None:
     assert store.seal(call).seconds == 3600.0
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 100_000, f"{grown} KiB"
+
+
+def test_a_changed_or_missing_recording_is_found(tmp_path: Path) -> None:
+    store, call = DiskRecordings(tmp_path), new_id()
+    journal = store.open_journal(call)
+    fill(journal, tone(440, 1), b"")
+    journal.close(8000)
+    path = tmp_path / store.seal(call).path
+    assert store.verify() == []
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert [problem.partition(": ")[2] for problem in store.verify()] == ["is not what was sealed"]
+    path.unlink()
+    assert [problem.partition(": ")[2] for problem in store.verify()] == ["its sound is missing"]
