@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 import typer
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
 from callcenter.cli import app
 from callcenter.commands import system, trial
 from callcenter.config import Settings
+from callcenter.crm.customers.models import Customer
 from callcenter.crm.users.models import User
-from callcenter.database import open_database
+from callcenter.database import open_database, reading
 from callcenter.errors import ConfigError
 
 # fmt: off
@@ -40,6 +41,8 @@ NOT_BUILT = {
     "recordings verify": [],
     "bench captions": [],
     "bench api": [],
+    "bench calls": [],
+    "bench pop": [],
 }
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -219,20 +222,29 @@ def test_a_database_that_does_not_answer_is_one_sentence(run: Run, tmp_path: Pat
 
 
 def test_the_first_admin_is_made_once(settings: Settings) -> None:
-    password = system.prepare(settings)
-    assert password is not None
-    assert len(password) >= 16
-    assert system.prepare(settings) is None
+    made = system.prepare(settings)
+    assert set(made) == {"admin"}
+    assert len(made["admin"]) >= 16
+    assert system.prepare(settings) == {}
     with Session(open_database(settings.database_url)) as session:
         user = session.scalars(select(User)).one()
     assert (user.username, user.role) == ("admin", "admin")
+
+
+def test_a_demo_has_an_agent_and_customers_once(settings: Settings) -> None:
+    assert set(system.prepare(settings, demo=True)) == {"admin", "sara"}
+    assert system.prepare(settings, demo=True) == {}
+    with Session(reading(open_database(settings.database_url))) as session:
+        agent = session.scalars(select(User).where(User.username == "sara")).one()
+        assert (agent.role, agent.language) == ("agent", "en")
+        assert session.scalar(select(func.count()).select_from(Customer)) == 200
 
 
 def test_no_first_admin_where_somebody_is_there(run: Run, settings: Settings) -> None:
     words = ["user", "add", "dana", "--password-file", "-"]
     said = run(*words, "--data-dir", str(settings.data_dir), stdin="correct horse\n")
     assert said.returncode == 0
-    assert system.prepare(settings) is None
+    assert system.prepare(settings) == {}
 
 
 def test_run_starts_the_four_processes_with_the_same_options(

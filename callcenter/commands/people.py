@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from callcenter.config import Settings
     from callcenter.crm.users.models import User
 
+FIRST_ADMIN = "admin"  # the name that crm.users gives it
+DEMO_AGENT = "sara"
+
 
 class Role(str, Enum):  # noqa: UP042 - typer shows the values of a str enum
     """What a user may do."""
@@ -127,16 +130,46 @@ def first_admin(engine: Engine, settings: Settings) -> str | None:
     from sqlalchemy.orm import Session
 
     from callcenter.crm.users import operations, queries
+    from callcenter.database import reading
     from callcenter.web.passwords import hashed
 
+    with Session(reading(engine)) as session:
+        if queries.everybody(session, disabled=True):
+            return None
     password = secrets.token_urlsafe(12)
+    password_hash = hashed(password)  # takes a while: not with the database's write lock held
     with Session(engine) as session, session.begin():
-        if not queries.everybody(session, disabled=True):
-            operations.ensure_first_admin(
-                session, hashed(password), language=settings.site.default_language
+        made = operations.ensure_first_admin(
+            session, password_hash, language=settings.site.default_language
+        )
+    return password if made is not None else None
+
+
+def demo_agent(engine: Engine, settings: Settings) -> str | None:
+    """Sample records, and the user sara who takes the calls; her password when made now."""
+    from sqlalchemy.orm import Session
+
+    from callcenter.crm.users import operations, queries
+    from callcenter.database import reading
+    from callcenter.demo import data
+    from callcenter.web.passwords import hashed
+
+    with Session(reading(engine)) as session:
+        is_there = queries.by_username(session, DEMO_AGENT) is not None
+    password = secrets.token_urlsafe(12)
+    password_hash = "" if is_there else hashed(password)
+    with Session(engine) as session, session.begin():
+        if not is_there:
+            operations.create(
+                session,
+                username=DEMO_AGENT,
+                name="Sara",
+                role="agent",
+                language=settings.lines[0].language or settings.site.default_language,
+                password_hash=password_hash,
             )
-            return password
-    return None
+        data.fill(session)
+    return None if is_there else password
 
 
 @contextmanager

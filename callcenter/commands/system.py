@@ -46,10 +46,10 @@ def run_system(config: Path | None, data_dir: Path | None, demo: bool = False) -
     check_files(settings)
     logs.setup(settings.log, "supervisor")
     with only_one(settings.run_dir) as lock:
-        password = prepare(settings)
+        made = prepare(settings, demo=demo)
         hub = Hub(settings.run_dir) if settings.bus_url == "local" else None
         try:
-            _greet_when_ready(settings, password)
+            _greet_when_ready(settings, made)
             return Supervisor(programs(settings, config, data_dir, demo=demo), lock=lock).run()
         finally:
             if hub is not None:
@@ -79,18 +79,21 @@ def programs(
     return found
 
 
-def prepare(settings: Settings) -> str | None:
-    """The database in its newest shape; the first admin's password when one was made now."""
-    from callcenter.commands.people import first_admin
+def prepare(settings: Settings, *, demo: bool = False) -> dict[str, str]:
+    """The database in its newest shape; names and passwords of the users made now."""
+    from callcenter.commands import people
     from callcenter.database import open_database
     from callcenter.migrations import upgrade
 
     engine = open_database(settings.database_url)
     try:
         upgrade(engine)
-        return first_admin(engine, settings)
+        made = {people.FIRST_ADMIN: people.first_admin(engine, settings)}
+        if demo:
+            made[people.DEMO_AGENT] = people.demo_agent(engine, settings)
     finally:
         engine.dispose()
+    return {name: password for name, password in made.items() if password is not None}
 
 
 def check_files(settings: Settings) -> None:
@@ -141,12 +144,12 @@ def is_ready(settings: Settings) -> bool:
     return answer.status_code == 200
 
 
-def _greet_when_ready(settings: Settings, password: str | None) -> None:
+def _greet_when_ready(settings: Settings, made: dict[str, str]) -> None:
     """Print the first sign-in at once and the address when the system answers."""
     from callcenter.supervisor import when_ready
 
-    if password is not None:
-        say(f"First sign-in: user admin, password {password}   (shown only now)")
+    for name, password in made.items():
+        say(f"First sign-in: user {name}, password {password}   (shown only now)")
 
     def greet() -> None:
         if when_ready(lambda: is_ready(settings), seconds=_READY_SECONDS):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from callcenter.commands.options import ConfigFile, DataDir, example, say, settings_of
+from callcenter.commands.options import ConfigFile, DataDir, example, later, say, settings_of
 from callcenter.errors import ConfigError, Invalid
 
 
@@ -46,7 +46,14 @@ def call(
 
     host, port = sip_address(settings_of(config, data_dir).sip.listen)
     report = place_call(
-        to=to, caller=caller, host=host, port=port, play=play, dtmf=dtmf, seconds=seconds
+        to=to,
+        caller=caller,
+        host=host,
+        port=port,
+        play=play,
+        dtmf=dtmf,
+        seconds=seconds,
+        on_progress=lambda what: say(f"{what} …"),
     )
     say(str(report))
 
@@ -87,9 +94,7 @@ def calls(
     data_dir: DataDir = None,
 ) -> None:
     """Measure INVITE to 180 and the processor time per call, on this machine."""
-    from callcenter.demo import bench
-
-    say(bench.calls(settings_of(config, data_dir), number=number, seconds=seconds))
+    later("bench calls")
 
 
 def pop(
@@ -98,6 +103,4 @@ def pop(
     data_dir: DataDir = None,
 ) -> None:
     """Measure INVITE to the event at the agent's browser, and the click to two-way sound."""
-    from callcenter.demo import bench
-
-    say(bench.pop(settings_of(config, data_dir), number=number))
+    later("bench pop")
