@@ -187,7 +187,11 @@ class NativeSipBackend:
 
     def _due(self) -> None:
         self._timer = None
-        self._perform(self._core.poll(self._loop.time()))
+        try:
+            self._perform(self._core.poll(self._loop.time()))
+        except Exception as error:
+            _log_failure("timer not handled", error)
+            self._set_timer()
 
 
 class NativeCall:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -40,9 +41,10 @@ class UdpListener(asyncio.DatagramProtocol):
         """ICMP errors: the transactions' timers see to it that nothing waits for ever."""
 
     def send(self, data: bytes, to: Address) -> None:
-        """Send one datagram."""
+        """Send one datagram; what cannot be sent is lost, as any datagram may be."""
         host = f"::ffff:{to.host}" if self._ipv6 and ":" not in to.host else to.host
-        self.transport.sendto(data, (host, to.port))
+        with suppress(OSError):
+            self.transport.sendto(data, (host, to.port))
 
     def host_towards(self, peer: Address) -> str:
         """Our address as that peer reaches it: the bound one, else the one routes lead from."""

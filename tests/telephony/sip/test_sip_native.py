@@ -145,6 +145,38 @@ def test_a_fault_of_our_own_is_caught_at_the_edge(monkeypatch: pytest.MonkeyPatc
     asyncio.run(scene())
 
 
+def test_a_fault_in_a_timer_stops_neither_that_timer_nor_the_listener(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene() -> None:
+        app = RingThenAnswer(0.0)
+        async with listening(app) as (native, client):
+            client.send(request(body=LOOPBACK_OFFER, via="127.0.0.1;rport"))
+            assert (await client.final()).status == 200
+            poll = native._core.poll
+            monkeypatch.setattr(native._core, "poll", lambda now: [poll(now), 1 / 0])
+            with structlog.testing.capture_logs() as logs:
+                await until(lambda: logs)
+            monkeypatch.setattr(native._core, "poll", poll)
+            assert (await client.final()).status == 200
+            for task in app.tasks:
+                task.cancel()
+
+    asyncio.run(scene())
+
+
+def test_an_unsendable_answer_is_lost_and_nothing_else() -> None:
+    async def scene() -> None:
+        async with listening() as (_, client):
+            client.send(request("OPTIONS", via="127.0.0.1:0"))
+            client.send(request("OPTIONS", via="127.0.0.1;rport", branch="b2"))
+            assert (await client.final()).via.branch == "z9hG4bKb2"
+
+    for loop_factory in (asyncio.new_event_loop, uvloop.new_event_loop):
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(scene())
+
+
 def test_the_largest_datagram_is_told_that_it_is_too_large() -> None:
     async def scene() -> None:
         async with listening() as (_, client):
