@@ -52,6 +52,7 @@ describe("numbers", () => {
 
   it("of telephones keep Latin digits in groups", () => {
     expect(formatPhone("+989123456789")).toBe("+98 912 345 6789");
+    expect(formatPhone("+982188776655")).toBe("+98 21 8877 6655");
     expect(formatPhone("1001")).toBe("1001");
     expect(formatPhone(null)).toBe("");
   });

@@ -82,6 +82,16 @@ describe("a call on the desk", () => {
     expect(live.calls.offer).toBeNull();
   });
 
+  it("takes the card away when the call is at somebody else", () => {
+    const elsewhere = { ...call("ringing"), agent: "u2" };
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: elsewhere }],
+    ]);
+    expect(live.calls.offer).toBeNull();
+    expect(live.calls.current).toBeNull();
+  });
+
   it("opens no record by itself when several match", () => {
     const live = play([["call.ringing", ringing(1, "k1", [match("c1"), match("c2")])]]);
     expect(live.calls.offer?.customer).toBeNull();

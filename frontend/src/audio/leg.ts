@@ -73,7 +73,7 @@ export function renewLeg(): Promise<void> {
 async function tryUntilUp(): Promise<void> {
   for (let attempt = 0; negotiate && stream.value; attempt += 1) {
     again = false;
-    leg.value = leg.value === "off" ? "connecting" : "lost";
+    leg.value = leg.value === "off" || leg.value === "connecting" ? "connecting" : "lost";
     if ((await offer()) && !again) return;
     const pause = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)];
     await new Promise((done) => setTimeout(done, pause));

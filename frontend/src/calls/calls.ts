@@ -88,6 +88,10 @@ function ring(state: CallsState, contact: Contact): CallsState {
 function update(state: CallsState, call: Call): CallsState {
   const known = [state.offer, state.current].find((c) => c?.call.id === call.id);
   if (call.state === "ended") return state; // `call.ended` says how
+  if (known?.call.agent && call.agent && known.call.agent !== call.agent) {
+    // It rings, or talks, at somebody else now.
+    return known === state.offer ? { ...state, offer: null } : { ...state, current: null };
+  }
   if (call.state === "ringing" || call.state === "queued") {
     if (state.offer?.call.id !== call.id) return state;
     // Back in the queue: the offer to this agent is over.

@@ -94,6 +94,9 @@ export function formatPhone(number: string | null | undefined): string {
   const match = PHONE.exec(number);
   if (!match) return number;
   const rest = match[2] ?? "";
+  if (match[1] === "98" && rest.length === 10 && !rest.startsWith("9")) {
+    return `+98 ${rest.slice(0, 2)} ${rest.slice(2, 6)} ${rest.slice(6)}`; // a land line
+  }
   const groups = rest.length > 7 ? [rest.slice(0, -7), rest.slice(-7, -4), rest.slice(-4)] : [rest];
   return [`+${match[1]}`, ...groups].join(" ");
 }

@@ -14,7 +14,7 @@ import { say, sayProblem } from "@/ui/toasts";
 import { leading, onTabMessage, runForLead, tell } from "./leader";
 import { seqOf } from "./payload";
 import { blank, type Live, reduce, takeSnapshot, withCalls } from "./reduce";
-import { type Ack, connect, type Wire } from "./socket";
+import type { Ack, Wire } from "./socket";
 
 const storageKey = () => `callcenter.live.${me.value?.id ?? ""}`;
 
@@ -42,14 +42,22 @@ export const useLive = defineStore("live", () => {
     sessionStorage.setItem(storageKey(), JSON.stringify({ lastSeq, calls, presence }));
   });
 
-  function start(): void {
-    if (wire) return;
+  /** Not needed to paint: the socket's library is fetched beside the first picture. */
+  async function openSocket(): Promise<void> {
+    const { connect } = await import("./socket");
     wire = connect({
       event: receive,
       connected: () => void resume(),
       disconnected: () => (online.value = false),
       refused: () => {},
     });
+  }
+
+  let started = false;
+  function start(): void {
+    if (started) return;
+    started = true;
+    void openSocket();
     onTabMessage(fromOtherTab);
     runForLead(me.value?.id ?? "", () => {
       if (shiftIsOn()) void openLine();
@@ -93,13 +101,13 @@ export const useLive = defineStore("live", () => {
 
   function notice(body: Record<string, unknown>): void {
     const kind = String(body.kind ?? "");
-    if (kind === "audio-lost") {
+    if (kind === "audio-lost" || kind === "telephony-up") {
       if (leading.value && leg.value !== "off") void renewLeg();
       return;
     }
     const { t, te } = i18n.global;
     if (te(`notices.${kind}`)) say(t(`notices.${kind}`), "info", 9000);
-    else if (typeof body.text === "string") say(body.text, "info", 9000);
+    else if (typeof body.text === "string" && body.text) say(body.text, "info", 9000);
   }
 
   function fromOtherTab(message: Parameters<Parameters<typeof onTabMessage>[0]>[0]): void {
