@@ -55,5 +55,6 @@ def peaks(root: Path, row: Any) -> dict[str, Any]:
     from callcenter.telephony.recording import peaks as waveform  # brings numpy: at first use
 
     file = place(root, str(Path(row.path).with_suffix(".peaks")))
-    found = waveform.read(file)
-    return {"rate": found.rate, "seconds": row.seconds, "channels": found.channels}
+    found = waveform.read(file.read_bytes())
+    channels = {"agent": list(found.agent), "customer": list(found.customer)}
+    return {"rate": found.per_second, "seconds": row.seconds, "channels": channels}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from callcenter.crm.agents import queries as outboxes
 from callcenter.errors import Invalid
 from callcenter.events import (
+    AgentStateName,
     AnswerCall,
     Command,
     ExtendWrapUp,
@@ -72,15 +74,32 @@ def offer_audio(parts: Services, person: Who, body: Body) -> Body:
     return _send(parts, OfferAudio(agent=person.id, sdp=sdp), timeout=15.0)
 
 
-def seat(parts: Services, person: Who) -> Body:
-    """The agent's browser is there; repeating it changes nothing."""
+def seat(parts: Services, person: Who, *, again: bool = False) -> Body:
+    """The agent's browser is there; repeating it changes nothing.
+
+    `again`: telephony was started anew and has to be told the state in which it left them.
+    """
+    state, reason = _left_in(parts, person.id) if again else ("offline", None)
     command = SeatAgent(
+        state=state,
+        reason=reason,
         agent=person.id,
         username=person.username,
         extension=person.extension,
         language=person.language or parts.settings.site.default_language,
     )
     return _send(parts, command)
+
+
+def _left_in(parts: Services, agent: str) -> tuple[AgentStateName, str | None]:
+    """Whoever was in a call was available before: the call ended with the old process."""
+    with parts.reading() as session:
+        known = outboxes.state_of(session, agent)
+    if known is None:
+        return "offline", None
+    if known.state in ("ringing", "on_call", "wrap_up"):
+        return "available", None
+    return known.state, known.reason
 
 
 def _send(parts: Services, command: Command, *, timeout: float = 5.0) -> Body:

@@ -109,7 +109,7 @@ class Sockets:
     def seat_all(self) -> None:
         """Telephony was started anew: seat everybody who is here, and let them offer audio."""
         for who in self.people():
-            self._seat(who)
+            self._seat(who, again=True)
             self._live.notice("audio-lost", agent=who.id)
 
     def expect(self, agents: list[str]) -> None:
@@ -196,9 +196,9 @@ class Sockets:
         self._parts.metrics.sockets.set(len(self._connections))
         self._parts.metrics.agents.set(len(self.agents()))
 
-    def _seat(self, who: Who) -> None:
+    def _seat(self, who: Who, *, again: bool = False) -> None:
         try:
-            orders.seat(self._parts, who)
+            orders.seat(self._parts, who, again=again)
         except CallcenterError as error:
             _LOGGER.warning("agent not seated", agent=who.id, problem=error.slug)
 

@@ -12,6 +12,7 @@ from web_world import Browser, World
 from callcenter import events
 from callcenter.crm.audit.models import AuditEntry
 from callcenter.ids import new_id
+from callcenter.telephony.recording import peaks
 
 SOUND = bytes(range(256)) * 40
 
@@ -330,6 +331,19 @@ def test_a_listening_is_one_row_however_many_parts_are_asked_for(world: World) -
         (world.people["agent"], interaction),
         (world.people["supervisor"], interaction),
     ]
+
+
+def test_the_waveform_is_read_from_beside_the_sound(world: World) -> None:
+    _, recording = recorded(world, "agent")
+    agent = world.client("agent")
+    problem(agent.get(f"/recordings/{recording}/peaks"), 404, "not-found")
+    file = world.settings.recordings_dir / "2026/11/23/x.peaks"
+    file.write_bytes(peaks.write(peaks.Peaks(bytes([0, 255]), bytes([7, 9]), 50)))
+    assert agent.get(f"/recordings/{recording}/peaks").get_json() == {
+        "rate": 50,
+        "seconds": 5.0,
+        "channels": {"agent": [0, 255], "customer": [7, 9]},
+    }
 
 
 def test_no_path_leads_out_of_the_recordings(world: World, tmp_path: Path) -> None:

@@ -127,14 +127,16 @@ def test_a_site_name_cannot_end_the_script_element(
 
 def test_hashed_files_are_kept_for_a_year_and_sent_packed(world: World, built: Path) -> None:
     http = world.client().http
-    plain = http.get("/static/assets/main-abc.js")
+    plain = http.get("/static/assets/main-abc.js", buffered=True)
     assert plain.get_data() == b"console.log('main')"
     assert plain.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert plain.headers["Content-Type"].startswith("text/javascript")
-    packed = http.get("/static/assets/main-abc.js", headers={"Accept-Encoding": "gzip"})
+    packed = http.get(
+        "/static/assets/main-abc.js", headers={"Accept-Encoding": "gzip"}, buffered=True
+    )
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.get_data()) == b"console.log('main')"
-    assert http.get("/static/pages.css").headers["Cache-Control"] == "no-cache"
+    assert http.get("/static/pages.css", buffered=True).headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_hashed_files_are_kept_for_a_year_and_sent_packed(world: World, built: P
     ],
 )
 def test_nothing_outside_of_the_built_files_is_served(world: World, built: Path, path: str) -> None:
-    assert world.client().http.get(f"/static/{path}").status_code in (404, 308)
+    assert world.client().http.get(f"/static/{path}", buffered=True).status_code in (404, 308)
 
 
 def test_without_a_build_the_page_says_what_to_do(

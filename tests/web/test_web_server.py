@@ -117,11 +117,11 @@ class Running:
         self.log = EventLog(open_database(settings.database_url))
         self.orders: list[Any] = []
         self.agents: dict[str, dict[str, Any]] = {}
-        take = dict.fromkeys((events.AnswerCall, events.UnseatAgent), self._take)
         self.bus.serve(
             "telephony",
             {
-                **take,
+                events.AnswerCall: self._take,
+                events.UnseatAgent: self._take,
                 events.SeatAgent: self._seat,
                 events.DescribeFloor: lambda _: {
                     "queues": [],

@@ -154,11 +154,13 @@ class Browser:
         return answer
 
     def get(self, path: str, **options: Any) -> Any:
-        return self.http.get(_full(path), **options)
+        return self.http.get(_full(path), buffered=True, **options)
 
     def send(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         headers = {"X-CSRF-Token": self.csrf, **options.pop("headers", {})}
-        return self.http.open(_full(path), method=method, json=body, headers=headers, **options)
+        return self.http.open(
+            _full(path), method=method, json=body, headers=headers, buffered=True, **options
+        )
 
     def post(self, path: str, body: Any = None, **options: Any) -> Any:
         return self.send("POST", path, {} if body is None else body, **options)
