@@ -214,6 +214,25 @@ def test_hanging_up_before_the_ack_waits_for_it() -> None:
     assert statuses(scene.ack()) == ["BYE"]
 
 
+def test_hung_up_and_never_acknowledged_says_bye_after_32_s_and_ended_only_once() -> None:
+    scene = Scene()
+    scene.invite()
+    scene.answer()
+    scene.ua.hang_up(scene.call, scene.now)
+    done = scene.run_until(33.0)
+    assert [at for at, action in done if statuses([action]) == ["BYE"]] == [32.0, 32.5]
+    assert events([action for _, action in done]) == []
+
+
+def test_a_bye_that_crosses_ours_changes_nothing() -> None:
+    scene = Scene()
+    scene.talking()
+    scene.ua.hang_up(scene.call, scene.now)
+    actions = scene.within("BYE", 2)
+    assert statuses(actions) == [481]
+    assert events(actions) == []
+
+
 def test_a_strict_router_gets_its_own_uri_as_request_uri() -> None:
     scene = Scene()
     scene.talking(extra="Record-Route: <sip:192.0.2.5>\r\n")
