@@ -86,7 +86,7 @@ class VoskRecogniser:
         self._timeline = Timeline(max_silence=0)
         self._position = 0  # samples taken
         self._fed = 0  # samples fed to Vosk
-        self._base = 0  # samples fed when Vosk's clock was last set to 0
+        self._since = 0  # samples fed up to the last result
         self._quiet = 0.0  # seconds without voice
         self._partial = ""
 
@@ -120,9 +120,8 @@ class VoskRecogniser:
         sound = self._resampler.resample_chunk(batch)
         if self._recogniser.AcceptWaveform(sound.tobytes()):
             yield from self._final(self._recogniser.Result())
-        elif (self._fed - self._base) / SAMPLE_RATE >= _UNBROKEN_SECONDS:
+        elif (self._fed - self._since) / SAMPLE_RATE >= _UNBROKEN_SECONDS:
             yield from self._final(self._recogniser.FinalResult())
-            self._base = self._fed
         else:
             yield from self._grown(self._recogniser.PartialResult())
 
@@ -134,7 +133,7 @@ class VoskRecogniser:
     def _final(self, answer: str) -> Iterator[Heard]:
         result = json.loads(answer)
         text, shown = result.get("text", ""), self._partial
-        self._partial = ""
+        self._partial, self._since = "", self._fed
         if text or shown:
             yield self._heard("final", text, result.get("result", []))
 
@@ -146,10 +145,10 @@ class VoskRecogniser:
             yield self._heard("partial", text, result.get("partial_result", []))
 
     def _heard(self, kind: Any, text: str, words: list[dict[str, Any]]) -> Heard:
-        base = self._base / SAMPLE_RATE
+        """Vosk's clock runs on through every result, and began with the warming."""
         now = self._fed / SAMPLE_RATE
-        t0 = base + words[0]["start"] if words else now
-        t1 = base + words[-1]["end"] if words else now
+        t0 = words[0]["start"] - _WARM_SECONDS if words else now
+        t1 = words[-1]["end"] - _WARM_SECONDS if words else now
         return Heard(kind, text, self._timeline.seconds(t0), self._timeline.seconds(t1))
 
 
