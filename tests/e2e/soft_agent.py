@@ -58,7 +58,8 @@ class SoftAgent:
         self.heard: list[np.ndarray[Any, Any]] = []
         self._base, self._frequency = world.base, frequency
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self._peer: RTCPeerConnection | None = None
         self.socket = socketio.Client(reconnection=True, reconnection_delay=0.2)
         self.socket.on("*", self._take)
@@ -68,7 +69,7 @@ class SoftAgent:
 
     def connect(self) -> None:
         """Open the socket with the session's cookie."""
-        headers = {"Cookie": self.api.cookies, "Origin": self._base}
+        headers = {"Cookie": self.api.cookies}  # websocket-client sends Origin itself
         self.socket.connect(self._base, headers=headers, transports=["websocket"], wait_timeout=20)
 
     def ask(self, event: str, **payload: Any) -> dict[str, Any]:
@@ -163,6 +164,8 @@ class SoftAgent:
         if self._peer:
             self._run(self._peer.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
 
     def _take(self, event: str, payload: Any = None) -> None:
         self.events.append((event, payload))

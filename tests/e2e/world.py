@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ class Api:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
+    def close(self) -> None:
+        """Give the connections back; the session stays."""
+        self.http.close()
+
     @property
     def cookies(self) -> str:
         """For a socket that signs in with the same session."""
@@ -120,6 +124,8 @@ class World:
         self.output = folder / "output.log"
         self.base = f"http://127.0.0.1:{self.web_port}"
         self._process: subprocess.Popen[bytes] | None = None
+        self._apis: list[Api] = []
+        self._callers: list[subprocess.Popen[str]] = []
 
     # --- Start and stop ---
 
@@ -162,10 +168,20 @@ class World:
     def stop(self) -> int:
         """SIGTERM, wait; returns the exit status."""
         assert self._process is not None
+        self._let_go()
         self._process.send_signal(signal.SIGTERM)
         status = self._process.wait(timeout=60)
         self._process = None
         return status
+
+    def _let_go(self) -> None:
+        for api in self._apis:
+            api.close()
+        for caller in self._callers:
+            if caller.poll() is None:
+                caller.kill()
+            caller.communicate()
+        self._apis, self._callers = [], []
 
     def pids(self, process: str) -> list[int]:
         """Process ids of one kind (telephony, speech, web, jobs) of this system."""
@@ -191,6 +207,7 @@ class World:
     def kill_all(self) -> None:
         """SIGKILL to the supervisor and every child at once."""
         assert self._process is not None
+        self._let_go()
         everyone = [
             p for name in ("run", "telephony", "speech", "web", "jobs") for p in self.pids(name)
         ]
@@ -219,7 +236,8 @@ class World:
 
     def api(self, username: str) -> Api:
         """A fresh session of that user."""
-        return Api(self.base, username)
+        self._apis.append(Api(self.base, username))
+        return self._apis[-1]
 
     # --- What happened ---
 
@@ -260,28 +278,34 @@ class World:
         to: str = "100",
         calls: int = 1,
         seconds: float | None = None,
-        keys: Sequence[tuple[str, str]] = (),
+        sound: bytes | None = None,
     ) -> subprocess.Popen[str]:
-        """Callers; they run until they are done. `scenario` is a file in tests/data/sipp."""
+        """Callers; they run until they are done. `scenario` is a file in tests/data/sipp.
+
+        `sound` is what they say (µ-law); numbered frames where it is not given.
+        """
         work = self.folder / f"sipp-{free_port()}"
         work.mkdir()
-        tone = DATA / "sipp" / "mkaudio.py"
-        subprocess.run([sys.executable, str(tone), "60", "tone30.ulaw"], cwd=work, check=True)
+        if sound is None:
+            tone = DATA / "sipp" / "mkaudio.py"
+            subprocess.run([sys.executable, str(tone), "60", "tone30.ulaw"], cwd=work, check=True)
+        else:
+            (work / "tone30.ulaw").write_bytes(sound)
         line = ["sipp", f"127.0.0.1:{self.sip_port}", "-sf", str(DATA / "sipp" / scenario)]
         line += ["-i", "127.0.0.1", "-mi", "127.0.0.1", "-mp", str(sipp_media_port())]
         line += ["-p", str(free_port(socket.SOCK_DGRAM)), "-m", str(calls), "-l", str(calls)]
         line += ["-s", to, "-nostdin", "-timeout", "300", "-recv_timeout", "120000"]
         if seconds is not None:
             line += ["-d", str(int(seconds * 1000))]
-        for key, value in keys:
-            line += ["-key", key, value]
-        return subprocess.Popen(
+        caller = subprocess.Popen(
             [*line, *options],
             cwd=work,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._callers.append(caller)
+        return caller
 
 
 def sipp_media_port() -> int:

@@ -1,0 +1,74 @@
+"""What is in a recording: both channels as the API gives them, tones, numbered frames."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import wave
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from world import DATA, World, wait_for
+
+from callcenter.events import RecordingSealed
+from callcenter.telephony.media import g711
+
+
+def sealed_sound(world: World, call: str) -> tuple[Any, Any, dict[str, Any]]:
+    """The two channels (agent, customer) of the recording as the API gives them, at 8 kHz."""
+    api = world.api("sara")
+    record = wait_for(lambda: api.interaction(call), "the interaction")
+    world.wait_fact(RecordingSealed, call=call)
+    meta = wait_for(
+        lambda: (
+            answer.json()
+            if (answer := api.http.get(f"/interactions/{record['id']}/recording")).is_success
+            else None
+        ),
+        "the recording's metadata",
+    )
+    sound = api.http.get(f"/recordings/{meta['id']}/audio")
+    assert sound.status_code == 200
+    path = world.folder / f"{call}.audio"
+    path.write_bytes(sound.content)
+    resampler = av.AudioResampler(format="s16", layout="stereo", rate=8000)
+    blocks = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            blocks += [out.to_ndarray().reshape(-1, 2) for out in resampler.resample(frame)]
+    stereo = np.concatenate(blocks)
+    return stereo[:, 0], stereo[:, 1], meta
+
+
+def tone_share(channel: Any, frequency: float) -> float:
+    """How much of a channel's energy lies within 25 Hz of `frequency`, 0..1."""
+    spectrum = np.abs(np.fft.rfft(channel.astype(float))) ** 2
+    near = np.abs(np.fft.rfftfreq(len(channel), 1 / 8000) - frequency) < 25
+    return float(spectrum[near].sum() / max(spectrum.sum(), 1e-9))
+
+
+def frames_found(channel: Any, expected: int, folder: Path) -> float:
+    """The share of the caller's numbered frames that is in the channel (see mkaudio.py)."""
+    path = folder / "channel.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(channel.astype("<i2").tobytes())
+    check = [sys.executable, str(DATA / "sipp" / "chkwav.py"), str(expected), str(path)]
+    said = subprocess.run(check, capture_output=True, text=True, check=True).stdout
+    return float(said.split()[1])
+
+
+def ulaw_of(clip: Path) -> bytes:
+    """An 8 kHz mono 16-bit WAV as a telephone says it."""
+    with wave.open(str(clip), "rb") as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
+        return g711.encode(np.frombuffer(file.readframes(file.getnframes()), "<i2"))
+
+
+def clips() -> dict[str, dict[str, Any]]:
+    """The speech clips of the tests by name, with their spoken text."""
+    items = json.loads((DATA / "speech" / "manifest.json").read_text(encoding="utf-8"))
+    return {Path(item["file"]).stem: item for item in items}
