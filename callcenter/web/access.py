@@ -170,8 +170,15 @@ class Access:
             self._need_reason(person, interaction.id)
         if what is None or not self._is_new(person, interaction.id, what):
             return
-        with Session(self._engine) as session, session.begin():
-            audit.record(session, person.id, what, "interaction", interaction.id, address=address)
+        try:
+            with Session(self._engine) as session, session.begin():
+                audit.record(
+                    session, person.id, what, "interaction", interaction.id, address=address
+                )
+        except Exception:
+            with self._lock:  # nobody hears what the audit did not take
+                self._listening.pop((person.session, interaction.id, what), None)
+            raise
 
     def break_glass(self, interaction: Any, reason: str, address: str | None) -> datetime:
         """Open one conversation for a while; returns until when."""

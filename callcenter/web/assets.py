@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import mimetypes
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +75,29 @@ def send(asked: Request, path: str, roots: tuple[Path, ...] = (DIST, OWN)) -> Re
 
 def _respond(asked: Request, file: Path, path: str) -> Response:
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    encoding, chosen = None, file
-    for name, suffix in _PACKED:
-        packed = file.with_name(file.name + suffix)
-        if asked.accept_encodings.best_match([name]) and packed.is_file():
-            encoding, chosen = name, packed
-            break
-    response = send_file(chosen, mimetype=kind, conditional=True)
-    if encoding:
-        response.headers["Content-Encoding"] = encoding
+    response = _packed(asked, file, kind) or send_file(file, mimetype=kind, conditional=True)
     response.headers["Vary"] = "Accept-Encoding"
     hashed = path.startswith("assets/")
     response.headers["Cache-Control"] = _YEAR if hashed else "no-cache"
     return response
+
+
+def _packed(asked: Request, file: Path, kind: str) -> Response | None:
+    """What the build packed, else packed here once; None where packing gains nothing."""
+    for name, suffix in _PACKED:
+        packed = file.with_name(file.name + suffix)
+        if asked.accept_encodings.best_match([name]) and packed.is_file():
+            response = send_file(packed, mimetype=kind, conditional=True)
+            response.headers["Content-Encoding"] = name
+            return response
+    text = kind.startswith("text/") or kind.endswith(("javascript", "json", "xml"))
+    if not text or not asked.accept_encodings.best_match(["gzip"]):
+        return None
+    response = Response(_gzipped(file, file.stat().st_mtime_ns), mimetype=kind)
+    response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+@lru_cache(maxsize=256)
+def _gzipped(file: Path, _changed: int) -> bytes:
+    return gzip.compress(file.read_bytes(), mtime=0)

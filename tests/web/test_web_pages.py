@@ -136,7 +136,9 @@ def test_hashed_files_are_kept_for_a_year_and_sent_packed(world: World, built: P
     )
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.get_data()) == b"console.log('main')"
-    assert http.get("/static/pages.css", buffered=True).headers["Cache-Control"] == "no-cache"
+    css = http.get("/static/pages.css", headers={"Accept-Encoding": "gzip"}, buffered=True)
+    assert css.headers["Cache-Control"] == "no-cache"
+    assert gzip.decompress(css.get_data()) == (assets.OWN / "pages.css").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,21 @@ class SiteView(View):
     speech: list[SpeechView]
 
 
+class Dispositions(View):
+    """In the order in which they are offered."""
+
+    items: list[DispositionView]
+
+
+@blueprint.get("/dispositions")
+@blueprint.output(Dispositions)
+@auth.requires(Permission.SITE_READ)
+def dispositions() -> Any:
+    """What may become of a contact."""
+    with services().reading() as session:
+        return {"items": records.dispositions(session)}
+
+
 @blueprint.get("/site")
 @blueprint.output(SiteView)
 @auth.requires(Permission.SITE_READ)
