@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,8 @@ from callcenter.supervisor import (
     only_one,
     when_ready,
 )
-from tests.conftest import WaitUntil
+
+WaitUntil = Callable[..., Any]
 
 # A supervisor of its own process: argv = run_dir, then name=mode for each program.
 SUPERVISOR = """
