@@ -327,7 +327,7 @@ def test_a_hub_that_goes_away_fails_what_waits(run_dir: Path, wait_until: Wait) 
         hub.close()
 
     threading.Thread(target=end).start()
-    with pytest.raises(Unavailable, match="went away|stopped"):
+    with pytest.raises(Unavailable, match=r"went away|stopped"):
         client.request("telephony", DescribeFloor(), timeout=30)
     go.set()
     client.close()

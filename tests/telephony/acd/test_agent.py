@@ -3,6 +3,7 @@
 import pytest
 
 from callcenter.errors import Conflict, Invalid
+from callcenter.events import AgentStateName
 from callcenter.telephony.acd import agent as machine
 from callcenter.telephony.acd.agent import AgentState
 
@@ -21,7 +22,7 @@ def test_a_call_rings_only_at_an_available_agent() -> None:
 
 
 @pytest.mark.parametrize("name", ["ringing", "on_call", "wrap_up", "not_answering"])
-def test_states_of_the_system_cannot_be_chosen(name: str) -> None:
+def test_states_of_the_system_cannot_be_chosen(name: AgentStateName) -> None:
     with pytest.raises(Invalid):
         machine.choose(AVAILABLE, name, None, 11.0)
 
