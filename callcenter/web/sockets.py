@@ -244,6 +244,8 @@ class Sockets:
         now = floor.ask(self._parts)
         mine = next((one for one in now["agents"] if one["agent"] == who.id), None)
         calls = [call for call in now["calls"] if call.get("agent") == who.id]
+        if mine and mine.get("call") and not calls:
+            calls = [{"id": mine["call"], "state": "ended"}]  # the work after it goes on
         with self._parts.reading() as session:
             seq = outboxes.last_seq(session, who.id)
             known = outboxes.state_of(session, who.id)

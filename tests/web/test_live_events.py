@@ -120,6 +120,11 @@ def test_a_page_that_knows_nothing_gets_the_present_and_no_past(world: World) ->
     assert answer["agent"]["agent"] == agent
     world.telephony.floor["calls"][0]["state"] = "ringing"
     assert ask(client, "resume", {"last_seq": None})["ringing"]["seq"] == 1
+    world.telephony.floor["calls"] = []
+    world.telephony.seated[agent] |= {"state": "wrap_up", "call": call}
+    after = ask(client, "resume", {"last_seq": None})
+    assert after["agent"]["state"] == "wrap_up"
+    assert (after["call"]["call"]["id"], after["call"]["call"]["state"]) == (call, "ended")
 
 
 def test_an_event_resumed_before_its_emission_is_not_sent_twice(
