@@ -1,5 +1,5 @@
 import { createRouter, createWebHistory } from "vue-router";
-import { shiftIsOn } from "@/session/session";
+import { shiftIsOn, takesCalls } from "@/session/session";
 
 export const router = createRouter({
   history: createWebHistory(),
@@ -42,4 +42,8 @@ export const router = createRouter({
 });
 
 /** The day begins at the start of shift; every other page is open at any time. */
-router.beforeEach((to) => (to.name === "desk" && !shiftIsOn() ? { name: "shift" } : true));
+router.beforeEach((to) => {
+  const ofTheDesk = to.name === "desk" || to.name === "shift";
+  if (ofTheDesk && !takesCalls.value) return { name: "calls" };
+  return to.name === "desk" && !shiftIsOn() ? { name: "shift" } : true;
+});

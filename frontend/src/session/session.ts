@@ -3,6 +3,11 @@ import type { SessionInfo } from "@/api/types";
 
 /** Who is signed in. Set once before the application starts. */
 export const session = shallowRef<SessionInfo | null>(null);
+/** Whether this person's role takes calls; administrators and auditors have no desk. */
+export const takesCalls = computed(() => {
+  const permissions = session.value?.permissions;
+  return !permissions || "calls.take" in permissions;
+});
 export const me = computed(() => session.value?.user ?? null);
 
 /** The page's own session element, else a question to the server; null when nobody is signed in. */
