@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 import wave
 from pathlib import Path
 from typing import Any
 
 import av
+import jiwer
 import numpy as np
 from world import DATA, World, wait_for
 
 from callcenter.events import RecordingSealed
 from callcenter.telephony.media import g711
 
+with warnings.catch_warnings():  # an invalid escape in a docstring of theirs
+    warnings.simplefilter("ignore")
+    from whisper_normalizer.english import EnglishTextNormalizer
 
-def sealed_sound(world: World, call: str) -> tuple[Any, Any, dict[str, Any]]:
+Channel = np.ndarray[Any, np.dtype[np.int16]]
+"""8 kHz samples of one leg."""
+
+
+def sealed_sound(world: World, call: str) -> tuple[Channel, Channel, dict[str, Any]]:
     """The two channels (agent, customer) of the recording as the API gives them, at 8 kHz."""
     api = world.api("sara")
     record = wait_for(lambda: api.interaction(call), "the interaction")
@@ -35,22 +44,22 @@ def sealed_sound(world: World, call: str) -> tuple[Any, Any, dict[str, Any]]:
     path = world.folder / f"{call}.audio"
     path.write_bytes(sound.content)
     resampler = av.AudioResampler(format="s16", layout="stereo", rate=8000)
-    blocks = []
+    blocks: list[Channel] = []
     with av.open(str(path)) as container:
         for frame in container.decode(audio=0):
             blocks += [out.to_ndarray().reshape(-1, 2) for out in resampler.resample(frame)]
     stereo = np.concatenate(blocks)
-    return stereo[:, 0], stereo[:, 1], meta
+    return stereo[:, 0].copy(), stereo[:, 1].copy(), meta
 
 
-def tone_share(channel: Any, frequency: float) -> float:
+def tone_share(channel: Channel, frequency: float) -> float:
     """How much of a channel's energy lies within 25 Hz of `frequency`, 0..1."""
     spectrum = np.abs(np.fft.rfft(channel.astype(float))) ** 2
     near = np.abs(np.fft.rfftfreq(len(channel), 1 / 8000) - frequency) < 25
     return float(spectrum[near].sum() / max(spectrum.sum(), 1e-9))
 
 
-def frames_found(channel: Any, expected: int, folder: Path) -> float:
+def frames_found(channel: Channel, expected: int, folder: Path) -> float:
     """The share of the caller's numbered frames that is in the channel (see mkaudio.py)."""
     path = folder / "channel.wav"
     with wave.open(str(path), "wb") as file:
@@ -59,6 +68,12 @@ def frames_found(channel: Any, expected: int, folder: Path) -> float:
     check = [sys.executable, str(DATA / "sipp" / "chkwav.py"), str(expected), str(path)]
     said = subprocess.run(check, capture_output=True, text=True, check=True).stdout
     return float(said.split()[1])
+
+
+def word_error_rate(spoken: str, heard: str) -> float:
+    """Share of words that are wrong, spelling and punctuation apart."""
+    normal = EnglishTextNormalizer()
+    return float(jiwer.wer(normal(spoken), normal(heard)))
 
 
 def ulaw_of(clip: Path) -> bytes:

@@ -279,10 +279,12 @@ class World:
         calls: int = 1,
         seconds: float | None = None,
         sound: bytes | None = None,
+        caller: str = "anonymous",
     ) -> subprocess.Popen[str]:
         """Callers; they run until they are done. `scenario` is a file in tests/data/sipp.
 
-        `sound` is what they say (µ-law); numbered frames where it is not given.
+        `sound` is what they say (µ-law); numbered frames where it is not given. `caller` is the
+        number they call from, in scenarios that ask for it.
         """
         work = self.folder / f"sipp-{free_port()}"
         work.mkdir()
@@ -294,18 +296,29 @@ class World:
         line = ["sipp", f"127.0.0.1:{self.sip_port}", "-sf", str(DATA / "sipp" / scenario)]
         line += ["-i", "127.0.0.1", "-mi", "127.0.0.1", "-mp", str(sipp_media_port())]
         line += ["-p", str(free_port(socket.SOCK_DGRAM)), "-m", str(calls), "-l", str(calls)]
-        line += ["-s", to, "-nostdin", "-timeout", "300", "-recv_timeout", "120000"]
+        line += [
+            "-key",
+            "caller",
+            caller,
+            "-s",
+            to,
+            "-nostdin",
+            "-timeout",
+            "300",
+            "-recv_timeout",
+            "120000",
+        ]
         if seconds is not None:
             line += ["-d", str(int(seconds * 1000))]
-        caller = subprocess.Popen(
+        process = subprocess.Popen(
             [*line, *options],
             cwd=work,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._callers.append(caller)
-        return caller
+        self._callers.append(process)
+        return process
 
 
 def sipp_media_port() -> int:

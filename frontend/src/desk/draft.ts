@@ -19,6 +19,7 @@ interface Kept {
   notes: string;
   disposition: string;
   complaint: ComplaintDraft;
+  registered: string[];
 }
 
 const AUTOSAVE_MS = 2000;
@@ -46,6 +47,8 @@ export const useDraft = defineStore("draft", () => {
   const notes = ref("");
   const disposition = ref("");
   const complaint = ref<ComplaintDraft>(noComplaint());
+  /** Codes of the complaints registered in this call, to be read out to the caller. */
+  const registered = ref<string[]>([]);
   const saved = ref<"clean" | "waiting" | "saving" | "saved" | "failed">("clean");
   const saving = ref(false);
   let written = "";
@@ -63,6 +66,7 @@ export const useDraft = defineStore("draft", () => {
     notes.value = written = mine.notes ?? "";
     disposition.value = mine.disposition ?? "";
     complaint.value = { ...noComplaint(), ...mine.complaint };
+    registered.value = mine.registered ?? [];
     saved.value = "clean";
     if (id) await fill(id, mine.notes);
   }
@@ -80,7 +84,7 @@ export const useDraft = defineStore("draft", () => {
     if (!disposition.value) disposition.value = record.disposition ?? "";
   }
 
-  watch([notes, disposition, complaint], keep, { deep: true });
+  watch([notes, disposition, complaint, registered], keep, { deep: true });
 
   function keep(): void {
     if (!call.value) return;
@@ -88,6 +92,7 @@ export const useDraft = defineStore("draft", () => {
       notes: notes.value,
       disposition: disposition.value,
       complaint: complaint.value,
+      registered: registered.value,
     };
     localStorage.setItem(keyOf(call.value), JSON.stringify(all));
     if (notes.value === written) return;
@@ -148,11 +153,15 @@ export const useDraft = defineStore("draft", () => {
     notes,
     disposition,
     complaint,
+    registered,
     saved,
     saving,
     contact,
     close,
     quote,
-    forgetComplaint: () => (complaint.value = noComplaint()),
+    complaintRegistered: (code: string) => {
+      registered.value = [...registered.value, code];
+      complaint.value = noComplaint();
+    },
   };
 });

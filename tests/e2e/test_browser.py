@@ -1,0 +1,206 @@
+"""A caller on SIPp, an agent at a real Chromium: the whole of one call, seen and heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import BEEP_HERTZ, AgentPage, chromium
+from playwright.sync_api import Browser, expect
+from sounds import Channel, clips, sealed_sound, tone_share, ulaw_of, word_error_rate
+from world import DATA, World, finish, running, wait_for
+
+from callcenter.events import (
+    CallAnswered,
+    CallEnded,
+    CallRang,
+    ComplaintOpened,
+    TranscriptCompleted,
+    UtteranceHeard,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+KAVEH = "+989121234567"
+PAUSE = b"\xff" * 12_000
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(Path(tmp_path_factory.mktemp("browser"))) as started:
+        started.add_user("dana")
+        started.add_user("sara", "supervisor")
+        started.api("sara").send(
+            "POST",
+            "/customers",
+            {"name": "Kaveh Ahangar", "phones": [{"number": "0912 123 4567", "region": "IR"}]},
+        )
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(Path(tmp_path_factory.mktemp("chromium"))) as started:
+        yield started
+
+
+@pytest.fixture
+def dana(world: World, browser: Browser) -> Iterator[AgentPage]:
+    page = AgentPage(browser, world, "dana").start_shift()
+    yield page
+    page.close()
+
+
+def lag_seconds(early: Channel, late: Channel) -> float:
+    """By how much the beeps of `late` follow those of `early` (cross-correlation of loudness)."""
+    blocks = [np.abs(one[: len(one) // 40 * 40]).reshape(-1, 40).mean(1) for one in (early, late)]
+    left, right = (block - block.mean() for block in blocks)
+    size = 1 << (2 * len(left)).bit_length()
+    both = np.fft.irfft(np.conj(np.fft.rfft(left, size)) * np.fft.rfft(right, size))
+    shift = int(np.argmax(both))
+    return (shift if shift < size // 2 else shift - size) * 40 / 8000
+
+
+def test_a_complaint_is_heard_read_registered_and_kept(world: World, dana: AgentPage) -> None:
+    spoken = [clips()[name]["text"] for name in ("joe04", "joe05")]
+    sound = b"".join(
+        ulaw_of(DATA / "speech" / f"{name}.wav") + PAUSE for name in ("joe04", "joe05")
+    )
+    caller = world.sipp("uac_talk.xml", seconds=40, sound=PAUSE + sound, caller=KAVEH)
+
+    expect(dana.hook("pop-card")).to_be_visible()
+    expect(dana.hook("pop-name")).to_contain_text("Kaveh Ahangar")
+    call = world.facts(CallRang)[-1].call
+    assert world.facts(CallAnswered, call=call) == []  # the pop precedes the answer
+    dana.answer()
+    expect(dana.hook("pop-card")).to_have_count(0)
+    expect(dana.hook("customer-name").first).to_contain_text("Kaveh Ahangar")
+
+    final = dana.page.locator("[data-testid=caption][data-leg=customer][data-kind=final]")
+    expect(final.first).to_contain_text("charged twice")
+    assert world.facts(CallEnded, call=call) == []  # captions arrive before hang-up
+
+    dana.hook("complaint-open").first.click()
+    dana.hook("complaint-quote").first.check()
+    dana.hook("complaint-subject").fill("Charged twice for one invoice")
+    dana.hook("complaint-save").click()
+    saved = dana.hook("complaint-saved")
+    expect(saved).to_be_visible()
+    code = saved.get_attribute("data-code")
+    opened = world.wait_fact(ComplaintOpened, call=call)
+    assert opened.code == code
+    assert world.facts(CallEnded, call=call) == []  # registered during the call
+
+    dana.hook("notes").fill("Refund promised.")
+    finish(caller)
+    expect(dana.hook("wrapup")).to_be_visible()
+    dana.hook("wrapup-outcome").select_option("complaint")
+    dana.hook("wrapup-save").click()
+    expect(dana.hook("call-bar")).to_have_attribute("data-state", "idle")
+
+    api = world.api("sara")
+    done = world.wait_fact(TranscriptCompleted, call=call, revision=2)
+    text = " ".join(
+        u.text
+        for u in world.facts(UtteranceHeard, call=call)
+        if u.revision == 2 and u.leg == "customer"
+    )
+    assert word_error_rate(" ".join(spoken), text) <= 0.20, text
+    assert done.language == "en"
+    record = wait_for(
+        lambda: (r := api.interaction(call)) and r["transcript_state"] == "done" and r, "the record"
+    )
+    assert (record["outcome"], record["disposition"]) == ("completed", "complaint")
+    assert record["notes"] == "Refund promised."
+    assert record["customer"]["name"] == "Kaveh Ahangar"
+    (complaint,) = api.get("/complaints", interaction=record["id"])["items"]
+    assert complaint["code"] == code
+    quotes = api.get(f"/complaints/{complaint['id']}")["quotes"]
+    assert len(quotes) == 1
+    assert quotes[0]["leg"] == "customer"
+    assert 0 <= quotes[0]["t0"] < 40
+
+    dana.page.goto(f"/calls/{record['id']}")
+    expect(dana.hook("player")).to_be_visible()
+    expect(dana.page.locator("[data-testid=utterance][data-leg=customer]").first).to_contain_text(
+        "charged twice"
+    )
+    dana.hook("player-play").click()
+    expect(dana.hook("player")).to_have_attribute("data-playing", "true")
+
+
+def test_both_really_hear_each_other_and_the_recording_keeps_them_aligned(
+    world: World, dana: AgentPage
+) -> None:
+    caller = world.sipp("uac_echo.xml", "-rtp_echo", seconds=15, caller=KAVEH)
+    dana.answer()
+    call = world.facts(CallRang)[-1].call
+    finish(caller)
+    agent, customer, _ = sealed_sound(world, call)
+    assert tone_share(agent, BEEP_HERTZ) > 0.5
+    assert tone_share(customer, BEEP_HERTZ) > 0.5
+    # The caller says back what it hears: the same beeps, later by one way through the bridge
+    # and back, and by nothing else.
+    assert 0.0 < lag_seconds(agent, customer) < 0.5
+
+
+def test_a_page_that_is_reloaded_during_a_call_takes_it_up_again(
+    world: World, dana: AgentPage
+) -> None:
+    caller = world.sipp("uac_echo.xml", "-rtp_echo", seconds=30, caller=KAVEH)
+    dana.answer()
+    call = world.facts(CallRang)[-1].call
+    dana.page.reload()
+    expect(dana.hook("call-bar")).to_have_attribute("data-state", "talking")
+    expect(dana.hook("light-line")).to_have_attribute("data-ok", "true")
+    back = world.facts(CallEnded, call=call)
+    assert back == []
+    finish(caller)
+    assert world.wait_fact(CallEnded, call=call).reason == "completed"
+    agent, _, _ = sealed_sound(world, call)
+    assert tone_share(agent[-8000 * 8 :], BEEP_HERTZ) > 0.5  # heard again after the reload
+
+
+def test_an_unknown_caller_is_created_from_the_pop(world: World, dana: AgentPage) -> None:
+    caller = world.sipp("uac_talk.xml", seconds=20, caller="+972541112233", sound=PAUSE)
+    expect(dana.hook("pop-card")).to_be_visible()
+    dana.answer()
+    dana.hook("quick-create-name").first.fill("רחל כהן")
+    dana.hook("quick-create-save").first.click()
+    expect(dana.hook("customer-name").first).to_contain_text("רחל כהן")
+    call = world.facts(CallRang)[-1].call
+    finish(caller)
+    record = world.api("sara").interaction(call)
+    assert record["customer"]["name"] == "רחל כהן"
+    found = world.api("sara").get("/customers/lookup", phone="+972-54-111-2233", region="IL")
+    assert [item["customer"]["name"] for item in found["items"]] == ["רחל כהן"]
+
+
+def test_a_pop_of_the_time_without_a_network_comes_with_the_network_once(
+    world: World, dana: AgentPage
+) -> None:
+    dana.context.set_offline(True)
+    caller = world.sipp("uac_talk.xml", seconds=5, caller=KAVEH, sound=PAUSE)
+    world.wait_fact(CallRang, count=len(world.facts(CallRang)) + 1)
+    dana.context.set_offline(False)
+    expect(dana.hook("pop-card")).to_have_count(1)
+    dana.answer()
+    finish(caller)
+    expect(dana.hook("wrapup")).to_be_visible()
+
+
+def test_a_declined_call_of_the_only_agent_rings_again_and_a_caller_who_gives_up_is_missed(
+    world: World, dana: AgentPage
+) -> None:
+    caller = world.sipp("uac_talk.xml", seconds=5, caller=KAVEH, sound=PAUSE)
+    expect(dana.hook("pop-card")).to_be_visible()
+    call = world.facts(CallRang)[-1].call
+    dana.hook("pop-decline").click()
+    expect(dana.hook("pop-card")).to_be_visible()  # nobody else is there
+    caller.terminate()  # SIPp: no CANCEL on SIGTERM; the call is ended by hand below
+    assert world.facts(CallEnded, call=call) == []
+    dana.answer()
+    dana.hook("call-end").click()
+    world.wait_fact(CallEnded, call=call)
