@@ -47,7 +47,8 @@ def sealed_sound(world: World, call: str) -> tuple[Channel, Channel, dict[str, A
     blocks: list[Channel] = []
     with av.open(str(path)) as container:
         for frame in container.decode(audio=0):
-            blocks += [out.to_ndarray().reshape(-1, 2) for out in resampler.resample(frame)]
+            for block in resampler.resample(frame):
+                blocks.append(block.to_ndarray().reshape(-1, 2).astype(np.int16))
     stereo = np.concatenate(blocks)
     return stereo[:, 0].copy(), stereo[:, 1].copy(), meta
 
