@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from callcenter.commands import people, system, trial, unbuilt, upkeep
+from callcenter.commands import measure, people, system, trial, unbuilt, upkeep
 from callcenter.errors import CallcenterError, ConfigError
 
 app = typer.Typer(
@@ -19,10 +19,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 system.add_to(app)
-bench = trial.add_to(app)
+trial.add_to(app)
+measure.add_to(app)
 people.add_to(app)
 upkeep.add_to(app)
-unbuilt.add_to(app, bench)
+unbuilt.add_to(app)
 
 
 def main() -> None:

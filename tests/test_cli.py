@@ -39,10 +39,6 @@ NOT_BUILT = {
     "restore": ["x.tar"],
     "import customers": ["x.csv"],
     "recordings verify": [],
-    "bench captions": [],
-    "bench api": [],
-    "bench calls": [],
-    "bench pop": [],
 }
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,6 +8,7 @@ Times are wall-clock seconds, to be compared with those of other processes here.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import secrets
 import sys
@@ -168,9 +169,7 @@ class Callers(asyncio.DatagramProtocol):
     async def open(self) -> None:
         """Bind the socket."""
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(
-            lambda: self, local_addr=self.here
-        )
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=self.here)
         self.here = self._transport.get_extra_info("sockname")[:2]
 
     async def answer(self, asked: helper.Message) -> Any:
@@ -216,7 +215,7 @@ def count_lost(sequences: list[int]) -> tuple[int, int]:
         return 0, 0
     place = last = 0
     places = {0}
-    for before, number in zip(sequences, sequences[1:], strict=False):
+    for before, number in itertools.pairwise(sequences):
         place += rtp.distance(number, before, 16)
         last = max(last, place)
         places.add(place)

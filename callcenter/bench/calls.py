@@ -61,7 +61,7 @@ def _round(trial: Trial, report: Report, calls: int, seconds: float, *, captions
         for number in range(calls):
             callers.ask("call", to=LINE, caller=caller_number(number))
             time.sleep(_APART_SECONDS)
-        wait_for(lambda: _all_talk(agents, callers, calls), f"{calls} calls have two-way sound")
+        wait_for(lambda: all_talk(agents, callers, calls), f"{calls} calls have two-way sound")
         load = processor.machine()["load"]
         busy = _shares(pids, seconds)
         heard, seen = callers.ask("report"), agents.ask("report")
@@ -95,7 +95,8 @@ def _shares(pids: dict[str, list[int]], seconds: float) -> dict[str, float]:
     return meter.shares()
 
 
-def _all_talk(agents: Helper, callers: Helper, calls: int) -> bool:
+def all_talk(agents: Helper, callers: Helper, calls: int) -> bool:
+    """Whether every call has had sound both ways."""
     heard = sum("sound" in one for one in callers.ask("report"))
     seen = sum("sound" in one for one in agents.ask("report"))
     return heard >= calls and seen >= calls

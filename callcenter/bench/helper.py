@@ -34,7 +34,8 @@ class Helper:
 
     def ask(self, what: str, **more: Any) -> Any:
         """What it answers. Raises CallcenterError with its sentence, or where it died."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         try:
             self._process.stdin.write(json.dumps({"do": what, **more}) + "\n")
             self._process.stdin.flush()
@@ -50,7 +51,8 @@ class Helper:
 
     def close(self) -> None:
         """End it: it leaves by itself when nobody can ask any more."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         try:
             self._process.wait(10)

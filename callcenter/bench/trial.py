@@ -103,7 +103,7 @@ class Trial:
         return False
 
     def _values(self, base: Settings, captions: bool) -> dict[str, Any]:
-        live: dict[str, str] = dict(base.speech.live)
+        live = {str(language): str(engine) for language, engine in base.speech.live.items()}
         first = 20_000 + 1_000 * (self.sip_port % 9)
         return {
             "site": {"name": "Measurement", "region": "IR", "default_language": "en"},

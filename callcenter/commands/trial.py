@@ -1,4 +1,4 @@
-"""Trying the system out: `call`, `demo` and the measurements."""
+"""Trying the system out: `call` and `demo`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ from typing import Annotated
 
 import typer
 
-from callcenter.commands.options import ConfigFile, DataDir, example, later, say, settings_of
+from callcenter.commands.options import ConfigFile, DataDir, example, say, settings_of
 from callcenter.errors import ConfigError, Invalid
 
 
-def add_to(app: typer.Typer) -> typer.Typer:
-    """Register the commands; returns the group of measurements."""
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
     app.command(epilog=example("callcenter call --to 100 --from +989121234567 --play hello.wav"))(
         call
     )
     app.command(epilog=example("callcenter demo --data-dir /tmp/demo"))(demo)
-    bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
-    bench.command(epilog=example("callcenter bench calls --calls 20 --seconds 30"))(calls)
-    bench.command(epilog=example("callcenter bench pop --calls 50"))(pop)
-    app.add_typer(bench, name="bench")
-    return bench
 
 
 def call(
@@ -85,22 +80,3 @@ def sip_address(listen: list[str]) -> tuple[str, int]:
             everywhere = host in ("0.0.0.0", "[::]")  # noqa: S104 - compared, not bound
             return ("127.0.0.1" if everywhere else host.strip("[]")), int(port)
     raise ConfigError(["sip.listen: the telephone of `callcenter call` needs a udp:// address"])
-
-
-def calls(
-    number: Annotated[int, typer.Option("--calls", min=1, max=500, help="How many at once.")] = 20,
-    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long each lasts.")] = 30,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Measure INVITE to 180 and the processor time per call, on this machine."""
-    later("bench calls")
-
-
-def pop(
-    number: Annotated[int, typer.Option("--calls", min=1, max=1000, help="How many in all.")] = 50,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Measure INVITE to the event at the agent's browser, and the click to two-way sound."""
-    later("bench pop")

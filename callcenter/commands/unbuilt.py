@@ -12,8 +12,8 @@ from callcenter.commands.options import ConfigFile, DataDir, example, later
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A file.")]
 
 
-def add_to(app: typer.Typer, bench: typer.Typer) -> None:
-    """Register the commands; `bench` is the group of measurements."""
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
     app.command(epilog=example("callcenter doctor"))(doctor)
     app.command(epilog=example("callcenter backup callcenter.tar"))(backup)
     app.command(epilog=example("callcenter restore callcenter.tar"))(restore)
@@ -27,8 +27,6 @@ def add_to(app: typer.Typer, bench: typer.Typer) -> None:
     recordings.command("verify", epilog=example("callcenter recordings verify"))(verify)
     recordings.callback()(lambda: None)
     app.add_typer(recordings, name="recordings")
-    bench.command(epilog=example("callcenter bench captions"))(captions)
-    bench.command(epilog=example("callcenter bench api"))(api)
 
 
 def doctor(config: ConfigFile = None, data_dir: DataDir = None) -> None:
@@ -54,13 +52,3 @@ def import_customers(file: File, config: ConfigFile = None, data_dir: DataDir = 
 def verify(config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Compare every recording with its sha256 (not built yet)."""
     later("recordings verify")
-
-
-def captions(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Measure from the spoken word to its caption (not built yet)."""
-    later("bench captions")
-
-
-def api(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Measure the HTTP API (not built yet)."""
-    later("bench api")
