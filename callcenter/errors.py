@@ -13,6 +13,7 @@
     │   │   ├── CallGone         the call ended or was answered elsewhere
     │   │   ├── NoAudioLeg       the agent's browser has no audio connection
     │   │   └── DecisionNotTold  a complaint is closed before the customer was told
+    │   ├── NotBuilt             promised, and not there yet                       (501)
     │   ├── TooManyTries         come back in `retry_after` seconds                (429)
     │   └── Unavailable          a part of the system does not answer              (503)
     ├── TelephonyError
@@ -139,6 +140,13 @@ class TooManyTries(Refused):
     def __init__(self, detail: str, retry_after: float) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class NotBuilt(Refused):
+    """The address is promised, what it does is not built yet."""
+
+    slug = "not-built"
+    status = 501
 
 
 class Unavailable(Refused):

@@ -5,7 +5,13 @@ from callcenter.crm.audit.models import AuditEntry
 from callcenter.crm.complaints.models import Complaint, ComplaintQuote, ComplaintTransition
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
 from callcenter.crm.db import Base
-from callcenter.crm.interactions.models import Disposition, Interaction, Recording, Utterance
+from callcenter.crm.interactions.models import (
+    Disposition,
+    Interaction,
+    Participant,
+    Recording,
+    Utterance,
+)
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 
 metadata = Base.metadata
@@ -22,6 +28,7 @@ __all__ = [
     "CustomerWord",
     "Disposition",
     "Interaction",
+    "Participant",
     "Phone",
     "Recording",
     "SignInFailure",

@@ -165,7 +165,7 @@ class Access:
 
         Raises NotFound for another agent's call, ReasonNeeded before the glass is broken.
         """
-        person = auth.own_only(Permission.CONVERSATION, interaction.agent)
+        person = auth.own_only(Permission.CONVERSATION, *interaction.talked)
         if person.scope(Permission.CONVERSATION) is Scope.REASON:
             self._need_reason(person, interaction.id)
         if what is None or not self._is_new(person, interaction.id, what):
@@ -182,7 +182,7 @@ class Access:
 
     def break_glass(self, interaction: Any, reason: str, address: str | None) -> datetime:
         """Open one conversation for a while; returns until when."""
-        person = auth.own_only(Permission.CONVERSATION, interaction.agent)
+        person = auth.own_only(Permission.CONVERSATION, *interaction.talked)
         with Session(self._engine) as session, session.begin():
             audit.record(
                 session,

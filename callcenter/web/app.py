@@ -21,6 +21,7 @@ from callcenter.web.api import (
     calls,
     complaints,
     customers,
+    imports,
     interactions,
     queues,
     recordings,
@@ -47,6 +48,7 @@ NOUNS = (
     queues,
     agents,
     calls,
+    imports,
     users,
 )
 _LOGGER = structlog.get_logger()
@@ -124,7 +126,8 @@ def _only_json(app: APIFlask) -> None:
     def refuse() -> None:
         """A form of another site can send text, but not JSON."""
         has_body = request.content_length or request.headers.get("Transfer-Encoding")
-        if has_body and request.path.startswith(PREFIX) and not request.is_json:
+        api = request.path.startswith(PREFIX) and not auth.takes_any_body(app)
+        if has_body and api and not request.is_json:
             abort(415, description="send the body as application/json")
 
 

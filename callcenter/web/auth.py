@@ -43,6 +43,18 @@ def public(view: F) -> F:
     return view
 
 
+def any_body(view: F) -> F:
+    """A view that takes more than JSON (files)."""
+    view._callcenter_any_body = True  # type: ignore[attr-defined]
+    return view
+
+
+def takes_any_body(app: Flask) -> bool:
+    """Whether the asked view takes more than JSON."""
+    view = app.view_functions.get(request.endpoint or "")
+    return bool(getattr(view, "_callcenter_any_body", False))
+
+
 def allow(permission: Permission) -> tuple[Who, Scope]:
     """The person and how far the permission reaches. Raises NotSignedIn or Forbidden."""
     person = who()

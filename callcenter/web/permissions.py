@@ -38,6 +38,7 @@ class Permission(StrEnum):
     COMPLAINTS_CLOSE = "complaints.close"
     FLOOR_READ = "floor.read"
     CALLS_TAKE = "calls.take"
+    IMPORT = "import"
     USERS_READ = "users.read"
     USERS_MANAGE = "users.manage"
     AUDIT_READ = "audit.read"
@@ -67,6 +68,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.COMPLAINTS_CLOSE: _LEAD,
     Permission.FLOOR_READ: {**_STAFF, "admin": Scope.ALL},
     Permission.CALLS_TAKE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
+    Permission.IMPORT: {**_LEAD, "admin": Scope.ALL},
     Permission.USERS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.USERS_MANAGE: {"admin": Scope.ALL},
     Permission.AUDIT_READ: {"admin": Scope.ALL, "auditor": Scope.ALL},

@@ -11,7 +11,7 @@ from flask import Flask, Response, current_app, make_response, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from callcenter.errors import CallcenterError, Invalid, TooManyTries, Unavailable
+from callcenter.errors import CallcenterError, Invalid, NotBuilt, TooManyTries, Unavailable
 
 MIME = "application/problem+json"
 TYPE = "urn:callcenter:problem:"
@@ -30,8 +30,10 @@ _TITLES = {
     422: "Something in the input is wrong",
     429: "Too many tries",
     500: "Something went wrong here",
+    501: "This is not built yet",
     503: "A part of the system does not answer",
 }
+_TOLD = (Unavailable, NotBuilt)  # of the errors of ours above 500: their sentence helps
 _SLUGS = {
     400: "refused",
     401: "not-signed-in",
@@ -48,7 +50,7 @@ _SLUGS = {
 def describe(error: CallcenterError) -> dict[str, Any]:
     """The problem object of an error of ours; also what a socket's acknowledgement carries."""
     errors = error.fields if isinstance(error, Invalid) else {}
-    internal = error.status >= 500 and not isinstance(error, Unavailable)
+    internal = error.status >= 500 and not isinstance(error, _TOLD)
     return {
         "type": TYPE + error.slug,
         "title": _TITLES.get(error.status, _TITLES[500]),
@@ -77,7 +79,7 @@ def respond(problem: dict[str, Any], headers: dict[str, str] | None = None) -> R
 
 
 def _ours(error: CallcenterError) -> Response:
-    if error.status >= 500:
+    if error.status >= 500 and not isinstance(error, NotBuilt):
         _LOGGER.error("request failed", kind=error.slug, rule=_rule(), detail=error.detail)
     headers = {}
     if isinstance(error, TooManyTries):

@@ -26,7 +26,7 @@ from callcenter.crm.interactions import queries as interaction_queries
 from callcenter.crm.interactions.models import Interaction, Recording
 from callcenter.crm.paging import Page
 from callcenter.crm.users import queries as user_queries
-from callcenter.errors import NotFound
+from callcenter.errors import Invalid, NotFound
 from callcenter.events import LogAdvanced
 from callcenter.log import EventLog
 from callcenter.web.context import Services, services
@@ -48,17 +48,16 @@ def _page(page: Page[Any], items: Sequence[Any]) -> Row:
 def people(session: Session, ids: Iterable[str | None]) -> dict[str | None, Row]:
     """Id → {id, username, name} of these users."""
     wanted = {one for one in ids if one}
-    found: dict[str | None, Row] = {}
-    for user in wanted:
-        row = user_queries.by_id(session, user)
-        if row is not None:
-            found[user] = {"id": row.id, "username": row.username, "name": row.name}
-    return found
+    return {
+        user.id: {"id": user.id, "username": user.username, "name": user.name}
+        for user in user_queries.by_ids(session, wanted)
+    }
 
 
 def users(session: Session, limit: int, cursor: str | None) -> Row:
-    """Accounts; there are few, so they come on one page."""
-    return {"items": list(user_queries.everybody(session, disabled=True)), "next": None}
+    """Accounts by name."""
+    page = user_queries.page(session, limit=limit, cursor=cursor)
+    return _page(page, page.items)
 
 
 def audit(session: Session, limit: int, cursor: str | None) -> Row:
@@ -159,21 +158,24 @@ def timeline(session: Session, id: str, limit: int, cursor: str | None) -> Row:
     """Interactions of every channel and complaints, newest first."""
     customer_operations.get_or_raise(session, id)
     page = timeline_queries.page(session, id, limit=limit, cursor=cursor)
-    return _page(page, [_moment(session, one) for one in page.items])
+    rows = [one.record for one in page.items]
+    calls = _interactions(session, [row for row in rows if isinstance(row, Interaction)])
+    steps = [row for row in rows if isinstance(row, ComplaintTransition)]
+    opened = {row.id: row for row in rows if isinstance(row, Complaint)}
+    missing = {step.complaint_id for step in steps} - set(opened)
+    opened |= complaint_queries.by_ids(session, missing)
+    shown = {row["id"]: row for row in [*calls, *_complaints(session, list(opened.values()))]}
+    named = people(session, [step.by for step in steps])
+    return _page(page, [_moment(one, shown, named) for one in page.items])
 
 
-def _moment(session: Session, one: timeline_queries.Moment) -> Row:
+def _moment(one: timeline_queries.Moment, shown: Row, named: dict[str | None, Row]) -> Row:
     row, item = one.record, {"kind": one.kind, "at": one.at}
     if isinstance(row, Interaction):
-        return {**item, "interaction": _interactions(session, [row])[0]}
+        return {**item, "interaction": shown[row.id]}
     if isinstance(row, Complaint):
-        return {**item, "complaint": _complaints(session, [row])[0]}
-    complaint = complaint_row(session, row.complaint_id)
-    return {
-        **item,
-        "complaint": _complaints(session, [complaint])[0],
-        "change": _change(row, people(session, [row.by])),
-    }
+        return {**item, "complaint": shown[row.id]}
+    return {**item, "complaint": shown[row.complaint_id], "change": _change(row, named)}
 
 
 # --- Interactions --------------------------------------------------------------------------
@@ -190,12 +192,13 @@ _COPIED = (
 
 
 def _interactions(session: Session, rows: Sequence[Interaction]) -> list[Row]:
-    named = people(session, [one for row in rows for one in (row.agent, row.owner)])
+    named = people(session, [one for row in rows for one in (*row.talked, row.owner)])
     known = briefs(session, [row.customer_id for row in rows])
     return [
         {
             **{name: getattr(row, name) for name in _COPIED},
             "agent": named.get(row.agent),
+            "participants": [named[one.agent] for one in row.participants if one.agent in named],
             "owner": named.get(row.owner),
             "customer": known.get(row.customer_id),
         }
@@ -301,6 +304,7 @@ def _complaints(session: Session, rows: Sequence[Complaint]) -> list[Row]:
             **{name: getattr(row, name) for name in _COMPLAINT},
             "interaction": row.interaction_id,
             "due": row.due_at,
+            "overdue": complaint_queries.is_overdue(row),
             "owner": named.get(row.owner),
             "customer": known.get(row.customer_id),
             "quotes": list(row.quotes),
@@ -347,10 +351,16 @@ def complaint(session: Session, id: str) -> Row:
 def open_complaint(parts: Services, fields: Row, quotes: list[str], by: str) -> Row:
     """Register a complaint; the fact is in the log with it."""
     with parts.writing() as session:
+        _known_user(session, fields.get("owner"))
         row = complaint_operations.open_complaint(session, by=by, utterances=quotes, **fields)
         shown = _complaints(session, [row])[0]
     parts.bus.publish(LogAdvanced(position=EventLog(parts.engine).end()))
     return shown
+
+
+def _known_user(session: Session, user: str | None) -> None:
+    if user is not None and user_queries.by_id(session, user) is None:
+        raise Invalid("there is no such user", {"owner": "is no user's id"})
 
 
 def change_complaint(session: Session, row: Complaint, changes: Row, version: int | None) -> Row:
@@ -358,6 +368,7 @@ def change_complaint(session: Session, row: Complaint, changes: Row, version: in
     if "due" in changes:
         changes["due_at"] = changes.pop("due")
     fields = {name: value for name, value in changes.items() if value is not None}
+    _known_user(session, fields.get("owner"))
     complaint_operations.change(session, row, version=version, **fields)
     return _complaints(session, [row])[0]
 

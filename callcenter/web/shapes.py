@@ -179,6 +179,7 @@ class InteractionView(View):
     from_name: str | None = None
     to_number: str | None = None
     agent: PersonView | None = None
+    participants: list[PersonView] = Field([], description="who talked, in this order")
     customer: CustomerBrief | None = None
     owner: PersonView | None = None
     outcome: Outcome | None = None
@@ -300,6 +301,7 @@ class ComplaintView(View):
     severity: str
     owner: PersonView | None = None
     due: Moment | None = None
+    overdue: bool = Field(False, description="due is over and the customer was not told yet")
     decision: str | None = None
     told_by: str | None = None
     quotes: list[QuoteView] = []

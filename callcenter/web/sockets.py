@@ -30,6 +30,7 @@ from callcenter.web.permissions import Permission
 from callcenter.web.problems import describe
 
 GRACE = 30.0
+POP_PATIENCE = 1.0  # seconds that a picture waits for the pop of a call that rings
 LARGEST_MESSAGE = 100_000
 _BURST, _PER_SECOND = 100.0, 30.0
 _LOGGER = structlog.get_logger()
@@ -246,12 +247,14 @@ class Sockets:
         calls = [call for call in now["calls"] if call.get("agent") == who.id]
         if mine and mine.get("call") and not calls:
             calls = [{"id": mine["call"], "state": "ended"}]  # the work after it goes on
+        ringing = next((c for c in calls if c["state"] == "ringing"), None)
+        talking = next((c for c in calls if c["state"] != "ringing"), None)
+        if ringing:
+            self._await_pop(who.id, ringing["id"])
         with self._parts.reading() as session:
             seq = outboxes.last_seq(session, who.id)
             known = outboxes.state_of(session, who.id)
             pops = {call["id"]: outboxes.pop_of(session, who.id, call["id"]) for call in calls}
-        ringing = next((c for c in calls if c["state"] == "ringing"), None)
-        talking = next((c for c in calls if c["state"] != "ringing"), None)
         last = {"state": known.state, "reason": known.reason} if known and not mine else {}
         return {
             "seq": seq,
@@ -260,6 +263,15 @@ class Sockets:
             "ringing": _pop(pops, ringing, None),
             "call": _pop(pops, talking, talking),
         }
+
+    def _await_pop(self, agent: str, call: str) -> None:
+        """Telephony rings before its fact is applied here: no card without caller and matches."""
+        deadline = time.monotonic() + POP_PATIENCE
+        while time.monotonic() < deadline:
+            with self._parts.reading() as session:
+                if outboxes.pop_of(session, agent, call):
+                    return
+            time.sleep(0.02)
 
     def _seen(self, connection: Connection, body: Body) -> Body:
         """{seq}: the pop was on the eye. `first` is true for the first tab that says so."""

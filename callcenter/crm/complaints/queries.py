@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from callcenter.crm.complaints.codes import read
 from callcenter.crm.complaints.models import Complaint
 from callcenter.crm.complaints.operations import get_or_raise
-from callcenter.crm.complaints.stages import OPEN_STAGES
+from callcenter.crm.complaints.stages import OPEN_STAGES, WAITING_STAGES
 from callcenter.crm.paging import Page, after, limited, moment_and_id
+from callcenter.events import now
 
 get = get_or_raise
 
@@ -22,6 +23,16 @@ def by_code(session: Session, typed: str) -> Complaint | None:
     return session.scalar(select(Complaint).where(Complaint.code == code)) if code else None
 
 
+def by_ids(session: Session, complaints: Iterable[str]) -> dict[str, Complaint]:
+    """Id → complaint, in one query."""
+    wanted = set(complaints)
+    if not wanted:
+        return {}
+    return {
+        one.id: one for one in session.scalars(select(Complaint).where(Complaint.id.in_(wanted)))
+    }
+
+
 def page(
     session: Session,
     *,
@@ -30,6 +41,7 @@ def page(
     interaction: str | None = None,
     owner: str | None = None,
     visible_to: str | None = None,
+    overdue: bool | None = None,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Page[Complaint]:
@@ -49,6 +61,9 @@ def page(
     ):
         if value is not None:
             query = query.where(column == value)
+    if overdue is not None:
+        late = and_(Complaint.stage.in_(WAITING_STAGES), Complaint.due_at < now())
+        query = query.where(late if overdue else not_(late))
     if visible_to is not None:
         query = query.where(or_(Complaint.owner == visible_to, Complaint.created_by == visible_to))
     if cursor:
@@ -59,6 +74,11 @@ def page(
     rows = session.scalars(query.limit(count + 1)).all()
     last = rows[count - 1] if len(rows) > count else None
     return Page(rows[:count], after(last.created_at, last.id) if last else None)
+
+
+def is_overdue(complaint: Complaint) -> bool:
+    """The answer was due, and the customer was not told it yet."""
+    return complaint.stage in WAITING_STAGES and complaint.due_at < now()
 
 
 def open_counts(session: Session, customers: Iterable[str]) -> dict[str, int]:

@@ -20,6 +20,9 @@ Stage = Literal[
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 OPEN_STAGES: tuple[Stage, ...] = tuple(stage for stage in STAGES if stage != "closed")
+WAITING_STAGES: tuple[Stage, ...] = tuple(
+    stage for stage in OPEN_STAGES if stage != "communicated"
+)  # the customer still waits for an answer
 
 # A stage may be skipped forwards (a small matter is decided on the phone), never backwards.
 _WORK: frozenset[Stage] = frozenset({"assessing", "investigating", "responded"})

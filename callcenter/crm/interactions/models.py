@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from callcenter.crm.db import ID, Base
 from callcenter.events import LegName, Outcome, now
@@ -70,6 +70,26 @@ class Interaction(Base):
     transcript_state: Mapped[TranscriptState] = mapped_column(String(16), default="none")
     transcript_revision: Mapped[int] = mapped_column(default=1)  # the one to show
     recording_state: Mapped[RecordingState] = mapped_column(String(16), default="none")
+
+    participants: Mapped[list[Participant]] = relationship(
+        order_by="Participant.at", lazy="selectin"
+    )
+
+    @property
+    def talked(self) -> set[str]:
+        """Agents whose call it was: everybody who answered it, and whoever has it now."""
+        return {one.agent for one in self.participants} | ({self.agent} if self.agent else set())
+
+
+class Participant(Base):
+    """An agent who talked in a call; after a transfer there is more than one."""
+
+    __tablename__ = "interaction_participants"
+    __table_args__ = (Index("ix_interaction_participants_agent", "agent", "interaction_id"),)
+
+    interaction_id: Mapped[str] = mapped_column(ForeignKey("interactions.id"), primary_key=True)
+    agent: Mapped[str] = mapped_column(ID, primary_key=True)
+    at: Mapped[datetime]
 
 
 class Utterance(Base):

@@ -15,7 +15,13 @@ from sqlalchemy.orm import Session
 
 from callcenter.crm import fts
 from callcenter.crm.customers.models import Customer, CustomerWord
-from callcenter.crm.interactions.models import Disposition, Interaction, Recording, Utterance
+from callcenter.crm.interactions.models import (
+    Disposition,
+    Interaction,
+    Participant,
+    Recording,
+    Utterance,
+)
 from callcenter.crm.interactions.operations import MISSED, get_or_raise
 from callcenter.crm.paging import Page, after, limited, moment_and_id
 from callcenter.crm.text import words
@@ -84,14 +90,20 @@ def by_call(session: Session, call: str) -> Interaction | None:
 
 def may_see(interaction: Interaction, agent: str) -> bool:
     """Whether this agent may read the interaction: own, offered, owned or the team's."""
-    if agent in (interaction.agent, interaction.owner, interaction.last_offered):
+    if agent in (*interaction.talked, interaction.owner, interaction.last_offered):
         return True
     return interaction.outcome in MISSED and interaction.owner is None
 
 
 def may_hear(interaction: Interaction, agent: str) -> bool:
     """Whether sound and transcript are this agent's: only who talked may."""
-    return interaction.agent == agent
+    return agent in interaction.talked
+
+
+def of_agent(agent: str) -> ColumnElement[bool]:
+    """Calls that the agent has or talked in, also before a transfer."""
+    talked = select(Participant.interaction_id).where(Participant.agent == agent)
+    return or_(Interaction.agent == agent, Interaction.id.in_(talked))
 
 
 def transcript(session: Session, interaction: Interaction) -> Sequence[Utterance]:
@@ -187,7 +199,7 @@ def _visible(agent: str | None) -> list[ColumnElement[bool]]:
         return []
     team = and_(Interaction.outcome.in_(MISSED), Interaction.owner.is_(None))
     own = or_(
-        Interaction.agent == agent,
+        of_agent(agent),
         Interaction.owner == agent,
         Interaction.last_offered == agent,
     )
@@ -202,12 +214,13 @@ def _narrowed(
         (Interaction.call_id, filters.call_id),
         (Interaction.outcome, filters.outcome),
         (Interaction.customer_id, filters.customer),
-        (Interaction.agent, filters.agent),
         (Interaction.queue, filters.queue),
         (Interaction.direction, filters.direction),
     ):
         if value is not None:
             wanted.append(column == value)
+    if filters.agent is not None:
+        wanted.append(of_agent(filters.agent))
     if filters.outcomes:
         wanted.append(Interaction.outcome.in_(filters.outcomes))
     if filters.since is not None:
@@ -235,7 +248,7 @@ def _holding(session: Session, q: str, visible_to: str | None) -> ColumnElement[
         )
     )
     if visible_to is not None:  # nobody learns by searching what he may not read
-        calls = calls.where(Interaction.agent == visible_to)
+        calls = calls.where(of_agent(visible_to))
     named = select(Customer.id).where(*(_named(word) for word in words(q)[:8]))
     return or_(Interaction.call_id.in_(calls), Interaction.customer_id.in_(named))
 

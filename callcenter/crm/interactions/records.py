@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from callcenter import events
 from callcenter.crm import fts
 from callcenter.crm.customers.queries import match
-from callcenter.crm.interactions.models import Interaction, Recording, Utterance
+from callcenter.crm.interactions.models import Interaction, Participant, Recording, Utterance
 from callcenter.crm.interactions.operations import MISSED
 from callcenter.crm.interactions.queries import by_call, last_agent_of
 from callcenter.errors import NotFound
@@ -61,6 +61,8 @@ def answered(session: Session, fact: events.CallAnswered) -> None:
     if interaction.answered_at is None:
         interaction.answered_at = fact.at
         interaction.wait_seconds = fact.wait_seconds
+    if fact.agent not in {one.agent for one in interaction.participants}:
+        interaction.participants.append(Participant(agent=fact.agent, at=fact.at))
 
 
 def transferred(session: Session, fact: events.CallTransferred) -> None:

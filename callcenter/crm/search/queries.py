@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.crm import fts
 from callcenter.crm.interactions.models import Interaction, Utterance
+from callcenter.crm.interactions.queries import of_agent
 from callcenter.crm.paging import Page, after, key_of, limited
 from callcenter.crm.text import normalize, words
 from callcenter.errors import Invalid
@@ -60,7 +61,7 @@ def transcripts(
         .order_by(Utterance.number.desc())
     )
     if visible_to is not None:
-        query = query.where(Interaction.agent == visible_to)
+        query = query.where(of_agent(visible_to))
     if call is not None:
         query = query.where(Utterance.call_id == call)
     if cursor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
+from callcenter.crm.paging import Page, after, key_of, limited
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 from callcenter.crm.users.operations import fold
 from callcenter.events import now
@@ -26,6 +27,26 @@ def by_username(session: Session, username: str) -> User | None:
 def by_id(session: Session, user: str) -> User | None:
     """The user with that id."""
     return session.get(User, user)
+
+
+def by_ids(session: Session, users: Iterable[str]) -> Sequence[User]:
+    """These users, in one query; unknown ids are left out."""
+    wanted = set(users)
+    if not wanted:
+        return []
+    return session.scalars(select(User).where(User.id.in_(wanted))).all()
+
+
+def page(session: Session, *, limit: int | None = None, cursor: str | None = None) -> Page[User]:
+    """All users, also disabled ones, by name."""
+    query = select(User).order_by(User.name, User.id)
+    if cursor:
+        name, id_ = key_of(cursor, 2)
+        query = query.where(tuple_(User.name, User.id) > (name, id_))
+    count = limited(limit)
+    rows = session.scalars(query.limit(count + 1)).all()
+    last = rows[count - 1] if len(rows) > count else None
+    return Page(rows[:count], after(last.name, last.id) if last else None)
 
 
 def everybody(session: Session, *, disabled: bool = False) -> Sequence[User]:

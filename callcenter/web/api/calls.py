@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
+from pydantic import Field
 
+from callcenter.errors import NotBuilt
 from callcenter.web import auth, orders
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
@@ -26,6 +28,21 @@ class Done(View):
 
     ok: bool = True
     call: dict[str, Any] | None = None
+
+
+class Dial(In):
+    """Whom to call."""
+
+    to: str = Field(min_length=1, max_length=64)
+
+
+@blueprint.post("/calls")
+@blueprint.input(Dial, location="json", arg_name="body")
+@blueprint.output(Done)
+@auth.requires(Permission.CALLS_TAKE)
+def dial(body: Dial) -> Any:
+    """Call somebody: not built yet, 501 `not-built`."""
+    raise NotBuilt("calling out is not built yet; callers can call in")
 
 
 def _order(action: str, call: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,8 @@ class ComplaintsQuery(PageQuery):
     customer: Id | None = None
     interaction: Id | None = None
     owner: Id | None = Field(None, description="a user's id, or `me`")
-    open: bool | None = Field(None, description="true: not closed")
+    open: bool | None = Field(None, description="true: not closed; false: closed")
+    overdue: bool | None = Field(None, description="true: the customer waits beyond `due`")
 
 
 @blueprint.get("/complaints")
@@ -90,8 +91,8 @@ def index(query: ComplaintsQuery) -> Any:
     filters = query.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
     if query.owner == "me":
         filters["owner"] = who().id
-    if filters.pop("open", False):
-        filters["stage"] = "open"
+    if (is_open := filters.pop("open", None)) is not None:
+        filters.setdefault("stage", "open" if is_open else "closed")
     with services().reading() as session:
         return records.complaints(session, filters, query.limit, query.cursor)
 
@@ -106,8 +107,8 @@ def create(body: ComplaintIn) -> Any:
     quotes = [one if isinstance(one, str) else one.utterance for one in body.quotes]
     if quotes and body.interaction:
         with services().reading() as session:
-            talked = records.interaction_row(session, body.interaction).agent
-        auth.own_only(Permission.CONVERSATION, talked)
+            talked = records.interaction_row(session, body.interaction).talked
+        auth.own_only(Permission.CONVERSATION, *talked)
     return records.open_complaint(services(), values, quotes, who().id)
 
 

@@ -106,7 +106,7 @@ def change(id: str, body: InteractionPatch) -> Any:
     version = changes.pop("version", None)
     with services().writing() as session:
         row = records.interaction_row(session, id)
-        free = {row.agent, row.owner, row.last_offered} if row.agent is None else {row.agent}
+        free: set[str | None] = {*row.talked} or {row.owner, row.last_offered}
         if row.agent is not None or not _unowned(row):
             auth.own_only(Permission.INTERACTIONS_WRITE, *free)
         return records.change_interaction(session, row, changes, version, who().id)

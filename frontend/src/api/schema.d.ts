@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call somebody: not built yet, 501 `not-built`. */
+        post: operations["post_calls_dial"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls/{id}/answer": {
         parameters: {
             query?: never;
@@ -306,6 +323,40 @@ export interface paths {
         };
         /** What may become of a contact. */
         get: operations["get_site_dispositions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read records from a file: not built yet, 501 `not-built`. */
+        post: operations["post_imports_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far an import is: not built yet, 501 `not-built`. */
+        get: operations["get_imports_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -674,6 +725,8 @@ export interface components {
             severity: string;
             owner: components["schemas"]["Person"] | null;
             due: string | null;
+            /** @description due is over and the customer was not told yet */
+            overdue: boolean;
             decision: string | null;
             told_by: string | null;
             quotes: components["schemas"]["Quote"][];
@@ -784,6 +837,13 @@ export interface components {
             version?: number | null;
         };
         /**
+         * Dial
+         * @description Whom to call.
+         */
+        Dial: {
+            to: string;
+        };
+        /**
          * Disposition
          * @description What may become of a contact.
          */
@@ -834,6 +894,8 @@ export interface components {
             from_name: string | null;
             to_number: string | null;
             agent: components["schemas"]["Person"] | null;
+            /** @description who talked, in this order */
+            participants: components["schemas"]["Person"][];
             customer: components["schemas"]["CustomerBrief"] | null;
             owner: components["schemas"]["Person"] | null;
             outcome: ("completed" | "abandoned" | "missed" | "rejected" | "interrupted" | "failed") | null;
@@ -1331,6 +1393,39 @@ export interface operations {
             };
         };
     };
+    post_calls_dial: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Dial"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_calls_answer: {
         parameters: {
             query?: never;
@@ -1531,6 +1626,7 @@ export interface operations {
                 interaction?: string | null;
                 owner?: string | null;
                 open?: boolean | null;
+                overdue?: boolean | null;
             };
             header?: never;
             path?: never;
@@ -1906,6 +2002,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Dispositions"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_imports_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description What went wrong (RFC 9457) */
