@@ -27,6 +27,8 @@ class CallerSide:
         self._media, self._sounds = media, sounds
         self._leg: RtpLeg | None = None
         self._answered = False
+        self._holds = False
+        self._expected_at = 0.0
         self._entertainment: asyncio.Task[None] | None = None
 
     @property
@@ -45,7 +47,7 @@ class CallerSide:
         except SipFailure as failure:
             raise Over("abandoned", "customer", failure.detail) from failure
         self._answered = True
-        self._leg.connect(agreed)
+        self._follow(agreed)
 
     def entertain(self) -> None:
         """Ringback first, as any phone does, then music until somebody answers."""
@@ -60,6 +62,7 @@ class CallerSide:
     def join(self, other: MediaLeg) -> None:
         """The caller and `other` hear each other."""
         self._stop_entertainment()
+        self._expected_at = _now()
         self._media.bridge(self.leg, other)
 
     def part(self, other: MediaLeg | None) -> None:
@@ -73,12 +76,15 @@ class CallerSide:
         None: nobody has answered yet, so nothing is held."""
         if self._leg is None:
             return None
-        self._leg.connect(wish)
-        return wish.direction in (Direction.SENDONLY, Direction.INACTIVE)
+        self._follow(wish)
+        return self._holds
 
-    def silent_for(self, now: float) -> float:
-        """Seconds since the last packet of the caller's sound."""
-        return now - self.leg.alive_at
+    def silent_for(self) -> float:
+        """Seconds since the last packet of the caller's sound, counted from the last time that
+        sound was to be expected anew: the answer, a resume. A phone that holds owes none."""
+        if not self._answered or self._holds:
+            return 0.0
+        return _now() - max(self.leg.alive_at, self._expected_at)
 
     def hang_up(self, over: Over) -> None:
         """Tell the caller's phone, when it does not know yet."""
@@ -98,7 +104,16 @@ class CallerSide:
             self._media.unbridge(self._leg, agent_leg)
         self._leg.close()
 
+    def _follow(self, wish: MediaDescription) -> None:
+        self.leg.connect(wish)
+        self._holds = wish.direction in (Direction.SENDONLY, Direction.INACTIVE)
+        self._expected_at = _now()
+
     def _stop_entertainment(self) -> None:
         if self._entertainment:
             self._entertainment.cancel()
             self._entertainment = None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -41,7 +41,7 @@ class Capture:
         self._lines: list[SpeechLine] = []
         self._start: float | None = None
         self._syncing: asyncio.Task[None] | None = None
-        self._failure: str | None = None
+        self._failing = False
         self._writing: asyncio.Future[None] | None = None
 
     async def start(self, customer: MediaLeg, agent: MediaLeg, start: float) -> list[Fact]:
@@ -81,8 +81,11 @@ class Capture:
             tap.close()
         self._taps[name] = []
 
-    async def close(self) -> list[Fact]:
-        """The call is over: what is left goes to the disk. Returns the facts of it."""
+    async def close(self) -> None:
+        """The call is over: what is left goes to the disk.
+
+        Whether a recording comes of it is for the sealing to say, also where the disk failed.
+        """
         self.leave("agent")
         self.leave("customer")
         for line in self._lines:
@@ -91,34 +94,33 @@ class Capture:
             self._syncing.cancel()
         if self._start is None:
             await self._discard()
-            return []
-        if self._journal and not self._failure:
+        elif self._journal:
             await self._guarded(self._journal.close, self._position())
-        failed = self._failure
-        return [RecordingFailed(call=self._call, reason=failed)] if failed else []
 
     def _position(self) -> int:
         assert self._start is not None
         return int((self._loop.time() - self._start) * SAMPLE_RATE)
 
     async def _keep_synced(self, journal: Journal) -> None:
-        while not self._failure:
+        while True:
             await asyncio.sleep(SYNC_SECONDS)
             await self._guarded(journal.sync, self._position())
 
     async def _guarded(self, write: Callable[[int], None], position: int) -> None:
         """One write at a time, also when the one before was cancelled half-way in its thread.
 
-        The disk may fail; the call goes on.
+        The disk may fail; the call goes on, and the next write catches up where it can.
         """
         if self._writing:
             await asyncio.wait([self._writing])
         self._writing = self._loop.run_in_executor(None, write, position)
         try:
             await asyncio.shield(self._writing)
+            self._failing = False
         except RecordingError as error:
-            _LOGGER.error("recording stopped", call=self._call, error=error.detail)
-            self._failure = error.detail
+            if not self._failing:
+                _LOGGER.error("recording not written", call=self._call, error=error.detail)
+            self._failing = True
 
     async def _discard(self) -> None:
         try:

@@ -62,7 +62,16 @@ class Desk(Protocol):
         """Ringback and music."""
 
     async def commit(self, *facts: Fact) -> None:
-        """Append the facts together; everybody is told after the commit."""
+        """Append the facts together; everybody is told after the commit.
+
+        Raises what the database raises: nothing was appended then.
+        """
+
+    async def record(self, *facts: Fact) -> None:
+        """The same for what cannot be taken back: a call goes on although the database fails.
+
+        The facts are owed then, and follow in their order as soon as it works again.
+        """
 
     def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
         """The agents' changes as facts."""

@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from callcenter.bus import Answer, Bus, Handler
 from callcenter.config import Settings
-from callcenter.errors import CallGone
+from callcenter.errors import CallGone, Unavailable
 from callcenter.events import (
     AgentStateChanged,
     AnswerCall,
@@ -25,6 +26,7 @@ from callcenter.events import (
     CallAnswered,
     CallEnded,
     CallRang,
+    CallTransferred,
     Command,
     DescribeFloor,
     DescribeHealth,
@@ -62,6 +64,7 @@ from callcenter.telephony.ports import (
 from callcenter.telephony.session import Session, run_call
 
 TICK_SECONDS = 0.25
+PAY_SECONDS = 1.0
 COMMAND_SECONDS = 10.0
 _LOGGER = structlog.get_logger()
 
@@ -92,6 +95,7 @@ class TelephonyService:
         self._lives: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[Any]] = set()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-log")
+        self._owed: list[Fact] = []  # of the writer's thread: what the database could not take
         self._floor_dirty = False
         self._draining = False
 
@@ -104,7 +108,8 @@ class TelephonyService:
         self._parts.audio.on_change(self._audio_changed)
         self._bus.serve("telephony", self._handlers())
         await self._parts.sip.start(self._take_call)
-        self._chore(self._tick())
+        self._chore(self._forever(self._tick, TICK_SECONDS))
+        self._chore(self._forever(self._pay, PAY_SECONDS))
         self._bus.publish(ServiceStarted(service="telephony", node=self._node))
         _LOGGER.info("telephony started", node=self._node)
 
@@ -122,16 +127,22 @@ class TelephonyService:
             await self._parts.audio.close(agent)
         for chore in self._chores:
             chore.cancel()
+        await self._pay()
         self._writer.shutdown(wait=True)
 
     async def _end_interrupted_calls(self) -> None:
         """Calls of this node that a kill left without an end get one now."""
         for call in await self._in_writer(self._log.open_calls, self._node):
-            entries = await self._in_writer(self._log.of_call, call)
-            samples = await self._loop.run_in_executor(
-                None, self._parts.recordings.last_position, call
-            )
-            await self.commit(_interruption([entry.fact for entry in entries], samples))
+            try:
+                end = await self._in_writer(self._interruption_of, call)
+            except Exception:  # one call that cannot be read must not keep the telephones silent
+                _LOGGER.exception("an interrupted call could not be ended", call=call)
+                continue
+            await self.commit(end)
+
+    def _interruption_of(self, call: str) -> CallEnded:
+        facts = [entry.fact for entry in self._log.of_call(call)]
+        return _interruption(facts, self._parts.recordings.last_position(call))
 
     # --- Desk ---
 
@@ -179,6 +190,12 @@ class TelephonyService:
         """See Desk."""
         if facts:
             await self._in_writer(self._append_and_tell, facts)
+            self._floor_dirty = True
+
+    async def record(self, *facts: Fact) -> None:
+        """See Desk."""
+        if facts:
+            await self._in_writer(self._append_or_owe, facts)
             self._floor_dirty = True
 
     def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
@@ -236,7 +253,8 @@ class TelephonyService:
 
     def _call_done(self, call: str, life: asyncio.Task[None]) -> None:
         self._lives.discard(life)
-        self._sessions.pop(call, None)
+        if session := self._sessions.pop(call, None):
+            session.refuse_rest()
         if not life.cancelled() and (error := life.exception()):
             _LOGGER.error("call not ended properly", call=call, error=type(error).__name__)
 
@@ -247,7 +265,10 @@ class TelephonyService:
             raise CallGone("the call is over")
         reply: asyncio.Future[Answer] = self._loop.create_future()
         session.mailbox.put_nowait(Asked(command, reply))
-        return await asyncio.wait_for(reply, COMMAND_SECONDS)
+        try:
+            return await asyncio.wait_for(reply, COMMAND_SECONDS)
+        except TimeoutError:
+            raise Unavailable("the call did not follow in time; look whether it did") from None
 
     # --- Agents ---
 
@@ -267,8 +288,9 @@ class TelephonyService:
         changes = self._floor.unseat(command.agent, self._loop.time())
         if state and state.call in self._sessions and state.name in ("ringing", "on_call"):
             self._sessions[state.call].mailbox.put_nowait(AgentLost(command.agent))
-        await self.commit(*self.state_facts(changes))
-        await self._parts.audio.close(command.agent)
+        await self.record(*self.state_facts(changes))
+        if not self._seated(command.agent):  # back meanwhile: the leg is theirs
+            await self._parts.audio.close(command.agent)
         return {}
 
     async def _set_state(self, command: SetAgentState) -> Answer:
@@ -281,9 +303,9 @@ class TelephonyService:
         return await self._agent_changed(command.agent, changes)
 
     async def _agent_changed(self, agent: str, changes: list[Change]) -> Answer:
-        await self.commit(*self.state_facts(changes))
+        await self.record(*self.state_facts(changes))
         self.distribute()
-        return self._agent_view(self._floor.seats[agent])
+        return self._agent_view(self._floor.seat_of(agent))
 
     async def _offer_audio(self, command: OfferAudio) -> Answer:
         self._floor.state_of(command.agent)  # only somebody who is signed in gets a leg
@@ -369,22 +391,47 @@ class TelephonyService:
         return handle
 
     def _append_and_tell(self, facts: tuple[Fact, ...]) -> None:
-        entries = self._log.append(*facts)
+        """What is owed comes first, so that facts keep their order."""
+        if not self._owed and not facts:
+            return
+        entries = self._log.append(*self._owed, *facts)
+        self._owed = []
         self._bus.publish(LogAdvanced(position=entries[-1].position))
+
+    def _append_or_owe(self, facts: tuple[Fact, ...]) -> None:
+        try:
+            self._append_and_tell(facts)
+        except OperationalError as error:  # locked for long, full, away: not the fact's fault
+            self._owed += facts
+            _LOGGER.error(
+                "facts wait for the database", owed=len(self._owed), error=type(error).__name__
+            )
 
     def _in_writer(self, work: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
         return self._loop.run_in_executor(self._writer, work, *arguments)
 
+    async def _forever(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """A chore that failed once is done again the next time."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception:
+                _LOGGER.exception("a chore failed; it goes on")
+
     async def _tick(self) -> None:
         """Wrap-ups that are over; the floor's picture, at most four times a second."""
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            if changes := self._floor.end_due_wrap_ups(self._loop.time()):
-                await self.commit(*self.state_facts(changes))
-                self.distribute()
-            if self._floor_dirty:
-                self._floor_dirty = False
-                self._bus.publish(FloorChanged())
+        if changes := self._floor.end_due_wrap_ups(self._loop.time()):
+            await self.record(*self.state_facts(changes))
+            self.distribute()
+        if self._floor_dirty:
+            self._floor_dirty = False
+            self._bus.publish(FloorChanged())
+
+    async def _pay(self) -> None:
+        """Facts that are owed."""
+        if self._owed:
+            await self._in_writer(self._append_or_owe, ())
 
     def _chore(self, work: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(work)
@@ -396,6 +443,12 @@ def _interruption(facts: list[Fact], samples: int | None) -> CallEnded:
     """The end of a call that a kill cut off; its length is what the journal holds."""
     rang = next(fact for fact in facts if isinstance(fact, CallRang))
     answered = next((fact for fact in facts if isinstance(fact, CallAnswered)), None)
+    agent = None
+    for fact in facts:
+        if isinstance(fact, CallAnswered):
+            agent = fact.agent
+        elif isinstance(fact, CallTransferred):
+            agent = None
     last = facts[-1].at
     talked = (samples or 0) / SAMPLE_RATE
     if answered:
@@ -405,7 +458,7 @@ def _interruption(facts: list[Fact], samples: int | None) -> CallEnded:
         reason="interrupted",
         by="system",
         detail="the telephony process was stopped in the middle",
-        agent=answered.agent if answered else None,
+        agent=agent,
         seconds=round((last - rang.at).total_seconds(), 3),
         talk_seconds=round(talked, 3),
     )

@@ -8,12 +8,13 @@ is handled by the step the call is in; so no two of them can race.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Literal
 
 import structlog
 
 from callcenter.config import Line
-from callcenter.errors import CallGone, Conflict, NoAudioLeg
+from callcenter.errors import CallcenterError, CallGone, Conflict, NoAudioLeg
 from callcenter.events import (
     AgentDeclined,
     AgentOffered,
@@ -85,6 +86,8 @@ class Session:
         self.agent: str | None = None
         self.mailbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._agent_leg: MediaLeg | None = None
+        self._rang: CallRang | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._capture: Capture | None = None
         self._rang_at = self._now()
         self._answered_at: float | None = None
@@ -92,10 +95,10 @@ class Session:
     # --- Steps, in the order of a call's life ---
 
     async def ring(self) -> None:
-        """The caller is known to us: commit, then 180."""
+        """The caller is known to us: commit, then 180. A call that cannot be kept is refused."""
         inbound, queue = self.caller.inbound, self.line.queue
         self._watcher = asyncio.create_task(self._watch(inbound))
-        rang = CallRang(
+        self._rang = rang = CallRang(
             call=self.id,
             from_number=inbound.caller.number,
             from_name=inbound.caller.name,
@@ -126,15 +129,17 @@ class Session:
         queue = self.desk.settings.queue(self._call.queue or self.line.queue)
         deadline = self._now() + queue.max_wait_seconds
         while True:
-            match await self._next(until=deadline):
-                case Offered(offer):
-                    if await self._ring_at(offer):
-                        return offer.agent
-                    self.desk.distribute()
-                case Asked() as asked:
-                    asked.refuse(CallGone("this call does not ring at you any more"))
-                case None:
-                    raise Over("missed", "system", "nobody took the call in time")
+            happening = await self._next(until=min(deadline, self._now() + WATCH_SECONDS))
+            if isinstance(happening, Asked):
+                happening.refuse(CallGone("this call does not ring at you any more"))
+            elif self._now() >= deadline:  # also where somebody declines it again and again
+                raise Over("missed", "system", "nobody took the call in time")
+            elif isinstance(happening, Offered):
+                if await self._ring_at(happening.offer):
+                    return happening.offer.agent
+                self.desk.distribute()
+            else:
+                self._demand_sound()
 
     async def talk_with(self, agent: str) -> None:
         """The two talk until somebody hangs up (Over) or passes the call on (return)."""
@@ -149,13 +154,15 @@ class Session:
                     self._demand_sound()
 
     async def end(self, over: Over) -> None:
-        """Everything is given back, then the end is a fact."""
+        """Everything is given back, whatever failed before, then the end is a fact."""
         now = self._now()
-        self.desk.floor.leave(self.id)
-        self._watcher.cancel()
+        freed = self._withdraw()
+        if self._watcher:
+            self._watcher.cancel()
         self.caller.hang_up(over)
-        facts = await self._capture.close() if self._capture else []
+        await self._close_capture()
         self.caller.close(self._agent_leg)
+        freed += self._free_agent()
         ended = CallEnded(
             call=self.id,
             reason=over.reason,
@@ -165,12 +172,35 @@ class Session:
             seconds=round(now - self._rang_at, 3),
             talk_seconds=round(now - (self._answered_at or now), 3),
         )
-        await self.desk.commit(*facts, ended, *self.desk.state_facts(self._free_agent()))
-        while not self.mailbox.empty():
-            if isinstance(asked := self.mailbox.get_nowait(), Asked):
-                asked.refuse(CallGone("the call is over"))
+        rang = [self._rang] if self._rang and self.call is None else []  # could not be committed
+        await self.desk.record(*rang, ended, *self.desk.state_facts(freed))
+        self.refuse_rest()
         self.desk.distribute()
         _LOGGER.info("call ended", call=self.id, reason=over.reason, by=over.by)
+
+    def refuse_rest(self) -> list[Offer]:
+        """The call is over: whoever asked is told so. Returns the offers nobody heard of."""
+        unheard = []
+        while not self.mailbox.empty():
+            match self.mailbox.get_nowait():
+                case Asked() as asked:
+                    asked.refuse(CallGone("the call is over"))
+                case Offered(offer):
+                    unheard.append(offer)
+        return unheard
+
+    def _withdraw(self) -> list[Change]:
+        """Nobody is rung any more. An agent who never heard of the offer never rang."""
+        before = {offer.agent: offer.change.before for offer in self.refuse_rest()}
+        changes = self.desk.floor.withdraw(self.id, self._now())
+        return [replace(one, before=before.get(one.agent, one.before)) for one in changes]
+
+    async def _close_capture(self) -> None:
+        try:
+            if self._capture:
+                await self._capture.close()
+        except Exception:
+            _LOGGER.exception("recording not closed", call=self.id)
 
     # --- Ringing at an agent ---
 
@@ -226,16 +256,23 @@ class Session:
         except Over:
             asked.refuse(CallGone("the caller hung up"))
             raise
-        self.caller.join(agent_leg)
+        except CallcenterError as error:
+            asked.refuse(error)
+            raise
+        if not self.desk.floor.rings_at(self.id, offer.agent):  # left while the phone took it
+            asked.refuse(CallGone("you are not signed in any more"))
+            self.caller.part(None)
+            return False
+        changes = self.desk.floor.answer(self.id, offer.agent, self._now())
         self.agent, self._agent_leg = offer.agent, agent_leg
-        captured = await self._capture_from(agent_leg)
+        self.caller.join(agent_leg)
         answered = CallAnswered(
             call=self.id,
             agent=offer.agent,
             queue=offer.queue,
             wait_seconds=round(self._now() - self._rang_at, 3),
         )
-        changes = self.desk.floor.answer(self.id, offer.agent, self._now())
+        captured = await self._capture_from(agent_leg)
         await self._happened(answered, *captured, *self.desk.state_facts(changes))
         asked.grant(self._call.view())
         return True
@@ -271,6 +308,9 @@ class Session:
         except Conflict as refusal:
             asked.refuse(refusal)
             return False
+        except Exception as error:
+            asked.refuse(error)
+            raise
         asked.grant(self._call.view())
         return passed_on
 
@@ -339,9 +379,9 @@ class Session:
     def _demand_sound(self) -> None:
         """A caller who sends no sound for long has vanished (unless they hold the call)."""
         limit = self.desk.settings.sip.media_timeout_seconds
-        holds = "customer" in self._call.held_by
-        if limit and not holds and self.caller.silent_for(self._now()) > limit:
-            raise Over("failed", "system", "media timeout")
+        if limit and self.caller.silent_for() > limit:
+            waits = self.agent is None
+            raise Over("abandoned" if waits else "failed", "system", "media timeout")
 
     def _free_agent(self) -> list[Change]:
         """The agent's state after their part of the call."""
@@ -392,8 +432,8 @@ class Session:
     # --- Inside ---
 
     async def _happened(self, *facts: Fact) -> None:
-        """Commit, then let the call's state follow."""
-        await self.desk.commit(*facts)
+        """Tell the log, then let the call's state follow."""
+        await self.desk.record(*facts)
         for fact in facts:
             if fact.subject == self.id:
                 self.call = evolve(self._call, fact)

@@ -81,6 +81,10 @@ class Floor:
         """Raises NotFound for an agent who is not signed in."""
         return self._seat(agent).state
 
+    def seat_of(self, agent: str) -> Seat:
+        """Raises NotFound for an agent who is not signed in."""
+        return self._seat(agent)
+
     def choose(
         self, agent: str, name: AgentStateName, reason: str | None, now: float
     ) -> list[Change]:
@@ -134,6 +138,8 @@ class Floor:
         for one in self.waiting:
             if self._rings(one.call):
                 continue
+            if one.only is not None and not self._may_come(one.only):
+                one.only = None  # took another call or left meanwhile: anybody may have it
             queue = self.queues[one.queue]
             candidates = list(self._candidates(queue, one.only))
             agent = pick(one, candidates, STRATEGIES[queue.strategy])
@@ -165,6 +171,12 @@ class Floor:
             lambda state: machine.stop_ringing(state, now, unanswered=unanswered, limit=limit),
         )
 
+    def withdraw(self, call: str, now: float) -> list[Change]:
+        """The call is over: it neither waits nor rings anywhere any more."""
+        self.leave(call)
+        ringing = [agent for agent in self.seats if self.rings_at(call, agent)]
+        return [change for agent in ringing for change in self.stop_ringing(agent, now)]
+
     def answer(self, call: str, agent: str, now: float) -> list[Change]:
         """The agent took the call. Raises CallGone when it does not ring there any more."""
         if not self.rings_at(call, agent):
@@ -185,6 +197,11 @@ class Floor:
 
     def _rings(self, call: str) -> bool:
         return any(self.rings_at(call, agent) for agent in self.seats)
+
+    def _may_come(self, agent: str) -> bool:
+        """Whether the agent is free, or will be in a moment where another call is declined."""
+        seat = self.seats.get(agent)
+        return seat is not None and seat.state.name in ("available", "ringing")
 
     def _candidates(self, queue: Queue, only: str | None) -> Iterable[Candidate]:
         for seat in self.seats.values():

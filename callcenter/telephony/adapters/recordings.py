@@ -58,6 +58,13 @@ class DiskJournal:
         self._pauses = Pauses()
         self._lock = threading.Lock()  # of the threads that sync; the media loop never takes it
         self._files: dict[LegName, int] = {}
+        try:
+            self._open(folder, manifest)
+        except BaseException:
+            self._close_files()
+            raise
+
+    def _open(self, folder: Path, manifest: Manifest) -> None:
         with _failures("a recording cannot be started"):
             _make_folders(folder.parent)
             folder.mkdir()
