@@ -112,15 +112,23 @@ def _one(random: Random, index: int, language: Language) -> Invented:
     company = random.random() < 0.2
     name = f"{random.choice(country.first)} {random.choice(country.last)}"
     if company:
-        name = f"{random.choice(country.firms)} {index + 1}"
+        name = f"{random.choice(country.firms)} {_digits(index + 1, language)}"
     region = {"fa": "IR", "he": "IL", "en": random.choice(("GB", "US"))}[language]
     phones = [(_number(region, index), region, "mobile")]
     if company or random.random() < 0.25:
         phones.append((_number(region, index + 500), region, "office" if company else "home"))
-    place = f"{random.choice(country.places)} {random.randint(1, 180)}"
+    place = f"{random.choice(country.places)} {_digits(random.randint(1, 180), language)}"
     emails = (f"customer{index + 1}@example.com",) if random.random() < 0.6 else ()
     kind: Kind = "company" if company else "person"
     return Invented(name, kind, language, region, tuple(phones), emails, place)
+
+
+def _digits(number: int, language: Language) -> str:
+    """As the language writes a number."""
+    western = str(number)
+    return (
+        western.translate({48 + d: 0x06F0 + d for d in range(10)}) if language == "fa" else western
+    )
 
 
 def _number(region: str, index: int) -> str:

@@ -31,9 +31,12 @@ def microphone(path: Path) -> Path:
 
 
 @contextmanager
-def chromium(folder: Path) -> Iterator[Browser]:
-    """Debian's Chromium without a window, with that microphone, without calls to the outside."""
-    sound = microphone(folder / "microphone.wav")
+def chromium(folder: Path, sound: Path | None = None) -> Iterator[Browser]:
+    """Debian's Chromium without a window, with that microphone, without calls to the outside.
+
+    `sound`: a WAV to be the microphone's in place of the beeps.
+    """
+    sound = sound or microphone(folder / "microphone.wav")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,

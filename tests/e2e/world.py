@@ -218,8 +218,10 @@ class World:
 
     # --- People ---
 
-    def add_user(self, name: str, role: str = "agent", language: str = "en") -> None:
-        """By the command line, as an administrator does."""
+    def add_user(
+        self, name: str, role: str = "agent", language: str = "en", shown: str = ""
+    ) -> None:
+        """By the command line, as an administrator does. `shown` is the name others see."""
         done = self.command(
             "user",
             "add",
@@ -230,6 +232,7 @@ class World:
             language,
             "--password-file",
             "-",
+            *(["--name", shown] if shown else []),
             stdin=PASSWORD,
         )
         assert done.returncode == 0, done.stderr

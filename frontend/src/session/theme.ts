@@ -1,4 +1,4 @@
-import { ref, watchEffect } from "vue";
+import { computed, ref, watchEffect } from "vue";
 
 export type Theme = "system" | "light" | "dark";
 
@@ -9,11 +9,15 @@ dark.addEventListener("change", (event) => (systemIsDark.value = event.matches))
 
 export const theme = ref<Theme>((localStorage.getItem(KEY) as Theme | null) ?? "system");
 
+/** What the choice comes to now. */
+export const isDark = computed(
+  () => theme.value === "dark" || (theme.value === "system" && systemIsDark.value),
+);
+
 /** Keeps `<html data-theme>` in step with the system's theme and the user's own choice. */
 export function followTheme(): void {
   watchEffect(() => {
-    const isDark = theme.value === "dark" || (theme.value === "system" && systemIsDark.value);
-    document.documentElement.dataset.theme = isDark ? "dark" : "light";
+    document.documentElement.dataset.theme = isDark.value ? "dark" : "light";
     localStorage.setItem(KEY, theme.value);
   });
 }
