@@ -29,7 +29,8 @@ from callcenter.errors import ConfigError
 PROMISED = [
     "run", "demo", "web", "telephony", "speech", "jobs", "call", "doctor", "check-config",
     "backup", "restore", "tls", "settings", "openapi", "db.upgrade",
-    "user.add", "user.passwd", "user.disable", "import.customers", "models.list", "models.fetch",
+    "user.add", "user.passwd", "user.disable", "user.unlock", "import.customers", "models.list",
+    "models.fetch",
     "recordings.verify", "bench.calls", "bench.pop", "bench.captions", "bench.api",
 ]
 # fmt: on

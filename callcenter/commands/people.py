@@ -58,6 +58,7 @@ def add_to(app: typer.Typer) -> None:
     )(add)
     user.command(epilog=example("callcenter user passwd sara --password-file -"))(passwd)
     user.command(epilog=example("callcenter user disable sara"))(disable)
+    user.command(epilog=example("callcenter user unlock sara"))(unlock)
     app.add_typer(user, name="user")
 
 
@@ -114,6 +115,18 @@ def disable(username: Username, config: ConfigFile = None, data_dir: DataDir = N
     with _session(settings_of(config, data_dir)) as session:
         operations.disable(session, _user(session, username))
     say(f"{username} can sign in no more; every session of that user has ended.")
+
+
+def unlock(username: Username, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Forget failed tries to sign in, so that the user need not wait."""
+    from callcenter.crm.audit import operations as audit
+    from callcenter.crm.users import operations
+
+    with _session(settings_of(config, data_dir)) as session:
+        user = _user(session, username)
+        operations.forget_failures(session, username)
+        audit.record(session, None, "unlock", "user", user.id, reason="command line")
+    say(f"{username} can try to sign in again at once.")
 
 
 def read_password(source: str) -> str:

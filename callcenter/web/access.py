@@ -47,6 +47,7 @@ class Access:
         self._glass: dict[tuple[str, str], datetime] = {}
         self._listening: dict[tuple[str, str, str], float] = {}
         self.on_sign_out: list[Callable[[str], None]] = []
+        self.on_locked: list[Callable[[User], None]] = []
 
     # --- Signing in and out ------------------------------------------------------------------
 
@@ -66,15 +67,26 @@ class Access:
             if not right or user is None:
                 operations.note_failure(session, username, address)
                 self._record(session, None, "sign_in", None, address, "refused")
+                locked = queries.failures(session, username) == queries.FREE_TRIES
             else:
                 return self._open(session, user.id, username, address)
+        if locked and user is not None:
+            self._locked(user, address)
         raise NotSignedIn("the user name or the password is wrong")
+
+    def _locked(self, user: User, address: str | None) -> None:
+        """From here on tries are delayed: the audit keeps it, the owner is told."""
+        with Session(self._engine) as session, session.begin():
+            self._record(session, None, "lock", user.id, address, "ok")
+        for tell in self.on_locked:
+            tell(user)
 
     def _open(
         self, session: Session, user: str, username: str, address: str | None
     ) -> tuple[Who, str]:
         token = secrets.token_urlsafe(32)
         person = operations.get_or_raise(session, user)
+        failed = queries.failures(session, username)
         operations.forget_failures(session, username)
         opened = operations.open_session(
             session,
@@ -85,7 +97,7 @@ class Access:
             address=address,
         )
         self._record(session, user, "sign_in", user, address, "ok")
-        return _who(opened, person), token
+        return _who(opened, person, failed), token
 
     def whose(self, token: str) -> Who | None:
         """Who holds that token; None when its session is over."""
@@ -152,6 +164,22 @@ class Access:
             found = operations.get_or_raise(session, user)
             operations.forget_failures(session, found.username)
             self._record(session, person.id, "unlock", user, address, "ok")
+
+    def sessions_of(self, user: str) -> list[UserSession]:
+        """The open sessions of an account, newest first."""
+        with Session(self._reader) as session:
+            operations.get_or_raise(session, user)
+            return list(queries.sessions_of(session, user))
+
+    def end_sessions(self, person: Who, user: str, id_: str | None, address: str | None) -> None:
+        """End one session of an account, or all; open sockets are cut within seconds."""
+        with Session(self._engine) as session, session.begin():
+            operations.get_or_raise(session, user)
+            if id_ is None:
+                operations.revoke_all(session, user)
+            else:
+                operations.revoke_one(session, user, id_)
+            self._record(session, person.id, "end_session", user, address, "ok")
 
     def last_seq(self, agent: str) -> int:
         """The newest event of an agent."""
@@ -232,7 +260,7 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _who(opened: UserSession, user: User) -> Who:
+def _who(opened: UserSession, user: User, failed: int = 0) -> Who:
     return Who(
         id=user.id,
         username=user.username,
@@ -243,4 +271,5 @@ def _who(opened: UserSession, user: User) -> Who:
         session=opened.token_hash,
         csrf=opened.csrf,
         expires_at=opened.expires_at,
+        failed_sign_ins=failed,
     )

@@ -34,6 +34,7 @@ from callcenter.web.context import EXTENSION, Services
 from callcenter.web.follower import Follower
 from callcenter.web.live import Live
 from callcenter.web.sockets import GRACE, Sockets, build
+from callcenter.web.texts import texts
 
 PREFIX = "/api/v1"
 LARGEST_BODY = 1_000_000
@@ -118,6 +119,11 @@ def join_sockets(app: APIFlask, *, grace: float = GRACE) -> Runtime:
     live = Live(parts, socketio)
     sockets = Sockets(parts, socketio, live, grace=grace)
     parts.access.on_sign_out.append(lambda session: sockets.cut(session, signed_out=True))
+    parts.access.on_locked.append(
+        lambda user: live.notice(
+            "sign-in-locked", agent=user.id, text=texts(user.language)["sign_in_locked"]
+        )
+    )
     return Runtime(app, socketio, live, sockets, Follower(parts, live, sockets))
 
 

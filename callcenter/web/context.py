@@ -39,6 +39,7 @@ class Who:
     session: str
     csrf: str
     expires_at: datetime
+    failed_sign_ins: int = 0
 
     def scope(self, permission: Permission) -> Scope | None:
         """How far a permission reaches for this person; None when denied."""

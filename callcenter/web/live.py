@@ -134,7 +134,9 @@ class Notice(Payload):
     """Something a person should know: audio-lost, telephony-down, telephony-up, text."""
 
     event = "notice"
-    kind: Literal["audio-lost", "audio-ready", "telephony-up", "not-answering", "text"]
+    kind: Literal[
+        "audio-lost", "audio-ready", "telephony-up", "not-answering", "sign-in-locked", "text"
+    ]
     text: str = ""
 
 

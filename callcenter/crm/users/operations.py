@@ -151,6 +151,15 @@ def revoke(session: Session, token_hash: str) -> None:
     _revoke(session, UserSession.token_hash == token_hash)
 
 
+def revoke_one(session: Session, user: str, id_: str) -> None:
+    """End the session of that user with that public id. Raises NotFound."""
+    query = select(UserSession).where(UserSession.user == user, UserSession.revoked_at.is_(None))
+    for opened in session.scalars(query):
+        if opened.id == id_:
+            return revoke(session, opened.token_hash)
+    raise NotFound("there is no such session")
+
+
 def revoke_all(session: Session, user: str, *, but: str | None = None) -> None:
     """End every session of the user, except the one with token hash `but`."""
     _revoke(session, UserSession.user == user, UserSession.token_hash != (but or ""))

@@ -106,6 +106,11 @@ def delay(session: Session, username: str, address: str | None) -> float:
     return max(waits)
 
 
+def failures(session: Session, username: str) -> int:
+    """Failed tries under that name within the last hour."""
+    return _failures(session, now(), SignInFailure.username == fold(username)[:64])[0]
+
+
 def _failures(session: Session, moment: datetime, where: object) -> tuple[int, datetime | None]:
     query = select(func.count(), func.max(SignInFailure.at)).where(
         where,  # type: ignore[arg-type]

@@ -36,6 +36,9 @@ class SessionView(View):
     csrf_token: str
     permissions: dict[str, str]
     expires_at: Moment
+    failed_sign_ins: int = Field(
+        0, description="failed tries of the last hour before this sign-in; its owner should know"
+    )
     last_seq: int = Field(0, description="the newest event of this agent")
 
 
@@ -47,6 +50,7 @@ def view(person: Who) -> dict[str, Any]:
         csrf_token=person.csrf,
         permissions=granted(person.role),
         expires_at=person.expires_at,
+        failed_sign_ins=person.failed_sign_ins,
         last_seq=parts.access.last_seq(person.id),
     )
     return shown.model_dump(mode="json")

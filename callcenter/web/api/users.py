@@ -28,6 +28,22 @@ class AccountPatch(In):
     disabled: bool | None = None
 
 
+class OpenSessionView(View):
+    """A browser that is signed in; `id` opens nothing."""
+
+    id: str
+    address: str | None
+    created_at: Moment
+    last_seen_at: Moment
+    expires_at: Moment
+
+
+class OpenSessions(View):
+    """Newest first."""
+
+    items: list[OpenSessionView]
+
+
 class AuditView(View):
     """Somebody did something."""
 
@@ -67,6 +83,32 @@ def change(id: str, body: AccountPatch) -> Any:
 def unlock(id: str) -> Any:
     """Forget the failed tries to sign in, so that the person need not wait."""
     services().access.unlock(who(), id, request.remote_addr)
+    return ""
+
+
+@blueprint.get("/users/<id>/sessions")
+@blueprint.output(OpenSessions)
+@auth.requires(Permission.USERS_MANAGE)
+def sessions(id: str) -> Any:
+    """Where an account is signed in."""
+    return {"items": services().access.sessions_of(id)}
+
+
+@blueprint.delete("/users/<id>/sessions")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.USERS_MANAGE)
+def end_sessions(id: str) -> Any:
+    """Sign an account out everywhere, sockets within seconds."""
+    services().access.end_sessions(who(), id, None, request.remote_addr)
+    return ""
+
+
+@blueprint.delete("/users/<id>/sessions/<session_id>")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.USERS_MANAGE)
+def end_session(id: str, session_id: str) -> Any:
+    """End one session of an account."""
+    services().access.end_sessions(who(), id, session_id, request.remote_addr)
     return ""
 
 

@@ -1,0 +1,65 @@
+"""Lock-out, unlocking, and the sessions of an account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from web_world import World
+
+from callcenter.crm.audit.models import AuditEntry
+
+
+def notices(client: Any) -> list[dict[str, Any]]:
+    return [one["args"][0] for one in client.get_received() if one["name"] == "notice"]
+
+
+def test_the_owner_of_a_locked_account_is_told_once_and_at_the_next_sign_in(world: World) -> None:
+    owner = world.client("agent")
+    tab = world.runtime.socketio.test_client(world.app, flask_test_client=owner.http)
+    other = world.client("other")
+    others = world.runtime.socketio.test_client(world.app, flask_test_client=other.http)
+    for _ in range(7):
+        world.client().sign_in("agent", "wrong")
+    (told,) = notices(tab)
+    assert told["kind"] == "sign-in-locked"
+    assert "administrator" in told["text"]
+    assert notices(others) == []
+    with Session(world.engine) as session:
+        rows = session.scalars(select(AuditEntry).where(AuditEntry.what == "lock")).all()
+    assert [row.object for row in rows] == [world.people["agent"]]
+    admin = world.client("admin")
+    assert admin.post(f"/users/{world.people['other']}/unlock").status_code == 204
+    assert world.client().sign_in("agent").status_code == 429, "only that account is unlocked"
+
+
+def test_a_sign_in_says_how_many_failed_before_it(world: World) -> None:
+    world.client().sign_in("agent", "wrong")
+    world.client().sign_in("agent", "wrong")
+    browser = world.client()
+    assert browser.sign_in("agent").get_json()["failed_sign_ins"] == 2
+    assert browser.sign_in("agent").get_json()["failed_sign_ins"] == 0
+
+
+def test_an_administrator_sees_where_somebody_is_signed_in_and_ends_one_or_all(
+    world: World,
+) -> None:
+    agent, admin = world.people["agent"], world.client("admin")
+    first, second, third = (world.client("agent") for _ in range(3))
+    address = f"/users/{agent}/sessions"
+    shown = admin.get(address).get_json()["items"]
+    assert len(shown) == 3
+    token = first.http.get_cookie("callcenter").value
+    assert set(shown[0]) == {"id", "address", "created_at", "last_seen_at", "expires_at"}
+    assert all(token not in one.values() for one in shown)
+    assert admin.send("DELETE", f"{address}/{shown[-1]['id']}").status_code == 204
+    assert [one.get("/session").status_code for one in (first, second, third)] == [401, 200, 200]
+    assert admin.send("DELETE", f"{address}/{shown[-1]['id']}").status_code == 404
+    assert admin.send("DELETE", f"/users/{world.people['other']}/sessions").status_code == 204
+    assert second.get("/session").status_code == 200, "another account's end is not mine"
+    assert admin.send("DELETE", address).status_code == 204
+    assert [one.get("/session").status_code for one in (second, third)] == [401, 401]
+    assert admin.get(address).get_json()["items"] == []
+    assert world.client("supervisor").get(address).status_code == 403
+    assert world.client("supervisor").send("DELETE", address).status_code == 403
