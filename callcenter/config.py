@@ -130,6 +130,15 @@ class Web(Section):
     )
 
 
+class SipTls(Tls):
+    """The certificate of `tls://` in `sip.listen`."""
+
+    certificate: Path | None = Field(None, description="PEM file, for tls:// in sip.listen")
+    client_ca: Path | None = Field(
+        None, description="PEM file; peers must then show a certificate of this authority"
+    )
+
+
 class Trunk(Section):
     """Who may send calls to us."""
 
@@ -145,6 +154,7 @@ class Sip(Section):
     listen: list[Annotated[str, AfterValidator(_listen)]] = Field(
         ["udp://0.0.0.0:5060"], min_length=1, description="udp://…, tcp://… or tls://…"
     )
+    tls: SipTls = Field(SipTls(), description="certificate of tls:// listeners")
     rtp_ports: Annotated[tuple[Port, Port], AfterValidator(_port_range)] = Field(
         (20000, 29999), description="first and last UDP port"
     )

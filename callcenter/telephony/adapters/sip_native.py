@@ -1,4 +1,4 @@
-"""Our own SIP core on UDP sockets: the `SipBackend` named "native".
+"""Our own SIP core on UDP, TCP and TLS sockets: the `SipBackend` named "native".
 
 All protocol is in `telephony.sip`; this file has the sockets, the clock, the one timer and the
 list of addresses that may send to us.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
@@ -18,6 +19,7 @@ import structlog
 
 from callcenter.config import Sip
 from callcenter.errors import SipFailure, StartError
+from callcenter.telephony.adapters.sip_stream import StreamListener, server_security
 from callcenter.telephony.adapters.sip_udp import UdpListener
 from callcenter.telephony.ports import Address, Caller, InboundCall, MediaDescription, SipEnd
 from callcenter.telephony.sip.actions import (
@@ -38,19 +40,21 @@ from callcenter.telephony.sip.useragent import UserAgent
 RETRY_AFTER = 10  # seconds: told to callers over `sip.max_calls`
 STOP_GRACE = 2.0  # seconds that BYEs of ours may take at the end
 
+Listener = UdpListener | StreamListener
+
 _LOGGER = structlog.get_logger()
 
 
 class NativeSipBackend:
-    """Listens on every `udp://` of `sip.listen`. Belongs to the thread of the running loop."""
+    """Listens on every address of `sip.listen`. Belongs to the thread of the running loop."""
 
     def __init__(self, settings: Sip) -> None:
-        self.ignored = 0  # datagrams of unlisted sources
+        self.ignored = 0  # datagrams and connections of unlisted sources
         self._settings = settings
         self._core = UserAgent(token=lambda: secrets.token_hex(8))
         self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
         self._calls: dict[InviteUsage, NativeCall] = {}
-        self._listeners: dict[str, UdpListener] = {}
+        self._listeners: dict[str, Listener] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._on_call: Callable[[InboundCall], None] = lambda call: call.reject(503)
 
@@ -63,7 +67,7 @@ class NativeSipBackend:
             for url in self._settings.listen:
                 await self._listen(url)
         except BaseException:
-            self._close()
+            await self._close()
             raise
 
     async def stop(self) -> None:
@@ -71,7 +75,7 @@ class NativeSipBackend:
         deadline = self._loop.time() + STOP_GRACE
         while self._core.unanswered() and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        self._close()
+        await self._close()
 
     def active(self) -> int:
         """How many dialogs are open."""
@@ -86,47 +90,65 @@ class NativeSipBackend:
 
     async def _listen(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "udp":
-            raise StartError(f"sip.listen: {url} cannot be served yet; only udp:// can.")
+        host, port = parts.hostname or "", parts.port or 0
         try:
-            _, listener = await self._loop.create_datagram_endpoint(
-                lambda: UdpListener(url, self._datagram),
-                local_addr=(parts.hostname or "", parts.port or 0),
-            )
+            if parts.scheme == "udp":
+                _, listener = await self._loop.create_datagram_endpoint(
+                    lambda: UdpListener(url, self._datagram), local_addr=(host, port)
+                )
+                self._listeners[url] = listener
+            else:
+                security = self._security(url) if parts.scheme == "tls" else None
+                stream = StreamListener(url, self._datagram, self._admits, security)
+                await stream.start(host, port)
+                self._listeners[url] = stream
         except OSError as error:
             raise StartError(f"sip.listen: {url} cannot be bound ({error.strerror}).") from error
-        self._listeners[url] = listener
-        _LOGGER.info("sip listening", host=listener.bound.host, port=listener.bound.port)
+        bound = self._listeners[url].bound
+        _LOGGER.info("sip listening", transport=parts.scheme, host=bound.host, port=bound.port)
 
-    def _close(self) -> None:
+    def _security(self, url: str) -> ssl.SSLContext:
+        tls = self._settings.tls
+        if tls.certificate is None or tls.key is None:
+            raise StartError(f"sip.listen: {url} needs sip.tls.certificate and sip.tls.key.")
+        return server_security(tls.certificate, tls.key, tls.client_ca)
+
+    async def _close(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
         for listener in self._listeners.values():
-            listener.transport.close()
+            await listener.close()
         self._listeners.clear()
 
-    def _datagram(self, listener: UdpListener, data: bytes, source: Address) -> None:
+    def _datagram(self, listener: Listener, data: bytes, source: Address) -> None:
         """Nothing that comes in here may end the listener."""
         try:
             self._received(listener, data, source)
         except Exception as error:
             _log_failure("datagram not handled", error)
 
-    def _received(self, listener: UdpListener, data: bytes, source: Address) -> None:
-        """One datagram: source first, then the core, which looks at the size before it parses."""
-        if self._sources.trunk(source.host) is None:
-            self._ignore(source)
+    def _received(self, listener: Listener, data: bytes, source: Address) -> None:
+        """One message: source first, then the core, which looks at the size before it parses."""
+        if not self._admits(source.host):
             return
         host = self._settings.advertised_host or listener.host_towards(source)
-        flow = Flow(listener.url, Address(host, listener.bound.port), source)
+        local = Address(host, listener.bound.port)
+        flow = Flow(listener.url, local, source, listener.transport_name)
         self._perform(self._core.receive(data, flow, self._loop.time()))
 
-    def _ignore(self, source: Address) -> None:
+    def _admits(self, host: str) -> bool:
+        """Whether a trunk's packets come from there; asked of connections as well."""
+        listed = self._sources.trunk(host) is not None
+        if not listed:
+            self._ignore(host)
+        return listed
+
+    def _ignore(self, host: str) -> None:
         """Silence (research: nothing tells a scanner that anybody is here); one line a minute."""
         self.ignored += 1
-        if self._sources.worth_a_line(source.host, self._loop.time()):
-            _LOGGER.warning("SECURITY sip", src=source.host, reason="source is of no trunk")
+        if self._sources.worth_a_line(host, self._loop.time()):
+            _LOGGER.warning("SECURITY sip", src=host, reason="source is of no trunk")
 
     # --- the core ----------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ Received = Callable[["UdpListener", bytes, Address], None]
 class UdpListener(asyncio.DatagramProtocol):
     """One UDP socket. `received` is handed every datagram and must not raise."""
 
+    transport_name = "UDP"
+
     def __init__(self, url: str, received: Received) -> None:
         self.url = url
         self._received = received
@@ -45,6 +47,10 @@ class UdpListener(asyncio.DatagramProtocol):
         host = f"::ffff:{to.host}" if self._ipv6 and ":" not in to.host else to.host
         with suppress(OSError):
             self.transport.sendto(data, (host, to.port))
+
+    async def close(self) -> None:
+        """Close the socket."""
+        self.transport.close()
 
     def host_towards(self, peer: Address) -> str:
         """Our address as that peer reaches it: the bound one, else the one routes lead from."""

@@ -1,4 +1,4 @@
-"""Octets to messages (RFC 3261 7 and 25.1), one datagram at a time.
+"""Octets to messages (RFC 3261 7 and 25.1), one message at a time.
 
 `parse()` demands what the RFC demands of a message before anything is done with it. What it
 refuses, it still reads as far as it can, so that the sender can be told (`Malformed.salvaged`).
@@ -38,8 +38,11 @@ class Malformed(SipSyntaxError):
         self.answer = answer
 
 
-def parse(data: bytes) -> Request | Response:
-    """Read one datagram. Raises SipSyntaxError when it is no SIP, Malformed when it is bad SIP."""
+def parse(data: bytes, *, streamed: bool = False) -> Request | Response:
+    """Read one message. Raises SipSyntaxError when it is no SIP, Malformed when it is bad SIP.
+
+    One that came in a stream must say how long its body is (RFC 3261 20.14).
+    """
     head, ended, rest = _divide(data.lstrip(b"\r\n"))
     first, *lines = _lines(head)
     message, straight = _start_line(first)
@@ -52,6 +55,8 @@ def parse(data: bytes) -> Request | Response:
         _demand(straight, "The start line is malformed.")
         _demand(orderly, "A line of the header is no header field.")
         _demand(ended, "The header does not end with an empty line.")
+        measured = not streamed or message.headers.get("Content-Length") is not None
+        _demand(measured, "Content-Length is missing.")
         message.body = _body(message.headers, rest)
         _check(message)
     except Malformed:

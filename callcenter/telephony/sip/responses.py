@@ -32,9 +32,13 @@ def build(
     return response
 
 
-def contact(flow: Flow) -> tuple[str, str]:
-    """Where requests of the dialog reach us (RFC 3261 12.1.1)."""
-    return "Contact", f"<sip:{hostport(flow.local.host, flow.local.port)}>"
+def contact(flow: Flow, invite: Request) -> tuple[str, str]:
+    """Where requests of the dialog reach us (RFC 3261 12.1.1): sips where the caller asked so."""
+    place = hostport(flow.local.host, flow.local.port)
+    if invite.target.scheme == "sips":
+        return "Contact", f"<sips:{place}>"
+    transport = f";transport={flow.transport.lower()}" if flow.reliable else ""
+    return "Contact", f"<sip:{place}{transport}>"
 
 
 def record_routes(request: Request) -> Fields:

@@ -159,7 +159,7 @@ class InviteUsage(Timed):
 
     def moved(self, flow: Flow) -> None:
         """Requests of ours follow the way on which the peer's last request came."""
-        self.flow = replace(self.flow, remote=flow.remote, listener=flow.listener)
+        self.flow = replace(flow, local=replace(flow.local, host=self.flow.local.host))
 
     # --- within ------------------------------------------------------------------------------
 
@@ -228,7 +228,7 @@ class InviteUsage(Timed):
     def _respond(self, status: int, now: float, fields: Fields = (), body: bytes = b"") -> None:
         request = self._transaction.request
         if status < 300:
-            fields = (*record_routes(request), contact(self.flow), *fields)
+            fields = (*record_routes(request), contact(self.flow, self.invite), *fields)
         response: Response = build(request, status, self.dialog.local_tag, fields, body)
         self._transaction.respond(response, now)
 

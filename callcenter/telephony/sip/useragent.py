@@ -72,11 +72,11 @@ class UserAgent:
         return self._collect()
 
     def receive(self, data: bytes, flow: Flow, now: float) -> list[Action]:
-        """Take one datagram. What is no SIP is passed over; bad SIP is answered (8.2)."""
+        """Take one message. What is no SIP is passed over; bad SIP is answered (8.2)."""
         if not data.strip(b"\r\n"):
             return []  # a keep-alive (RFC 5626 4.4.1, RFC 3261 7.5)
         try:
-            message = parse(data)
+            message = parse(data, streamed=flow.reliable)
         except Malformed as error:
             self._refuse_malformed(error, flow)
         except SipSyntaxError:

@@ -134,7 +134,7 @@ async def backend(
 ) -> tuple[NativeSipBackend, Address]:
     """The real adapter on a free loopback port."""
     settings.setdefault("trunks", [Trunk(name="local", hosts=["127.0.0.0/8"])])
-    native = NativeSipBackend(Sip(listen=["udp://127.0.0.1:0"], **settings))
+    native = NativeSipBackend(Sip(**({"listen": ["udp://127.0.0.1:0"]} | settings)))
     await native.start(on_call)
     return native, native.addresses[0]
 

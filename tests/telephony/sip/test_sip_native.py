@@ -234,9 +234,8 @@ def test_ipv6_is_served() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"listen": ["tcp://127.0.0.1:0"]}, "only udp:// can"),
-        ({"listen": ["udp://127.0.0.1:0", "tls://127.0.0.1:0"]}, "only udp:// can"),
         ({"listen": ["udp://192.0.2.1:5060"]}, "cannot be bound"),
+        ({"listen": ["tcp://192.0.2.1:5060"]}, "cannot be bound"),
         ({"listen": ["udp://127.0.0.1:0"], "advertised_host": "pbx.example"}, "no IP address"),
     ],
 )

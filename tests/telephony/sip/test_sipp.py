@@ -39,6 +39,14 @@ def test_sipp_scenario(name: str, tmp_path: Path) -> None:
     assert run.calls <= 1
 
 
+@pytest.mark.parametrize("name", ["f01_basic", "f03_cancel", "f06_hold_resume"])
+def test_sipp_scenario_over_tcp(name: str, tmp_path: Path) -> None:
+    run = asyncio.run(play(name, tmp_path, "tcp", "-t", "t1"))
+    log = "".join(path.read_text(errors="replace") for path in tmp_path.glob("*.log"))
+    assert run.code == 0, run.output[-500:] + log[-6000:]
+    assert (run.open_calls, run.calls) == (0, 1)
+
+
 @dataclass
 class Run:
     code: int
@@ -47,14 +55,15 @@ class Run:
     open_calls: int
 
 
-async def play(name: str, folder: Path) -> Run:
+async def play(name: str, folder: Path, transport: str = "udp", *more: str) -> Run:
     """One scenario; the application rings for a second, then answers."""
     app = RingThenAnswer(1.0)
-    native, address = await backend(app)
+    native, address = await backend(app, listen=[f"{transport}://127.0.0.1:0"])
     sipp = await asyncio.create_subprocess_exec(
         *("sipp", f"{address.host}:{address.port}", "-sf", str(SCENARIOS / f"{name}.xml")),
         *("-i", "127.0.0.1", "-p", str(free_port()), "-mi", "127.0.0.1", "-mp", str(free_port())),
         *("-s", "600", "-m", "1", "-r", "1", "-aa", "-nostdin", "-recv_timeout", "20000"),
+        *more,
         *("-timeout", "90", "-timeout_error", "-trace_err", "-trace_msg"),
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
