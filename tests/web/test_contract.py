@@ -403,4 +403,4 @@ def test_a_longer_page_costs_no_more_queries(world: World, queries: list[str]) -
     few = costs()
     fill(world, browser, 8, customer)
     assert costs() == few
-    assert max(few.values()) <= 20, few
+    assert max(few.values()) <= 25, few
