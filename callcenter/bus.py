@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -109,6 +110,9 @@ def _call(handlers: Mapping[type[Any], Handler], service: str, command: Command)
 # · ["request", n, service, kind, payload] · ["reply", n, answer] · ["error", n, slug, detail].
 # The hub numbers the requests of all its clients, so that a reply finds its way back.
 
+PEER_SECONDS = 2.0
+"""So long the hub waits for a process that takes nothing from it."""
+
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder().decode
 
@@ -154,6 +158,13 @@ class _Peer:
         except (EOFError, OSError, TypeError):
             return None
         return frame
+
+    def limit_sending(self, seconds: float) -> None:
+        """From now on `send` gives up on a side that has taken nothing for so long."""
+        whole = int(seconds)
+        interval = struct.pack("@ll", whole, int((seconds - whole) * 1e6))
+        with contextlib.suppress(OSError), socket.socket(fileno=self._duplicate()) as line:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
 
     def hang_up(self) -> None:
         """Wake the thread that reads, here and on the other side; it closes the connection.
@@ -211,6 +222,7 @@ class Hub:
                 if self._open:
                     continue
                 return
+            peer.limit_sending(PEER_SECONDS)
             with self._lock:
                 self._peers.add(peer)
             threading.Thread(target=self._pump, args=(peer,), daemon=True).start()
@@ -226,7 +238,7 @@ class Hub:
             with self._lock:
                 others = list(self._peers)
             for other in others:
-                other.send(frame)
+                self._send(other, frame)
         elif what == "serve":
             with self._lock:
                 self._services.setdefault(frame[1], []).append(peer)
@@ -236,7 +248,16 @@ class Hub:
             with self._lock:
                 asked = self._waiting.pop(frame[1], None)
             if asked:
-                asked[0].send([what, asked[1], *frame[2:]])
+                self._send(asked[0], [what, asked[1], *frame[2:]])
+
+    @staticmethod
+    def _send(peer: _Peer, frame: list[Any]) -> bool:
+        """A process that stands still is dropped, or all others would wait for it; it joins
+        again when it goes on."""
+        sent = peer.send(frame)
+        if not sent:
+            peer.hang_up()
+        return sent
 
     def _forward(self, peer: _Peer, frame: list[Any]) -> None:
         _, theirs, service, kind, payload = frame
@@ -246,11 +267,12 @@ class Hub:
             number = next(self._numbers)
             if server:
                 self._waiting[number] = (peer, theirs, server)
-        sent = server is not None and server.send(["request", number, service, kind, payload])
+        request = ["request", number, service, kind, payload]
+        sent = server is not None and self._send(server, request)
         if not sent:
             with self._lock:
                 self._waiting.pop(number, None)
-            peer.send(["error", theirs, Unavailable.slug, f"{service} is not running"])
+            self._send(peer, ["error", theirs, Unavailable.slug, f"{service} is not running"])
 
     def _forget(self, peer: _Peer) -> None:
         with self._lock:
@@ -261,7 +283,7 @@ class Hub:
             lost = [n for n, (_, _, server) in self._waiting.items() if server is peer]
             asked = [self._waiting.pop(n) for n in lost]
         for client, theirs, _ in asked:
-            client.send(["error", theirs, Unavailable.slug, "the service stopped meanwhile"])
+            self._send(client, ["error", theirs, Unavailable.slug, "the service stopped meanwhile"])
         peer.connection.close()
 
 

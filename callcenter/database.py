@@ -3,6 +3,8 @@
 SQLite: WAL, `synchronous=FULL` (a committed fact survives power loss), foreign keys, a
 busy timeout, and `BEGIN IMMEDIATE` for writers, so that two of them wait for each other
 instead of failing half-way. Readers that never write use `reading(engine)`.
+
+Values stay out of error messages (`hide_parameters`): they are names, numbers and speech.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ def open_database(url: str) -> Engine:
     """The engine for `url`; a SQLite file's folder is made where it is missing."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"check_same_thread": False})
+    engine = create_engine(url, connect_args={"check_same_thread": False}, hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine

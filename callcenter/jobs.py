@@ -19,6 +19,7 @@ import structlog
 from huey import SqliteHuey
 from huey.consumer import Consumer as HueyConsumer
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from callcenter.bus import Answer, Bus
@@ -35,12 +36,18 @@ from callcenter.events import (
     ServiceStarted,
 )
 from callcenter.log import Consumer, Entry, EventLog
-from callcenter.telephony.recording.sealing import NothingRecorded, SealedStore, StillRecording
+from callcenter.telephony.recording.sealing import (
+    NothingRecorded,
+    Sealed,
+    SealedStore,
+    StillRecording,
+)
 
 BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0)
 """Seconds before each further attempt to seal."""
 
 FALLBACK_SECONDS = 1.0
+TELL_SECONDS = 5.0
 DRAIN_SECONDS = 12.0
 LEAST_FREE_BYTES = 200 * 2**20
 _LOGGER = structlog.get_logger()
@@ -137,9 +144,17 @@ class Jobs:
             _LOGGER.exception("sealing failed")
             self._again(call, attempt, "sealing failed; see the log of jobs")
         else:
+            self._sealed(call, sealed)
+
+    def _sealed(self, call: str, sealed: Sealed) -> None:
+        try:
             self._tell(sealed.fact())
-            self._recordings.discard(call)
-            _LOGGER.info("recording sealed", seconds=sealed.seconds, bytes=sealed.size)
+        except OperationalError:  # the file is in place: the next attempt only tells of it
+            _LOGGER.exception("the log cannot be told of a recording; tried again")
+            self._task.schedule(args=(call, 0), delay=TELL_SECONDS)
+            return
+        self._recordings.discard(call)
+        _LOGGER.info("recording sealed", seconds=sealed.seconds, bytes=sealed.size)
 
     def _again(self, call: str, attempt: int, reason: str) -> None:
         if attempt < len(self._backoff):

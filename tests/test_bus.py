@@ -6,12 +6,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from callcenter.bus import Bus, Hub, LocalBus, MemoryBus, open_bus, socket_path
+from callcenter.bus import Bus, Hub, LocalBus, MemoryBus, _key, open_bus, socket_path
 from callcenter.errors import CallcenterError, CallGone, TooManyTries, Unavailable
 from callcenter.events import (
     AnswerCall,
@@ -349,3 +350,25 @@ def test_without_a_hub_one_sentence_says_what_to_do(run_dir: Path) -> None:
         LocalBus(run_dir, patience=0.1)
     with pytest.raises(Unavailable, match="bus_url"):
         open_bus("redis://127.0.0.1", run_dir)
+
+
+def test_a_process_that_stands_still_holds_up_nobody(
+    join: Join, run_dir: Path, wait_until: Wait
+) -> None:
+    talker, listener, heard = join(), join(), list[int]()
+    listener.subscribe(LogAdvanced, lambda told: heard.append(told.position))
+    frozen = Client(str(socket_path(run_dir)), family="AF_UNIX", authkey=_key(run_dir))
+    many = 20_000  # more than the frozen one's socket takes
+
+    def talk() -> None:
+        for position in range(many):
+            talker.publish(LogAdvanced(position=position))
+
+    talking = threading.Thread(target=talk, daemon=True)
+    talking.start()
+    try:
+        wait_until(lambda: len(heard) == many, "everything is heard", seconds=60)
+        assert heard == list(range(many))
+    finally:
+        frozen.close()
+        talking.join(60)

@@ -201,3 +201,14 @@ def test_facts_cannot_be_rewritten(tmp_path: Path) -> None:
     log.EventLog(engine).append(CallHeld(call="c", by="agent"))
     with pytest.raises(IntegrityError, match="append-only"), engine.begin() as connection:
         connection.exec_driver_sql("UPDATE facts SET kind = 'CallResumed'")
+
+
+def test_an_error_of_the_database_does_not_quote_what_people_are_called(tmp_path: Path) -> None:
+    engine = database(tmp_path)
+    called = text("INSERT INTO t VALUES (:name)").bindparams(name="Shirin Ebadi")
+    with engine.begin() as writer:
+        writer.exec_driver_sql("CREATE TABLE t (name TEXT UNIQUE)")
+        writer.execute(called)
+    with engine.begin() as writer, pytest.raises(IntegrityError) as failure:
+        writer.execute(called)
+    assert "Shirin" not in str(failure.value)

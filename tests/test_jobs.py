@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from callcenter import jobs, log
 from callcenter.bus import MemoryBus
@@ -108,6 +109,31 @@ def test_an_ended_call_is_sealed_told_and_its_journal_removed(
     assert (fact.seconds, fact.interrupted) == (2.0, False)
     assert (tmp_path / "recordings" / fact.path).stat().st_size == fact.size
     assert told == [log.EventLog(engine).end()]
+
+
+def test_a_recording_is_told_of_as_soon_as_the_database_takes_it(
+    engine: Engine,
+    recordings: DiskRecordings,
+    make: Callable[..., Jobs],
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    append, failed = log.EventLog.append, list[str]()
+
+    def locked(self: log.EventLog, *facts: Fact) -> list[log.Entry]:
+        if isinstance(facts[0], RecordingSealed) and not failed:
+            failed.append(facts[0].call)
+            raise OperationalError("INSERT", {}, Exception("database is locked"))
+        return append(self, *facts)
+
+    monkeypatch.setattr(log.EventLog, "append", locked)
+    monkeypatch.setattr(jobs, "TELL_SECONDS", 0.1)
+    worker = make()
+    call = record(recordings)
+    log.EventLog(engine).append(RecordingStarted(call=call), ended(call))
+    worker.follow()
+    wait_until(lambda: recordings.journals() == [], "the journal is removed", seconds=30)
+    assert (failed, len(outcome(engine, call))) == ([call], 1)
 
 
 def test_at_start_journals_of_ended_calls_are_sealed_and_open_calls_left_alone(

@@ -328,3 +328,22 @@ def test_a_call_that_a_kill_cut_off_belongs_to_the_agent_who_had_it_last(
         await stage.service.stop(0.0)
 
     run(scene())
+
+
+def test_while_calls_drain_new_ones_are_refused_and_those_there_end_by_themselves(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            talking = await floor.talking()
+            stop = asyncio.create_task(floor.service.stop(PATIENCE))
+            await until(lambda: floor.service._draining, "it drains")
+            assert floor.calls().did == ["503"]
+            assert (await floor.order(HoldCall(call=floor.call, agent="a")))["state"] == "held"
+            talking.leave("bye")
+            await stop
+            ends = [e.fact.reason for e in floor.log.read() if isinstance(e.fact, CallEnded)]
+            assert ends == ["completed"]
+
+    run(scene())

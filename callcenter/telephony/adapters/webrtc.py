@@ -20,7 +20,7 @@ import structlog
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 from pylibsrtp import Error as SrtpError
 
-from callcenter.errors import Invalid
+from callcenter.errors import Conflict, Invalid
 from callcenter.telephony.adapters.browser_sdp import Offer, answer, parse_offer
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.media.leg import Leg
@@ -191,6 +191,8 @@ class BrowserLegs:
         self._certificate = RTCCertificate.generateCertificate()
         self._legs: dict[str, BrowserLeg] = {}
         self._trying: dict[str, asyncio.Task[None]] = {}
+        self._told: dict[str, bool] = {}
+        self._up = asyncio.Condition()
         self._closing: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -212,6 +214,9 @@ class BrowserLegs:
         except BaseException:
             await link.close()
             raise
+        if self._legs.get(agent) is not leg:  # left while the candidates were gathered
+            await link.close()
+            raise Conflict("you signed out meanwhile; sign in again")
         if former := self._trying.pop(agent, None):
             former.cancel()
         self._trying[agent] = asyncio.create_task(self._connect(agent, leg, link, offer))
@@ -230,6 +235,15 @@ class BrowserLegs:
         leg = self._legs.get(agent)
         return leg is not None and leg.link is not None
 
+    async def ready(self, agent: str, patience: float) -> bool:
+        """Whether sound flows within `patience` seconds; False at once where none ever did."""
+        if agent not in self._legs:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience), self._up:
+                await self._up.wait_for(lambda: self.connected(agent))
+        return self.connected(agent)
+
     async def close(self, agent: str) -> None:
         """The agent left: end the connection and forget the leg."""
         if task := self._trying.pop(agent, None):
@@ -240,8 +254,9 @@ class BrowserLegs:
             return
         link, leg.link = leg.link, None
         self._plane.remove(leg)
+        self._tell(agent)
+        self._told.pop(agent, None)
         if link is not None:
-            self._tell(agent, False)
             await link.close()
 
     async def stop(self) -> None:
@@ -264,7 +279,13 @@ class BrowserLegs:
             self._plane.add(leg)
         return leg
 
-    def _tell(self, agent: str, connected: bool) -> None:
+    def _tell(self, agent: str) -> None:
+        """Tell a change, once. While the browser connects anew a loss is none to tell of."""
+        connected = self.connected(agent)
+        lost_for_now = not connected and agent in self._trying
+        if lost_for_now or self._told.get(agent, False) == connected:
+            return
+        self._told[agent] = connected
         for handler in self._handlers:
             handler(agent, connected)
 
@@ -277,18 +298,19 @@ class BrowserLegs:
         finally:
             if not done:
                 self._close_later(link)
+        self._trying.pop(agent, None)
         if done:
-            self._trying.pop(agent, None)
-            self._swap(agent, leg, link)
+            await self._swap(leg, link)
+        self._tell(agent)
 
-    def _swap(self, agent: str, leg: BrowserLeg, link: _Link) -> None:
+    async def _swap(self, leg: BrowserLeg, link: _Link) -> None:
         former, leg.link = leg.link, link
         leg.sound.forget_stream()
         self._watch()
-        if former is None:
-            self._tell(agent, True)
-        else:
+        if former is not None:
             self._close_later(former)
+        async with self._up:
+            self._up.notify_all()
 
     def _check(self, agent: str, link: _Link) -> None:
         """A connection changed its state or is silent: is it lost?"""
@@ -299,7 +321,7 @@ class BrowserLegs:
             return
         leg.link = None
         self._close_later(link)
-        self._tell(agent, False)
+        self._tell(agent)
 
     def _close_later(self, link: _Link) -> None:
         task = asyncio.create_task(link.close())

@@ -19,9 +19,10 @@ from aiortc.mediastreams import MediaStreamTrack
 from av import AudioFrame
 from soundlink import Recorder, numbered, numbers_of, packet
 
-from callcenter.errors import Invalid
+from callcenter.errors import Conflict, Invalid
+from callcenter.telephony.adapters.browser_sdp import Offer
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
-from callcenter.telephony.adapters.webrtc import BrowserLeg, BrowserLegs
+from callcenter.telephony.adapters.webrtc import BrowserLeg, BrowserLegs, _Link
 from callcenter.telephony.media import g711
 from callcenter.telephony.media.tones import Clip
 from callcenter.telephony.ports import Address, Codec, MediaDescription
@@ -285,6 +286,34 @@ def test_a_second_leg_takes_the_place_of_one_that_was_lost() -> None:
     run(call())
 
 
+def test_a_loss_while_the_browser_connects_anew_is_none_to_tell_of() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            first, second = Browser(), Browser()
+            await first.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            answer = await there.legs.negotiate(AGENT, await second.offer(), "offer")
+            await first.close()
+            await until(lambda: not there.legs.connected(AGENT))
+            ready = asyncio.create_task(there.legs.ready(AGENT, 20))
+            await second.peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+            assert await ready
+            assert there.changes == [(AGENT, True)]
+            await second.close()
+
+    run(call())
+
+
+def test_nobody_waits_for_a_browser_that_never_offered_sound() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            assert await there.legs.ready(AGENT, 1_000) is False
+            there.legs._seat(AGENT)
+            assert await there.legs.ready(AGENT, 0.01) is False
+
+    run(call())
+
+
 def test_sound_that_nobody_listens_to_is_not_decrypted() -> None:
     async def call() -> None:
         async with floor() as there:
@@ -318,6 +347,34 @@ def test_the_answer_has_one_pcmu_line_with_candidates_and_refuses_the_rest() -> 
             assert "a=end-of-candidates" in audio
             assert video.startswith("video 0 ")
             assert "a=mid:7\r\n" in video
+            await browser.close()
+
+    run(call())
+
+
+def test_an_agent_who_leaves_while_the_answer_is_made_leaves_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def call() -> None:
+        async with floor() as there:
+            closed, describe, close = [], _Link.describe, _Link.close
+
+            async def leave_meanwhile(self: _Link, offer: Offer) -> str:
+                answer = await describe(self, offer)
+                await there.legs.close(AGENT)
+                return answer
+
+            async def note(self: _Link) -> None:
+                closed.append(self)
+                await close(self)
+
+            monkeypatch.setattr(_Link, "describe", leave_meanwhile)
+            monkeypatch.setattr(_Link, "close", note)
+            browser = Browser()
+            with pytest.raises(Conflict):
+                await there.legs.negotiate(AGENT, await browser.offer(), "offer")
+            assert len(closed) == 1
+            assert there.legs._trying == {}
             await browser.close()
 
     run(call())
