@@ -158,6 +158,9 @@ class AudioLegs(Protocol):
     def connected(self, agent: str) -> bool:
         """Whether sound can flow now."""
 
+    async def ready(self, agent: str, patience: float) -> bool:
+        """Whether sound can flow within `patience` seconds; False at once before any offer."""
+
     async def close(self, agent: str) -> None:
         """The agent left: end the connection."""
 

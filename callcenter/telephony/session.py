@@ -52,6 +52,8 @@ from callcenter.telephony.mailbox import (
 from callcenter.telephony.ports import InboundCall, MediaLeg, SipEnd
 
 WATCH_SECONDS = 1.0
+AUDIO_PATIENCE = 3.0
+"""Seconds that an answer waits for a browser which is connecting its sound anew."""
 _LOGGER = structlog.get_logger()
 
 
@@ -247,8 +249,9 @@ class Session:
 
         Sound first: the fact is committed a moment after the two hear each other.
         """
-        agent_leg = self.desk.audio.leg(offer.agent)
-        if agent_leg is None or not self.desk.audio.connected(offer.agent):
+        ready = await self.desk.audio.ready(offer.agent, AUDIO_PATIENCE)
+        agent_leg = self.desk.audio.leg(offer.agent) if ready else None
+        if agent_leg is None:
             asked.refuse(NoAudioLeg("your browser has no audio connection; check the microphone"))
             return False
         try:

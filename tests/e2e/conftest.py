@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world import World, running
+
+pytest.register_assert_rewrite("browser", "soft_agent", "sounds", "world")
+
+from world import World, running  # noqa: E402 - after its asserts were made to speak
 
 
 @pytest.fixture(scope="module")

@@ -113,6 +113,9 @@ class ScriptedAudio:
     def connected(self, agent: str) -> bool:
         return agent in self.legs
 
+    async def ready(self, agent: str, patience: float) -> bool:
+        return agent in self.legs
+
     async def close(self, agent: str) -> None:
         self.legs.pop(agent, None)
 

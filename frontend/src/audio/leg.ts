@@ -70,6 +70,13 @@ export function renewLeg(): Promise<void> {
   return renewing;
 }
 
+/** The server lost our sound. A connection that is being made now is the answer to that. */
+export function lineLost(): void {
+  if (!renewing && peer?.connectionState !== "connecting" && peer?.connectionState !== "new") {
+    void renewLeg();
+  }
+}
+
 async function tryUntilUp(): Promise<void> {
   for (let attempt = 0; negotiate && stream.value; attempt += 1) {
     again = false;
@@ -102,10 +109,9 @@ async function offer(): Promise<boolean> {
     fresh.close();
     return false;
   }
-  const old = peer;
+  const former = peer;
   peer = fresh;
-  watch(fresh);
-  old?.close();
+  watch(fresh, former);
   return true;
 }
 
@@ -127,10 +133,12 @@ function gathered(connection: RTCPeerConnection): Promise<void> {
   });
 }
 
-function watch(connection: RTCPeerConnection): void {
+/** The former connection carries the sound until this one stands or fails. */
+function watch(connection: RTCPeerConnection, former: RTCPeerConnection | null): void {
   const judge = () => {
-    if (connection !== peer) return;
     const state = connection.connectionState;
+    if (state === "connected" || state === "failed" || state === "closed") former?.close();
+    if (connection !== peer) return;
     if (state === "connected") leg.value = "ok";
     else if (state === "failed" || state === "closed") void renewLeg();
     else if (state === "disconnected") {

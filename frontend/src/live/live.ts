@@ -4,7 +4,7 @@ import { defineStore } from "pinia";
 import { computed, ref, shallowRef, watch } from "vue";
 import { api } from "@/api";
 import type { AgentStateName, CustomerBrief } from "@/api/types";
-import { leg, legIsUp, muted, openLeg, renewLeg, setMuted } from "@/audio/leg";
+import { leg, legIsUp, lineLost, muted, openLeg, renewLeg, setMuted } from "@/audio/leg";
 import { mic } from "@/audio/microphone";
 import { callTone } from "@/calls/calls";
 import { merge } from "@/captions/captions";
@@ -102,7 +102,7 @@ export const useLive = defineStore("live", () => {
   function notice(body: Record<string, unknown>): void {
     const kind = String(body.kind ?? "");
     if (kind === "audio-lost" || kind === "telephony-up") {
-      if (leading.value && leg.value !== "off") void renewLeg();
+      if (leading.value && leg.value !== "off") lineLost();
       return;
     }
     const { t, te } = i18n.global;
