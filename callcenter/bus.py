@@ -404,7 +404,11 @@ class LocalBus:
         wanted = [handler for of, handler in list(self._listeners) if of.__name__ == kind]
         if not wanted:
             return
-        signal = events.unpack(kind, payload)
+        try:
+            signal = events.unpack(kind, payload)
+        except Exception as error:  # of another version: this thread must not end by it
+            _LOGGER.error("signal not understood", kind=kind, error=type(error).__name__)
+            return
         for handler in wanted:
             _deliver(handler, signal)
 

@@ -372,3 +372,15 @@ def test_a_process_that_stands_still_holds_up_nobody(
     finally:
         frozen.close()
         talking.join(60)
+
+
+def test_a_signal_that_is_not_understood_costs_only_itself(
+    join: Join, run_dir: Path, wait_until: Wait
+) -> None:
+    listener, heard = join(), list[int]()
+    listener.subscribe(LogAdvanced, lambda told: heard.append(told.position))
+    stranger = Client(str(socket_path(run_dir)), family="AF_UNIX", authkey=_key(run_dir))
+    for position in ('"far"', "7"):
+        stranger.send_bytes(b'["signal", "LogAdvanced", {"position": %s}]' % position.encode())
+    wait_until(lambda: heard == [7], "the second signal is heard")
+    stranger.close()
