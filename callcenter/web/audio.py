@@ -10,6 +10,7 @@ import structlog
 from flask import Response, abort, request, send_file
 
 from callcenter.errors import NotFound
+from callcenter.telephony.recording import peaks_file
 
 TYPES = {"opus": "audio/ogg", "flac": "audio/flac", "wav": "audio/wav"}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)(?:\s*,.*)?")
@@ -52,9 +53,7 @@ def _possible(first: str, last: str, size: int) -> bool:
 
 def peaks(root: Path, row: Any) -> dict[str, Any]:
     """The waveform that was stored beside the file. Raises NotFound where there is none."""
-    from callcenter.telephony.recording import peaks as waveform  # brings numpy: at first use
-
     file = place(root, str(Path(row.path).with_suffix(".peaks")))
-    found = waveform.read(file.read_bytes())
+    found = peaks_file.read(file.read_bytes())
     channels = {"agent": list(found.agent), "customer": list(found.customer)}
     return {"rate": found.per_second, "seconds": row.seconds, "channels": channels}

@@ -37,7 +37,6 @@ CLEARED = {
     "customer_words",
     "interactions",
     "interaction_participants",
-    "utterances",
     "recordings",
     "complaints",
     "complaint_quotes",
@@ -95,25 +94,28 @@ def fill(world: World, cast: Cast) -> None:
     engine = open_database(world.settings.database_url)
     try:
         with Session(engine) as session, session.begin():
-            _clear(session)
+            guards = _without_guards(session)
+            for table in reversed(Base.metadata.sorted_tables):
+                if table.name in CLEARED:
+                    session.execute(delete(table))
             people = [_user(session, cast, *who) for who in _people(cast)]
             _records(session, cast, *people)
+            session.flush()
+            for guard in guards:
+                session.connection().exec_driver_sql(guard)
     finally:
         engine.dispose()
 
 
-def _clear(session: Session) -> None:
+def _without_guards(session: Session) -> list[str]:
+    """The stage is set in a past that was not: what refuses that is put back afterwards."""
     guards = (
         "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%append-only%'"
     )
     triggers = session.execute(text(guards)).all()
     for name, _ in triggers:
         session.execute(text(f"DROP TRIGGER {name}"))
-    for table in reversed(Base.metadata.sorted_tables):
-        if table.name in CLEARED:
-            session.execute(delete(table))
-    for _, sql in triggers:
-        session.connection().exec_driver_sql(sql)
+    return [sql for _, sql in triggers]
 
 
 def _people(cast: Cast) -> tuple[tuple[str, str, str], ...]:
@@ -168,7 +170,7 @@ def _records(session: Session, cast: Cast, agent: str, supervisor: str) -> None:
     session.flush()
     for place, matter in enumerate(cast.matters):
         customer = caller if place == 0 else made[place]
-        _complaint(session, matter, customer, supervisor if place % 2 else agent)
+        _complaint(session, matter, customer, supervisor if place % 2 else agent, place)
 
 
 def _call(
@@ -218,7 +220,7 @@ def _call(
     )
 
 
-def _complaint(session: Session, matter: Matter, customer: Customer, by: str) -> None:
+def _complaint(session: Session, matter: Matter, customer: Customer, by: str, place: int) -> None:
     complaint = complaints.open_complaint(
         session,
         by=by,
@@ -230,6 +232,12 @@ def _complaint(session: Session, matter: Matter, customer: Customer, by: str) ->
     for stage in matter.steps:
         step = Step(stage, decision=matter.decision, channel="phone")
         complaints.transition(session, complaint, step, by=by)
+    days = timedelta(days=1 + 2 * place, hours=place)
+    complaint.created_at -= days
+    complaint.due_at -= days
+    session.flush()
+    for hours, change in enumerate(complaint.transitions):
+        change.at += timedelta(hours=5 * hours) - days
 
 
 def speak(world: World, call: str, cast: Cast) -> float:

@@ -1,40 +1,16 @@
-"""Peaks for a player: how loud each leg is, 50 times a second.
-
-`<call-id>.peaks`: the 12 bytes `CCPK`, version (u16), values a second (u16), pairs (u32), all
-little-endian; then for each fiftieth of a second one byte for the agent, one for the customer:
-the highest magnitude, 0 to 255.
-"""
+"""Peaks for a player: how loud each leg is, 50 times a second; `peaks_file` keeps them."""
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
-
 import numpy as np
 
-from callcenter.errors import RecordingError
 from callcenter.telephony.media.g711 import Samples
 from callcenter.telephony.ports import SAMPLE_RATE
+from callcenter.telephony.recording.peaks_file import PER_SECOND, Peaks, read, write
 
-PER_SECOND = 50
+__all__ = ["PER_SECOND", "Peaks", "measure", "read", "write"]
+
 SAMPLES = SAMPLE_RATE // PER_SECOND
-_HEADER = struct.Struct("<4sHHI")
-_MAGIC = b"CCPK"
-
-
-@dataclass(frozen=True, slots=True)
-class Peaks:
-    """Magnitudes from 0 to 255, `per_second` of them, of both legs."""
-
-    agent: bytes
-    customer: bytes
-    per_second: int = PER_SECOND
-
-    def thinned(self, columns: int) -> Peaks:
-        """At most `columns` values a leg: the highest of each stretch."""
-        step = max(1, -(-len(self.agent) // max(1, columns)))
-        rate = max(1, self.per_second // step)
-        return Peaks(_thin(self.agent, step), _thin(self.customer, step), rate)
 
 
 def measure(samples: Samples) -> bytes:
@@ -43,26 +19,3 @@ def measure(samples: Samples) -> bytes:
     padded = np.concatenate([samples, np.zeros(missing, np.int16)]).astype(np.int32)
     highest = np.abs(padded).reshape(-1, SAMPLES).max(axis=1, initial=0)
     return bytes(np.minimum(255, highest >> 7).astype(np.uint8).tobytes())
-
-
-def write(peaks: Peaks) -> bytes:
-    """The bytes of the file."""
-    pairs = np.stack([np.frombuffer(leg, np.uint8) for leg in (peaks.agent, peaks.customer)])
-    header = _HEADER.pack(_MAGIC, 1, peaks.per_second, len(peaks.agent))
-    return header + bytes(pairs.T.tobytes())
-
-
-def read(data: bytes) -> Peaks:
-    """The reverse of `write`. Raises RecordingError."""
-    try:
-        magic, version, per_second, pairs = _HEADER.unpack_from(data)
-    except struct.error as error:
-        raise RecordingError("these peaks are cut off") from error
-    body = data[_HEADER.size :]
-    if magic != _MAGIC or version != 1 or len(body) != 2 * pairs:
-        raise RecordingError("this is no file of peaks")
-    return Peaks(body[0::2], body[1::2], per_second)
-
-
-def _thin(values: bytes, step: int) -> bytes:
-    return bytes(max(values[at : at + step]) for at in range(0, len(values), step))

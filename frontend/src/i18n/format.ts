@@ -97,6 +97,7 @@ export function formatPhone(number: string | null | undefined): string {
   if (match[1] === "98" && rest.length === 10 && !rest.startsWith("9")) {
     return `+98 ${rest.slice(0, 2)} ${rest.slice(2, 6)} ${rest.slice(6)}`; // a land line
   }
+  if (match[1] === "44" && rest.length === 10) return `+44 ${rest.slice(0, 4)} ${rest.slice(4)}`;
   const groups = rest.length > 7 ? [rest.slice(0, -7), rest.slice(-7, -4), rest.slice(-4)] : [rest];
   return [`+${match[1]}`, ...groups].join(" ");
 }
