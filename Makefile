@@ -1,12 +1,12 @@
 # callcenter: `make run` and `make test` are the two commands to know.
 .DEFAULT_GOAL := help
-.PHONY: help run demo install test check dev lock openapi docs clean
+.PHONY: help run demo install test check dev lock openapi docs screenshots clean
 
 bin := .venv/bin
 python := $(bin)/python
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: install ## Install what is missing, start everything (DEMO=1: with sample data and a caller)
 	@exec $(bin)/callcenter $(if $(DEMO),demo,run)
@@ -59,6 +59,11 @@ openapi: ## Write the API's description and the front end's types from it
 
 docs: ## Write the pages that are made from the code
 	$(bin)/callcenter settings > docs/operations/settings.md
+
+screenshots: ## Take the pictures of docs/images/screens anew (a real system, a real browser)
+	@tools/install.sh test
+	@tools/test-needs.sh
+	CALLCENTER_SCREENSHOTS=1 $(bin)/pytest -q tests/e2e/test_screens.py
 
 clean: ## Remove what was built or installed here; data/ and recordings/ stay
 	rm -rf .venv callcenter/web/dist frontend/node_modules build dist test-results
