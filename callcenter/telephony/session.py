@@ -254,6 +254,8 @@ class Session:
         if agent_leg is None:
             asked.refuse(NoAudioLeg("your browser has no audio connection; check the microphone"))
             return False
+        if self._left(offer, asked):
+            return False
         try:
             await self.caller.answer()
         except Over:
@@ -262,8 +264,7 @@ class Session:
         except CallcenterError as error:
             asked.refuse(error)
             raise
-        if not self.desk.floor.rings_at(self.id, offer.agent):  # left while the phone took it
-            asked.refuse(CallGone("you are not signed in any more"))
+        if self._left(offer, asked):
             self.caller.part(None)
             return False
         changes = self.desk.floor.answer(self.id, offer.agent, self._now())
@@ -278,6 +279,13 @@ class Session:
         captured = await self._capture_from(agent_leg)
         await self._happened(answered, *captured, *self.desk.state_facts(changes))
         asked.grant(self._call.view())
+        return True
+
+    def _left(self, offer: Offer, asked: Asked) -> bool:
+        """Whether the agent is gone since the click, while sound or the phone were waited for."""
+        if self.desk.floor.rings_at(self.id, offer.agent):
+            return False
+        asked.refuse(CallGone("you are not signed in any more"))
         return True
 
     async def _capture_from(self, agent_leg: MediaLeg) -> list[Fact]:

@@ -347,3 +347,27 @@ def test_while_calls_drain_new_ones_are_refused_and_those_there_end_by_themselve
             assert ends == ["completed"]
 
     run(scene())
+
+
+def test_an_agent_who_vanishes_while_the_sound_is_waited_for_answers_nothing(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+
+            async def leave_meanwhile(agent: str, patience: float) -> bool:
+                await floor.order(UnseatAgent(agent=agent, reason="lost"))
+                floor.audio.connect(agent)
+                return True
+
+            floor.audio.ready = leave_meanwhile
+            await floor.seat("a")
+            inbound = floor.calls()
+            await floor.until("a ringing")
+            with pytest.raises(CallGone):
+                await floor.order(AnswerCall(call=floor.call, agent="a"))
+            assert inbound.did == ["180"]
+            await floor.seat("b")
+            await floor.until("b ringing")
+
+    run(scene())
