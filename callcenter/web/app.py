@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from callcenter import __version__
 from callcenter.bus import Bus
 from callcenter.config import Settings
-from callcenter.web import auth, headers, health, metrics, openapi, pages, problems
+from callcenter.web import auth, headers, health, metrics, openapi, pages, problems, proxy
 from callcenter.web.access import Access
 from callcenter.web.api import (
     agents,
@@ -88,6 +88,7 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
         app.register_blueprint(noun.blueprint, url_prefix=PREFIX)
     openapi.install(app, PREFIX)
     pages.install(app, parts)
+    proxy.install(app, settings.web.public_url)
     auth.check_routes(app)
     return app
 

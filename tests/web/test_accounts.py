@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from web_world import World
 
 from callcenter.crm.audit.models import AuditEntry
+from callcenter.web.app import create_app
 
 
 def notices(client: Any) -> list[dict[str, Any]]:
@@ -63,3 +65,27 @@ def test_an_administrator_sees_where_somebody_is_signed_in_and_ends_one_or_all(
     assert admin.get(address).get_json()["items"] == []
     assert world.client("supervisor").get(address).status_code == 403
     assert world.client("supervisor").send("DELETE", address).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("public_url", "peer", "kept"),
+    [
+        ("https://calls.example.org", "127.0.0.1", "192.0.2.9"),
+        ("https://calls.example.org", "198.51.100.4", "198.51.100.4"),
+        (None, "127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_the_address_of_a_browser_behind_our_proxy_is_its_own(
+    world: World, make_settings: Any, public_url: str | None, peer: str, kept: str
+) -> None:
+    settings = make_settings(web={"public_url": public_url})
+    app = create_app(settings, world.engine, world.bus)
+    answer = app.test_client().post(
+        "/api/v1/session",
+        json={"username": "agent", "password": "wrong"},
+        headers={"X-Forwarded-For": "203.0.113.1, 192.0.2.9"},
+        environ_base={"REMOTE_ADDR": peer},
+    )
+    assert answer.status_code == 401
+    with Session(world.engine) as session:
+        assert [row.address for row in session.scalars(select(AuditEntry))] == [kept]

@@ -35,10 +35,10 @@ def arm() -> None:
 
     deliver, seen = Live.deliver, sockets.HANDLES["pop.seen"]
 
-    def guarded_deliver(live: Live, entry: Entry) -> None:
+    def guarded_deliver(self: Live, entry: Entry) -> None:
         if isinstance(entry.fact, events.AgentOffered):
             die_at("committed-not-emitted")
-        deliver(live, entry)
+        deliver(self, entry)
 
     def guarded_seen(of: Any, connection: Any, body: Any) -> Any:
         die_at("emitted-not-seen")
