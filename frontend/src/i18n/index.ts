@@ -59,10 +59,15 @@ export function useText() {
     number: (value: number) => formatNumber(value, language.value),
     duration: (seconds: number) => formatDuration(seconds, language.value),
     region: (code: string | null | undefined) => regionName(code, language.value),
-    when: (iso: string) =>
-      sameDay(new Date(iso), new Date(), zone)
-        ? formatTime(iso, language.value, zone)
-        : `${formatShortDate(iso, language.value, zone)} ${formatTime(iso, language.value, zone)}`,
+    /** For a box that is left to right in every language; read from the reader's own side. */
+    when: (iso: string) => {
+      const [day, time] = [
+        formatShortDate(iso, language.value, zone),
+        formatTime(iso, language.value, zone),
+      ];
+      if (sameDay(new Date(iso), new Date(), zone)) return time;
+      return directionOf(language.value) === "ltr" ? `${day} ${time}` : `${time} ${day}`;
+    },
     /** The translation of a code such as an outcome; the code itself when none is known. */
     code: (group: string, code: string | null | undefined) =>
       code ? (te(`${group}.${code}`) ? t(`${group}.${code}`) : code) : "",
