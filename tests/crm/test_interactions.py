@@ -163,7 +163,7 @@ def test_pages_are_whole_and_cost_one_query_each(
     for _ in range(3):
         with statements() as issued:
             page = queries.page(session, limit=3, cursor=cursor)
-        assert len(issued) == 1
+        assert len(issued) <= 2  # the rows, and who talked in them
         seen += [row.call_id for row in page.items]
         cursor = page.next
     assert (sorted(map(str, seen)), cursor) == (sorted(calls), None)
@@ -188,7 +188,7 @@ def test_the_timeline_merges_calls_complaints_and_their_steps(
         ("complaint", complaint),
         ("interaction", first),
     ]
-    assert len(issued) <= 6
+    assert len(issued) <= 7
     part = timeline.page(session, sara.id, limit=3)
     rest = timeline.page(session, sara.id, limit=3, cursor=part.next)
     assert [one.record for one in rest.items] == [first]
