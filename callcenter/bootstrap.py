@@ -13,6 +13,16 @@ from callcenter.config import Settings
 DRAIN_SECONDS = 8.0
 
 
+def _node(settings: Settings) -> str:
+    """The name under which a process finds what it left open when it was killed.
+
+    One system in one data directory is one node, also in a container with a new host name.
+    """
+    import platform
+
+    return "local" if settings.bus_url == "local" else platform.node()
+
+
 def run_telephony(settings: Settings) -> None:
     """SIP, RTP, WebRTC, queues, the recording journal; returns after SIGTERM and drain."""
     import asyncio
@@ -26,7 +36,6 @@ def run_telephony(settings: Settings) -> None:
 async def _telephony(settings: Settings) -> None:
     import asyncio
     import gc
-    import platform
     import signal
 
     from callcenter.bus import open_bus
@@ -41,7 +50,7 @@ async def _telephony(settings: Settings) -> None:
     from callcenter.telephony.media import tones
     from callcenter.telephony.service import Parts, TelephonyService
 
-    node = platform.node()
+    node = _node(settings)
     bus = open_bus(settings.bus_url, settings.run_dir)
     media = BatchingMediaPlane(settings.sip.rtp_ports)
     audio = BrowserLegs(media)
@@ -76,7 +85,6 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     """Live captions and the second pass; returns after SIGTERM."""
     import contextlib
     import os
-    import platform
 
     from callcenter import migrations, process
     from callcenter.bus import open_bus
@@ -96,7 +104,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     with contextlib.suppress(OSError):
         os.nice(5)  # captions never take the CPU from the sound
     cores = os.cpu_count() or 1
-    node = f"{platform.node()}:{index}"
+    node = f"{_node(settings)}:{index}"
     engine = open_database(settings.database_url)
     migrations.upgrade(engine)
     bus = open_bus(settings.bus_url, settings.run_dir)
@@ -145,7 +153,6 @@ def run_speech(settings: Settings, index: int = 0) -> None:
 
 def run_web(settings: Settings) -> None:
     """Pages, API and sockets; returns after SIGTERM. Raises StartError."""
-    import platform
 
     from callcenter import migrations
     from callcenter.bus import open_bus
@@ -160,7 +167,7 @@ def run_web(settings: Settings) -> None:
         migrations.upgrade(engine)
         bus = open_bus(settings.bus_url, settings.run_dir)
         runtime = join_sockets(create_app(settings, engine, bus))
-        bus.publish(ServiceStarted(service="web", node=platform.node()))
+        bus.publish(ServiceStarted(service="web", node=_node(settings)))
         return runtime
 
     serve(settings, make)
@@ -170,7 +177,6 @@ def run_jobs(settings: Settings) -> None:
     """Sealing recordings and other work that may take long; returns after SIGTERM."""
     import contextlib
     import os
-    import platform
 
     from callcenter import jobs, process
     from callcenter.bus import open_bus
@@ -183,7 +189,7 @@ def run_jobs(settings: Settings) -> None:
     engine = open_database(settings.database_url)
     bus = open_bus(settings.bus_url, settings.run_dir)
     recordings = DiskRecordings(
-        settings.recordings_dir, format=settings.recording.format, node=platform.node()
+        settings.recordings_dir, format=settings.recording.format, node=_node(settings)
     )
     jobs.run(settings, engine, bus, recordings, stop)
     bus.close()
