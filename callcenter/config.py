@@ -17,7 +17,15 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from callcenter.config_problems import across, sentences
 from callcenter.errors import ConfigError
@@ -139,12 +147,62 @@ class SipTls(Tls):
     )
 
 
+class Credentials(Section):
+    """A login for SIP digest."""
+
+    password: SecretStr | None = Field(None, description="of that user")
+    password_file: Path | None = Field(None, description="file that holds it instead")
+    algorithm: Literal["sha-256", "md5"] = Field(
+        "sha-256", description="md5: taken as well, for peers that know nothing better"
+    )
+
+    def secret(self) -> str:
+        """The password, from its file if it is in one. Raises ConfigError."""
+        if self.password_file is None:
+            return self.password.get_secret_value() if self.password else ""
+        try:
+            return self.password_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            problem = f"password_file: {self.password_file} cannot be read ({error.strerror})"
+            raise ConfigError([problem]) from error
+
+
+class TrunkAuth(Credentials):
+    """What a trunk's requests must prove, besides where they come from."""
+
+    username: str | None = Field(None, description="user that it signs in as; none: no digest")
+    qop: Literal["auth", "auth-int"] = Field(
+        "auth", description="auth-int: its bodies are protected too"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.username and not (self.password or self.password_file):
+            raise ValueError("username together with password or password_file")
+        return self
+
+
+class SipLimits(Section):
+    """What peers may do; a rate is in messages a second, failures are counted within a minute."""
+
+    source_rate: Annotated[float, Field(gt=0)] = Field(1000, description="messages/s of one source")
+    trunk_rate: Annotated[float, Field(gt=0)] = Field(2000, description="messages/s of one trunk")
+    failures: Annotated[int, Field(ge=0)] = Field(
+        20, description="wrong digests a minute that ban a source; 0 = no ban"
+    )
+    malformed: Annotated[int, Field(ge=0)] = Field(
+        200, description="malformed messages a minute that ban a source; 0 = no ban"
+    )
+    ban_seconds: Annotated[float, Field(gt=0)] = Field(600, description="how long a ban lasts")
+
+
 class Trunk(Section):
     """Who may send calls to us."""
 
     name: Name = Field(description="shown with the call")
     hosts: list[Cidr] = Field(min_length=1, description="networks its packets come from")
     region: Region | None = Field(None, description="country of its numbers; else site.region")
+    auth: TrunkAuth = Field(TrunkAuth(), description="what its requests must prove")
 
 
 class Sip(Section):
@@ -169,6 +227,7 @@ class Sip(Section):
         [Trunk(name="local", hosts=["127.0.0.0/8", "::1/128"])],
         description="unlisted sources get silence",
     )
+    limits: SipLimits = Field(SipLimits(), description="what peers may do")
 
 
 class Line(Section):

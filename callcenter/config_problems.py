@@ -39,7 +39,8 @@ def sentences(item: ErrorDetails, model: type[BaseModel]) -> list[str]:
     if kind == "string_pattern_mismatch":
         message = f"{_description(place, model)} (pattern {item['ctx']['pattern']})"
     allowed = _ALLOWED.get(kind, re.sub(r"^(Input|\w+) should (be )?", "", message))
-    return [f"{key}: found {_shown(item['input'])}, allowed: {allowed}"]
+    found = "something else" if place[-1] == "password" else _shown(item["input"])
+    return [f"{key}: found {found}, allowed: {allowed}"]
 
 
 def across(values: Mapping[str, Any]) -> list[str]:

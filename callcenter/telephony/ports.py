@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,6 +239,9 @@ class SipBackend(Protocol):
 
     def active(self) -> int:
         """How many dialogs are open."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the health report says of SIP: {"refused": {reason: messages}, "banned": int}."""
 
 
 # --- Recording -------------------------------------------------------------------------------

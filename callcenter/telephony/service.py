@@ -332,7 +332,9 @@ class TelephonyService:
     async def _describe_health(self, _: DescribeHealth) -> Answer:
         calls = len(self._sessions)
         detail = "draining" if self._draining else f"{calls} calls"
-        return {"ok": not self._draining, "detail": detail, "calls": calls, "node": self._node}
+        sip = self._parts.sip.describe()
+        about = {"detail": detail, "calls": calls, "node": self._node, "sip": sip}
+        return {"ok": not self._draining, **about}
 
     def _queue_view(self, name: str) -> Answer:
         now, queue = self._loop.time(), self._floor.queues[name]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from callcenter.config import Sip
+from callcenter.config import Sip, Trunk
 from callcenter.errors import SipFailure, StartError
 from callcenter.telephony.adapters.sip_stream import StreamListener, server_security
 from callcenter.telephony.adapters.sip_udp import UdpListener
@@ -31,8 +31,12 @@ from callcenter.telephony.sip.actions import (
     IncomingInvite,
     MediaChanged,
     Send,
+    Suspicious,
 )
+from callcenter.telephony.sip.digest import MD5, SHA256, Authenticator, Demand, Login
+from callcenter.telephony.sip.guard import Guard, Limits
 from callcenter.telephony.sip.identity import caller_of
+from callcenter.telephony.sip.responses import PRODUCT
 from callcenter.telephony.sip.sources import Sources
 from callcenter.telephony.sip.usage import InviteUsage
 from callcenter.telephony.sip.useragent import UserAgent
@@ -49,10 +53,15 @@ class NativeSipBackend:
     """Listens on every address of `sip.listen`. Belongs to the thread of the running loop."""
 
     def __init__(self, settings: Sip) -> None:
-        self.ignored = 0  # datagrams and connections of unlisted sources
         self._settings = settings
-        self._core = UserAgent(token=lambda: secrets.token_hex(8))
+        self._authenticators = {
+            trunk.name: Authenticator(_demand(trunk), _token)
+            for trunk in settings.trunks
+            if trunk.auth.username
+        }
+        self._core = UserAgent(_token, self._authenticator)
         self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
+        self._guard = Guard(self._sources, Limits(**settings.limits.model_dump()), _report)
         self._calls: dict[InviteUsage, NativeCall] = {}
         self._listeners: dict[str, Listener] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -76,6 +85,16 @@ class NativeSipBackend:
         while self._core.unanswered() and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await self._close()
+
+    @property
+    def ignored(self) -> int:
+        """Datagrams and connections of unlisted sources."""
+        return self._guard.counts["source is of no trunk"]
+
+    def describe(self) -> dict[str, Any]:
+        """{"refused": {reason: messages}, "banned": sources}, for the health report."""
+        now = asyncio.get_running_loop().time()
+        return {"refused": dict(self._guard.counts), "banned": self._guard.banned(now)}
 
     def active(self) -> int:
         """How many dialogs are open."""
@@ -129,26 +148,25 @@ class NativeSipBackend:
             _log_failure("datagram not handled", error)
 
     def _received(self, listener: Listener, data: bytes, source: Address) -> None:
-        """One message: source first, then the core, which looks at the size before it parses."""
-        if not self._admits(source.host):
+        """One message: the guard first, then the core (the order is in `sip.guard`)."""
+        now = self._loop.time()
+        if self._guard.admit(source.host, now) is None:
             return
         host = self._settings.advertised_host or listener.host_towards(source)
         local = Address(host, listener.bound.port)
         flow = Flow(listener.url, local, source, listener.transport_name)
-        self._perform(self._core.receive(data, flow, self._loop.time()))
+        self._perform(self._core.receive(data, flow, now))
 
     def _admits(self, host: str) -> bool:
-        """Whether a trunk's packets come from there; asked of connections as well."""
-        listed = self._sources.trunk(host) is not None
-        if not listed:
-            self._ignore(host)
-        return listed
+        """Whether connections from there are taken."""
+        return self._guard.listed(host, self._loop.time()) is not None
 
-    def _ignore(self, host: str) -> None:
-        """Silence (research: nothing tells a scanner that anybody is here); one line a minute."""
-        self.ignored += 1
-        if self._sources.worth_a_line(host, self._loop.time()):
-            _LOGGER.warning("SECURITY sip", src=host, reason="source is of no trunk")
+    def _authenticator(self, source: str) -> Authenticator | None:
+        return self._authenticators.get(self._sources.trunk(source) or "")
+
+    def _suspect(self, what: Suspicious) -> None:
+        note = self._guard.failed if what.reason == "digest" else self._guard.malformed
+        note(what.source, self._loop.time())
 
     # --- the core ----------------------------------------------------------------------------
 
@@ -157,6 +175,8 @@ class NativeSipBackend:
         for action in actions:
             if isinstance(action, Send):
                 self._send(action)
+            elif isinstance(action, Suspicious):
+                self._suspect(action)
             else:
                 self._tell(action)
         self._set_timer()
@@ -299,6 +319,24 @@ class NativeCall:
                 _log_failure("change of media not taken", error)
         elif isinstance(event, Ended) and not self._ended.done():
             self._ended.set_result(event.reason)
+
+
+def _token() -> str:
+    return secrets.token_hex(8)
+
+
+def _demand(trunk: Trunk) -> Demand:
+    """SHA-256, and MD5 after it where the trunk's settings ask for it."""
+    if trunk.auth.algorithm == "md5":
+        _LOGGER.warning("trunk may sign in with MD5, which is broken", trunk=trunk.name)
+    algorithms = (SHA256, MD5) if trunk.auth.algorithm == "md5" else (SHA256,)
+    login = Login(trunk.auth.username or "", trunk.auth.secret())
+    return Demand(login, PRODUCT, algorithms, trunk.auth.qop)
+
+
+def _report(source: str, reason: str) -> None:
+    """The line that fail2ban reads; the guard sees to it that there are few."""
+    _LOGGER.warning("SECURITY sip", src=source, reason=reason)
 
 
 def _demand_literal(host: str | None) -> None:

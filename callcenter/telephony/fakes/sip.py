@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from callcenter.errors import SipFailure
 from callcenter.telephony.ports import (
@@ -45,6 +46,10 @@ class FakeSipBackend:
     def active(self) -> int:
         """How many calls are not over."""
         return sum(not call.over for call in self.calls)
+
+    def describe(self) -> dict[str, Any]:
+        """Nobody is refused here."""
+        return {"refused": {}, "banned": 0}
 
     def invite(
         self,

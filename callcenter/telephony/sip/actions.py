@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from callcenter.telephony.ports import Address, MediaDescription, SipEnd
 
@@ -65,5 +65,13 @@ class Ended:
     reason: SipEnd
 
 
+@dataclass(frozen=True, slots=True)
+class Suspicious:
+    """A message that speaks against its source, which got the answer it deserves."""
+
+    source: str
+    reason: Literal["malformed", "digest"]
+
+
 Event = IncomingInvite | Acknowledged | MediaChanged | Ended
-Action = Send | Event
+Action = Send | Suspicious | Event

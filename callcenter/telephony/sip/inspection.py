@@ -23,13 +23,13 @@ class Refusal:
 
 def inspect(request: Request) -> Refusal | None:
     """Why the request is not taken up, None when it is. ACK and CANCEL are never asked about."""
-    for look in (_method, _scheme, _extensions, _content, _accepted):
+    for look in (refused_method, _scheme, _extensions, _content, _accepted):
         if refusal := look(request):
             return refusal
     return None
 
 
-def _method(request: Request) -> Refusal | None:
+def refused_method(request: Request) -> Refusal | None:
     """8.2.1: 405 for methods not allowed here, 501 for those nobody knows (21.5.2)."""
     if request.method in METHODS:
         return None

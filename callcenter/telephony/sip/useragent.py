@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from callcenter.errors import SipSyntaxError
 from callcenter.telephony.ports import Address
 from callcenter.telephony.sip import offer_answer
-from callcenter.telephony.sip.actions import Action, Flow, IncomingInvite, Send
+from callcenter.telephony.sip.actions import Action, Flow, IncomingInvite, Send, Suspicious
 from callcenter.telephony.sip.client import InviteClient, NonInviteClient
 from callcenter.telephony.sip.dialog import DialogId
-from callcenter.telephony.sip.inspection import inspect
+from callcenter.telephony.sip.digest import Authenticator, Proof
+from callcenter.telephony.sip.inspection import Refusal, inspect, refused_method
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin
 from callcenter.telephony.sip.parser import Malformed, parse
@@ -42,10 +44,16 @@ class UserAgent:
     """Takes calls. Every method takes the time in seconds and returns what is to be done.
 
     `token` gives a fresh, unguessable, hexadecimal string: tags, branches and session ids.
+    `authenticator` tells for a source who judges its credentials, None where none are needed.
     """
 
-    def __init__(self, token: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        token: Callable[[], str],
+        authenticator: Callable[[str], Authenticator | None] = lambda source: None,
+    ) -> None:
         self._token = token
+        self._authenticator = authenticator
         self._actions: list[Action] = []
         self._agenda = Agenda()
         self._layer = Layer(self._agenda, self._actions.append)
@@ -78,9 +86,10 @@ class UserAgent:
         try:
             message = parse(data, streamed=flow.reliable)
         except Malformed as error:
+            self._suspect(flow, "malformed")
             self._refuse_malformed(error, flow)
         except SipSyntaxError:
-            return []
+            self._suspect(flow, "malformed")
         else:
             self._take(message, flow, now)
         return self._collect()
@@ -158,7 +167,11 @@ class UserAgent:
             self._take_within(request, flow, now)
         elif merge_key(request) in self._layer.servers:
             self._respond(request, flow, now, 482)  # it came on two ways (8.2.2.2)
-        elif refusal := inspect(request):
+        elif (
+            refusal := refused_method(request)
+            or self._unproven(request, flow, now)
+            or inspect(request)
+        ):
             self._respond(request, flow, now, refusal.status, refusal.fields)
         elif request.method == "INVITE":
             self._invite(request, flow, now)
@@ -166,6 +179,24 @@ class UserAgent:
             self._respond(request, flow, now, 200, (ALLOW, ACCEPT, SUPPORTED))
         else:
             self._respond(request, flow, now, 481)  # BYE without a dialog (15.1.2)
+
+    def _unproven(self, request: Request, flow: Flow, now: float) -> Refusal | None:
+        """401 where the trunk's requests need credentials (22.1, 22.2).
+
+        Not asked of ACK and CANCEL, which cannot be repeated with them, and not within dialogs:
+        whoever knows our tag has shown them.
+        """
+        source = flow.remote.host
+        judge = self._authenticator(source)
+        proof = judge.judge(request, source, now) if judge else Proof.RIGHT
+        if judge is None or proof is Proof.RIGHT:
+            return None
+        if proof is Proof.WRONG:
+            self._suspect(flow, "digest")
+        return Refusal(401, judge.challenges(source, now, stale=proof is Proof.STALE))
+
+    def _suspect(self, flow: Flow, reason: Literal["malformed", "digest"]) -> None:
+        self._actions.append(Suspicious(flow.remote.host, reason))
 
     # --- outside of dialogs ------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 from callcenter.config import Sip, Trunk
 from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.ports import Address, InboundCall
-from callcenter.telephony.sip.actions import Action, Event, Flow, Send
+from callcenter.telephony.sip.actions import Action, Event, Flow, Send, Suspicious
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import Malformed, parse
 from callcenter.telephony.sip.usage import InviteUsage
@@ -80,7 +80,7 @@ def statuses(actions: list[Action]) -> list[int | str]:
 
 
 def events(actions: list[Action]) -> list[Event]:
-    return [action for action in actions if not isinstance(action, Send)]
+    return [action for action in actions if not isinstance(action, Send | Suspicious)]
 
 
 class Scene:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sip_bench import FLOW, OFFER, SOUND, Scene, events, messages, request, statuses
+from sip_bench import FLOW, OFFER, PEER, SOUND, Scene, events, messages, request, statuses
 
 from callcenter.errors import SipFailure
 from callcenter.telephony.ports import Address, Codec, Direction
@@ -14,6 +14,7 @@ from callcenter.telephony.sip.actions import (
     IncomingInvite,
     MediaChanged,
     Send,
+    Suspicious,
 )
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.sdp import parse_sdp
@@ -455,8 +456,8 @@ def test_keep_alives_are_silent() -> None:
 
 def test_a_malformed_ack_or_response_is_never_answered() -> None:
     scene = Scene()
-    assert scene.send(request("ACK").replace(b"Call-ID", b"X")) == []
-    assert scene.send(b"SIP/2.0 200 OK\r\nVia: x\r\n\r\n") == []
+    for data in (request("ACK").replace(b"Call-ID", b"X"), b"SIP/2.0 200 OK\r\nVia: x\r\n\r\n"):
+        assert scene.send(data) == [Suspicious(PEER.host, "malformed")]
 
 
 # --- the way back ---
