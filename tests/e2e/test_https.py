@@ -44,8 +44,8 @@ def test_a_page_signs_in_over_https_and_its_socket_runs_over_wss(tmp_path: Path)
     made = world.command("tls")
     assert made.returncode == 0, made.stderr
     world.add_user("dana")
-    world.start()
     try:
+        world.start()
         with httpx.Client(base_url=world.base, verify=world.trust, trust_env=False) as http:
             body = {"username": "dana", "password": PASSWORD}
             foreign = http.post(
@@ -71,5 +71,7 @@ def test_a_page_signs_in_over_https_and_its_socket_runs_over_wss(tmp_path: Path)
         assert socket.call("agent.state", {"state": "available"}, timeout=20)["ok"] is True
         socket.disconnect()
         ours.close()
-    finally:
         assert world.stop() == 0
+    finally:
+        if world._process is not None:
+            world.kill_all()
