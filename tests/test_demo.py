@@ -25,6 +25,8 @@ from callcenter.demo import data, people, wav
 from callcenter.demo.phone import place_call
 from callcenter.errors import Invalid, SipFailure
 
+pytestmark = pytest.mark.integration  # real sockets, models or processes, in real time
+
 DATA = Path(__file__).parent / "data" / "sipp"
 SPEECH = Path(__file__).parents[1] / "callcenter" / "demo" / "speech"
 NUMBER = "+989121234567"

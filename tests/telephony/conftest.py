@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from stage import Stage
+from scripted import Stage
 
 from callcenter.config import Settings
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stage import PATIENCE, Stage, StageMaker, run
+from scripted import PATIENCE, Stage, StageMaker, run
 
 from callcenter.config import Settings
 from callcenter.errors import CallGone, Conflict, NoAudioLeg

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from scripted import PATIENCE, PHONE, ScriptedCaller, ScriptedJournal, Stage, StageMaker, run
 from sqlalchemy.exc import OperationalError
-from stage import PATIENCE, PHONE, ScriptedCaller, ScriptedJournal, Stage, StageMaker, run
 
 from callcenter.config import Settings
 from callcenter.errors import CallGone, NoFreePort, RecordingError

@@ -20,6 +20,8 @@ from callcenter.telephony.media import g711, rtp
 from callcenter.telephony.media.tones import Clip, ringback
 from callcenter.telephony.ports import Address, Codec, Direction, MediaDescription
 
+pytestmark = pytest.mark.integration  # real sockets, models or processes, in real time
+
 HOST = "127.0.0.1"
 PORTS = (41000, 46999)
 
@@ -387,12 +389,21 @@ def test_twenty_calls_at_once_are_whole() -> None:
     async def call() -> None:
         phones = [Phone() for _ in range(40)]
         async with plane_with(*phones) as (plane, legs):
+            recorders = [Recorder() for _ in legs]
+            start = asyncio.get_running_loop().time()
+            for leg, recorder in zip(legs, recorders, strict=True):
+                plane.tap(leg, recorder, start=start)
             for one, other in zip(legs[::2], legs[1::2], strict=True):
                 plane.bridge(one, other)
             await asyncio.gather(
                 *(phone.say(leg, 60) for phone, leg in zip(phones, legs, strict=True))
             )
+            await until(
+                lambda: all(len(set(numbers_of(recorder.payloads))) == 60 for recorder in recorders)
+            )
+        # What is recorded is whole whatever the machine does meanwhile; what is heard may be
+        # skipped while the process stands still (plane.skipped_frames), but never for long.
         heard = [len(set(numbers_of(phone.payloads))) for phone in phones]
-        assert min(heard) >= 59
+        assert min(heard) >= 40
 
     uvloop.run(call())

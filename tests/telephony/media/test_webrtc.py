@@ -27,6 +27,8 @@ from callcenter.telephony.media import g711
 from callcenter.telephony.media.tones import Clip
 from callcenter.telephony.ports import Address, Codec, MediaDescription
 
+pytestmark = pytest.mark.integration  # real sockets, models or processes, in real time
+
 AGENT = "0199aaaa-0000-7000-8000-000000000001"
 
 

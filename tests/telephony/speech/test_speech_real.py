@@ -20,6 +20,8 @@ from callcenter.telephony.media.g711 import Samples
 from callcenter.telephony.ports import Heard, RecogniserEngine
 from callcenter.telephony.speech.models import Installed
 
+pytestmark = pytest.mark.integration  # real sockets, models or processes, in real time
+
 with warnings.catch_warnings():  # an invalid escape in a docstring of theirs
     warnings.simplefilter("ignore")
     from whisper_normalizer.english import EnglishTextNormalizer
