@@ -205,6 +205,25 @@ class Trunk(Section):
     auth: TrunkAuth = Field(TrunkAuth(), description="what its requests must prove")
 
 
+class Registration(Credentials):
+    """An account of ours with a PBX or provider; its calls come as from a trunk of that name."""
+
+    name: Name = Field(description="shown with the call")
+    registrar: str = Field(
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?$",
+        description="host or host:port, over UDP",
+    )
+    user: str = Field(
+        pattern=r"^[\w.+*#-]{1,64}$",
+        description="account or extension; a line must have its number",
+    )
+    username: str | None = Field(None, description="for the digest, where it is not `user`")
+    expires: Annotated[int, Field(ge=30, le=86_400)] = Field(
+        300, description="seconds asked for; renewed after half to nine tenths of it"
+    )
+    region: Region | None = Field(None, description="country of its numbers; else site.region")
+
+
 class Sip(Section):
     """The SIP listener and its sound."""
 
@@ -228,6 +247,14 @@ class Sip(Section):
         description="unlisted sources get silence",
     )
     limits: SipLimits = Field(SipLimits(), description="what peers may do")
+    registrations: list[Registration] = Field(
+        [], description="accounts with PBXs and providers, see docs/operations/sip.md"
+    )
+
+    def region_of(self, name: str) -> str | None:
+        """The country of that trunk's or registration's numbers, if it has one of its own."""
+        peers: list[Trunk | Registration] = [*self.trunks, *self.registrations]
+        return next((peer.region for peer in peers if peer.name == name), None)
 
 
 class Line(Section):

@@ -54,10 +54,12 @@ def across(values: Mapping[str, Any]) -> list[str]:
         if names and "queue" in line and line["queue"] not in names
     ]
     trunks = _maps(values.get("sip"), "trunks")
+    accounts = _maps(values.get("sip"), "registrations")
     for what, key, rows in (
         ("queues", "name", queues),
         ("lines", "number", lines),
         ("sip.trunks", "name", trunks),
+        ("sip.registrations", "name", accounts),
     ):
         problems += _twice(what, key, rows)
     return problems

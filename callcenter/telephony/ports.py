@@ -241,7 +241,8 @@ class SipBackend(Protocol):
         """How many dialogs are open."""
 
     def describe(self) -> dict[str, Any]:
-        """What the health report says of SIP: {"refused": {reason: messages}, "banned": int}."""
+        """What the health report says of SIP: {"refused": {reason: messages}, "banned": sources,
+        "registrations": {name: {"state": str, "detail": sentence or ""}}}."""
 
 
 # --- Recording -------------------------------------------------------------------------------

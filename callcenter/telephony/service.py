@@ -237,13 +237,13 @@ class TelephonyService:
         if self._draining:
             inbound.reject(503, retry_after=10)
             return
-        trunk = next(t for t in self._settings.sip.trunks if t.name == inbound.trunk)
+        trunk_region = self._settings.sip.region_of(inbound.trunk)
         session = Session(
             new_id(),
             inbound,
             line,
             self,
-            region=line.region or trunk.region or self._settings.site.region,
+            region=line.region or trunk_region or self._settings.site.region,
             language=line.language or self._settings.site.default_language,
         )
         self._sessions[session.id] = session

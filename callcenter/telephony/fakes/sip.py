@@ -49,7 +49,7 @@ class FakeSipBackend:
 
     def describe(self) -> dict[str, Any]:
         """Nobody is refused here."""
-        return {"refused": {}, "banned": 0}
+        return {"refused": {}, "banned": 0, "registrations": {}}
 
     def invite(
         self,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from callcenter.telephony.ports import Address, MediaDescription, SipEnd
 
 if TYPE_CHECKING:
+    from callcenter.telephony.sip.registration import Registration
     from callcenter.telephony.sip.usage import InviteUsage
 
 
@@ -73,5 +74,12 @@ class Suspicious:
     reason: Literal["malformed", "digest"]
 
 
+@dataclass(frozen=True, slots=True)
+class RegistrationChanged:
+    """A registration of ours stands differently."""
+
+    registration: Registration
+
+
 Event = IncomingInvite | Acknowledged | MediaChanged | Ended
-Action = Send | Suspicious | Event
+Action = Send | Suspicious | RegistrationChanged | Event

@@ -17,12 +17,19 @@ class Sources:
         self._networks: list[tuple[IPv4Network | IPv6Network, str]] = [
             (ip_network(host, strict=False), name) for name, hosts in trunks for host in hosts
         ]
+        self._registrars: dict[str, str] = {}  # address → name
         self._logged: dict[str, float] = {}
 
+    def learn(self, name: str, hosts: Iterable[str]) -> None:
+        """A registrar of ours has these addresses now: its calls are welcome like a trunk's."""
+        kept = {host: known for host, known in self._registrars.items() if known != name}
+        self._registrars = kept | {normal_host(host): name for host in hosts}
+
     def trunk(self, host: str) -> str | None:
-        """The trunk that this address belongs to, None for a stranger."""
+        """The trunk that this address belongs to (a registrar is one), None for a stranger."""
         address = _literal(host)
-        return next((name for network, name in self._networks if address in network), None)
+        named = next((name for network, name in self._networks if address in network), None)
+        return named or self._registrars.get(str(address))
 
     def worth_a_line(self, host: str, now: float) -> bool:
         """Whether a stranger was not logged for a minute."""

@@ -16,6 +16,7 @@ from callcenter.telephony.sip.inspection import Refusal, inspect, refused_method
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin
 from callcenter.telephony.sip.parser import Malformed, parse
+from callcenter.telephony.sip.registration import Account, Registration
 from callcenter.telephony.sip.responses import (
     ACCEPT,
     ALLOW,
@@ -116,6 +117,20 @@ class UserAgent:
     def hang_up(self, call: InviteUsage, now: float) -> list[Action]:
         """End the call, whatever its state."""
         call.hang_up(now)
+        return self._collect()
+
+    def registration(self, account: Account) -> Registration:
+        """A registration of ours, not begun yet."""
+        return Registration(self._layer, account, self._token)
+
+    def register(self, registration: Registration, flow: Flow, now: float) -> list[Action]:
+        """Begin it, or go on along another flow."""
+        registration.begin(flow, now)
+        return self._collect()
+
+    def unregister(self, registration: Registration, now: float) -> list[Action]:
+        """End it."""
+        registration.remove(now)
         return self._collect()
 
     def _collect(self) -> list[Action]:

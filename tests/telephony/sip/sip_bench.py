@@ -10,7 +10,14 @@ from typing import Any
 from callcenter.config import Sip, Trunk
 from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.ports import Address, InboundCall
-from callcenter.telephony.sip.actions import Action, Event, Flow, Send, Suspicious
+from callcenter.telephony.sip.actions import (
+    Action,
+    Event,
+    Flow,
+    RegistrationChanged,
+    Send,
+    Suspicious,
+)
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import Malformed, parse
 from callcenter.telephony.sip.usage import InviteUsage
@@ -80,7 +87,11 @@ def statuses(actions: list[Action]) -> list[int | str]:
 
 
 def events(actions: list[Action]) -> list[Event]:
-    return [action for action in actions if not isinstance(action, Send | Suspicious)]
+    return [
+        action
+        for action in actions
+        if not isinstance(action, Send | Suspicious | RegistrationChanged)
+    ]
 
 
 class Scene:
