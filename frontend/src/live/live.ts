@@ -35,7 +35,8 @@ export const useLive = defineStore("live", () => {
   /** The line as the leading tab reports it, for the other tabs. */
   const remoteLine = ref({ leg: "off", mic: "off", muted: false });
   let wire: Wire | null = null;
-  let resuming = false;
+  /** Until the server has sent what was missed, live events wait: they may be newer. */
+  let resuming = true;
   const waiting: [string, unknown][] = [];
 
   watch(state, ({ lastSeq, calls, presence }) => {
@@ -48,7 +49,10 @@ export const useLive = defineStore("live", () => {
     wire = connect({
       event: receive,
       connected: () => void resume(),
-      disconnected: () => (online.value = false),
+      disconnected: () => {
+        online.value = false;
+        resuming = true;
+      },
       refused: () => {},
     });
   }
@@ -85,12 +89,12 @@ export const useLive = defineStore("live", () => {
     resuming = true;
     let ack = await wire.send("resume", { last_seq: state.value.lastSeq });
     if (!ack.ok && state.value.lastSeq === null) ack = await wire.send("resume", { last_seq: 0 });
-    resuming = false;
-    takeWaiting();
     if (!ack.ok) {
       setTimeout(() => void resume(), 1000);
       return;
     }
+    resuming = false;
+    takeWaiting();
     state.value = takeSnapshot(state.value, ack);
     online.value = true;
     settled.value = true;

@@ -398,9 +398,7 @@ def test_twenty_calls_at_once_are_whole() -> None:
             await asyncio.gather(
                 *(phone.say(leg, 60) for phone, leg in zip(phones, legs, strict=True))
             )
-            await until(
-                lambda: all(len(set(numbers_of(recorder.payloads))) == 60 for recorder in recorders)
-            )
+            await until(lambda: all(len(set(one.numbers)) == 60 for one in recorders))
         # What is recorded is whole whatever the machine does meanwhile; what is heard may be
         # skipped while the process stands still (plane.skipped_frames), but never for long.
         heard = [len(set(numbers_of(phone.payloads))) for phone in phones]
