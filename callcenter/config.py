@@ -202,6 +202,9 @@ class Trunk(Section):
     name: Name = Field(description="shown with the call")
     hosts: list[Cidr] = Field(min_length=1, description="networks its packets come from")
     region: Region | None = Field(None, description="country of its numbers; else site.region")
+    trusts_identity: bool = Field(
+        False, description="its P-Asserted-Identity is who calls, before From"
+    )
     auth: TrunkAuth = Field(TrunkAuth(), description="what its requests must prove")
 
 
@@ -222,6 +225,9 @@ class Registration(Credentials):
         300, description="seconds asked for; renewed after half to nine tenths of it"
     )
     region: Region | None = Field(None, description="country of its numbers; else site.region")
+    trusts_identity: bool = Field(
+        False, description="its P-Asserted-Identity is who calls, before From"
+    )
 
 
 class Sip(Section):
@@ -253,8 +259,17 @@ class Sip(Section):
 
     def region_of(self, name: str) -> str | None:
         """The country of that trunk's or registration's numbers, if it has one of its own."""
+        peer = self._peer(name)
+        return peer.region if peer else None
+
+    def trusts(self, name: str) -> bool:
+        """Whether that trunk's or registration's word on who calls is taken."""
+        peer = self._peer(name)
+        return peer is not None and peer.trusts_identity
+
+    def _peer(self, name: str) -> Trunk | Registration | None:
         peers: list[Trunk | Registration] = [*self.trunks, *self.registrations]
-        return next((peer.region for peer in peers if peer.name == name), None)
+        return next((peer for peer in peers if peer.name == name), None)
 
 
 class Line(Section):

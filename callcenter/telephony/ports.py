@@ -226,6 +226,9 @@ class InboundCall(Protocol):
     def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
         """Called with the peer's new wish after a re-INVITE (hold, resume, codec, address)."""
 
+    def on_digit(self, handler: Callable[[str], None]) -> None:
+        """Called once per key that the peer tells by INFO; those in RTP come from the plane."""
+
 
 class SipBackend(Protocol):
     """Who speaks SIP for us."""

@@ -27,6 +27,7 @@ from callcenter.telephony.ports import Address, Caller, InboundCall, MediaDescri
 from callcenter.telephony.sip.actions import (
     Acknowledged,
     Action,
+    DigitPressed,
     Ended,
     Event,
     Flow,
@@ -280,7 +281,9 @@ class NativeSipBackend:
             self.do(self._core.reject, usage, 503, retry_after=RETRY_AFTER)
             return
         source = usage.flow.remote.host
-        call = NativeCall(self, self._core, usage, self._sources.trunk(source) or "")
+        trunk = self._sources.trunk(source) or ""
+        caller = caller_of(usage.invite, trusted=self._settings.trusts(trunk))
+        call = NativeCall(self, self._core, usage, trunk, caller)
         self._calls[usage] = call
         try:
             self._on_call(call)
@@ -321,17 +324,23 @@ class NativeCall:
     """An `InboundCall` of the core."""
 
     def __init__(
-        self, backend: NativeSipBackend, core: UserAgent, usage: InviteUsage, trunk: str
+        self,
+        backend: NativeSipBackend,
+        core: UserAgent,
+        usage: InviteUsage,
+        trunk: str,
+        caller: Caller,
     ) -> None:
         self._backend = backend
         self._core = core
         self._usage = usage
         self._trunk = trunk
-        self._caller = caller_of(usage.invite)
+        self._caller = caller
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[SipEnd] = loop.create_future()
         self._agreed: asyncio.Future[MediaDescription] = loop.create_future()
         self._on_media: Callable[[MediaDescription], None] = lambda media: None
+        self._on_digit: Callable[[str], None] = lambda digit: None
 
     @property
     def sip_call_id(self) -> str:
@@ -389,6 +398,10 @@ class NativeCall:
         """Called with the peer's new wish after a re-INVITE."""
         self._on_media = handler
 
+    def on_digit(self, handler: Callable[[str], None]) -> None:
+        """Called once per key that comes by INFO."""
+        self._on_digit = handler
+
     def take(self, event: Event) -> None:
         """What the core tells of this call."""
         if isinstance(event, Acknowledged) and not self._agreed.done():
@@ -398,6 +411,11 @@ class NativeCall:
                 self._on_media(event.media)
             except Exception as error:
                 _log_failure("change of media not taken", error)
+        elif isinstance(event, DigitPressed):
+            try:
+                self._on_digit(event.digit)
+            except Exception as error:
+                _log_failure("digit not taken", error)
         elif isinstance(event, Ended) and not self._ended.done():
             self._ended.set_result(event.reason)
 

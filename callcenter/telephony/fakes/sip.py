@@ -93,6 +93,7 @@ class FakeCall:
         self._ended: asyncio.Future[SipEnd] = loop.create_future()
         self._agreed: asyncio.Future[MediaDescription] = loop.create_future()
         self._on_media: Callable[[MediaDescription], None] = lambda media: None
+        self._on_digit: Callable[[str], None] = lambda digit: None
 
     @property
     def sip_call_id(self) -> str:
@@ -168,6 +169,10 @@ class FakeCall:
         """Called with what the caller's telephone wants after `change`."""
         self._on_media = handler
 
+    def on_digit(self, handler: Callable[[str], None]) -> None:
+        """Called with each key of `press`."""
+        self._on_digit = handler
+
     # --- the caller's doing --------------------------------------------------------------------
 
     def cancel(self) -> None:
@@ -192,6 +197,10 @@ class FakeCall:
         """A re-INVITE."""
         if not self.over:
             self._on_media(media)
+
+    def press(self, key: str) -> None:
+        """The caller presses a key; the telephone tells it by INFO."""
+        self._on_digit(key)
 
     def hold(self) -> None:
         """A re-INVITE that puts us on hold."""

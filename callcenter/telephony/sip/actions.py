@@ -59,6 +59,14 @@ class MediaChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The caller pressed a key and the peer tells so by INFO."""
+
+    call: InviteUsage
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over; said once for every IncomingInvite."""
 
@@ -81,5 +89,5 @@ class RegistrationChanged:
     registration: Registration
 
 
-Event = IncomingInvite | Acknowledged | MediaChanged | Ended
+Event = IncomingInvite | Acknowledged | MediaChanged | DigitPressed | Ended
 Action = Send | Suspicious | RegistrationChanged | Event

@@ -1,10 +1,13 @@
-"""Who calls, as far as the request says (RFC 3261 20.20, RFC 3323, RFC 3966)."""
+"""Who calls, as far as the request says (RFC 3261 20.20, RFC 3323, RFC 3325, RFC 3966)."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
+from callcenter.errors import SipSyntaxError
 from callcenter.telephony.ports import Caller
+from callcenter.telephony.sip.headers import NameAddr, parse_name_addr, split_values
 from callcenter.telephony.sip.message import Request
 from callcenter.telephony.sip.uri import Uri
 
@@ -27,12 +30,26 @@ _SEPARATORS = str.maketrans("", "", "().-")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
-def caller_of(request: Request) -> Caller:
-    """The caller of an INVITE; both fields are None when the number is withheld."""
-    number = _number(request.from_.uri)
+def caller_of(request: Request, *, trusted: bool = False) -> Caller:
+    """The caller of an INVITE; both fields are None when the number is withheld.
+
+    On a trusted trunk the network's word (P-Asserted-Identity, RFC 3325) goes before From.
+    """
+    who = (trusted and _asserted(request)) or request.from_
+    number = _number(who.uri)
     if number is None or _private(request):
         return Caller(None, None)
-    return Caller(number[:LONGEST], _name(request.from_.name))
+    return Caller(number[:LONGEST], _name(who.name) or _name(request.from_.name))
+
+
+def _asserted(request: Request) -> NameAddr | None:
+    """The first identity that has a number; there may be a sip and a tel one (RFC 3325 9.1)."""
+    for written in request.headers.all("P-Asserted-Identity"):
+        with suppress(SipSyntaxError):
+            for asserted in map(parse_name_addr, split_values(written)):
+                if _number(asserted.uri) is not None:
+                    return asserted
+    return None
 
 
 def _private(request: Request) -> bool:

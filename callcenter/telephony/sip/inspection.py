@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from callcenter.telephony.sip.message import Request
 from callcenter.telephony.sip.responses import ACCEPT, ALLOW, METHODS, SDP, Fields
 
-_ELSEWHERE = "REGISTER INFO PRACK UPDATE SUBSCRIBE NOTIFY PUBLISH MESSAGE REFER"
+_ELSEWHERE = "REGISTER PRACK UPDATE SUBSCRIBE NOTIFY PUBLISH MESSAGE REFER"
 KNOWN_METHODS = frozenset((*METHODS, *_ELSEWHERE.split()))
 EXTENSIONS: frozenset[str] = frozenset()  # option tags we understand
 SCHEMES = frozenset({"sip", "sips", "tel"})

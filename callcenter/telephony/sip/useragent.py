@@ -8,10 +8,18 @@ from typing import Literal
 from callcenter.errors import SipSyntaxError
 from callcenter.telephony.ports import Address
 from callcenter.telephony.sip import offer_answer
-from callcenter.telephony.sip.actions import Action, Flow, IncomingInvite, Send, Suspicious
+from callcenter.telephony.sip.actions import (
+    Action,
+    DigitPressed,
+    Flow,
+    IncomingInvite,
+    Send,
+    Suspicious,
+)
 from callcenter.telephony.sip.client import InviteClient, NonInviteClient
 from callcenter.telephony.sip.dialog import DialogId
 from callcenter.telephony.sip.digest import Authenticator, Proof
+from callcenter.telephony.sip.info import ACCEPTED, digit_of
 from callcenter.telephony.sip.inspection import Refusal, inspect, refused_method
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin
@@ -281,6 +289,12 @@ class UserAgent:
     def _options(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
         self._respond(request, flow, now, 200, (ALLOW, ACCEPT, SUPPORTED))
 
+    def _info(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
+        status, digit = digit_of(request)
+        self._respond(request, flow, now, status, ACCEPTED if status == 415 else ())
+        if digit is not None:
+            self._actions.append(DigitPressed(call, digit))
+
     # --- responses ---------------------------------------------------------------------------
 
     def _respond(
@@ -315,6 +329,7 @@ class UserAgent:
 
 
 _WITHIN = {
+    "INFO": UserAgent._info,
     "BYE": UserAgent._bye,
     "INVITE": UserAgent._reinvite,
     "OPTIONS": UserAgent._options,

@@ -47,6 +47,7 @@ class Phone(Protocol):
     async def acknowledge(self) -> None: ...
     async def bye(self) -> None: ...
     async def hold(self) -> None: ...
+    async def press(self, key: str) -> None: ...
     async def heard(self) -> list[str]: ...
 
 
@@ -71,6 +72,9 @@ class FakePhone:
     async def hold(self) -> None:
         self.call.hold()
 
+    async def press(self, key: str) -> None:
+        self.call.press(key)
+
     async def heard(self) -> list[str]:
         return self.call.said
 
@@ -87,7 +91,9 @@ class UdpPhone:
         self.tag = ""
         self.late = False
 
-    def send(self, method: str, cseq: int, *, branch: str = "b1", body: str = "") -> None:
+    def send(
+        self, method: str, cseq: int, *, branch: str = "b1", body: str = "", kind: str = ""
+    ) -> None:
         peer = self.backend.addresses[0]
         host, port = self.socket.getsockname()
         to_tag = self.tag if method != "CANCEL" and branch != "b1" else None
@@ -101,6 +107,7 @@ class UdpPhone:
             uri=f"sip:100@{peer.host}:{peer.port}",
             from_="<sip:+989121234567@127.0.0.1>;tag=caller",
         )
+        data = data.replace(b"application/sdp", kind.encode()) if kind else data
         self.socket.sendto(data, (peer.host, peer.port))
 
     async def next(self) -> Request | Response:
@@ -133,6 +140,11 @@ class UdpPhone:
     async def acknowledge(self) -> None:
         await self.status(200, "INVITE")
         self.send("ACK", 1, branch="ack", body=sdp() if self.late else "")
+
+    async def press(self, key: str) -> None:
+        body = f"Signal={key}\r\nDuration=160\r\n"
+        self.send("INFO", 4, branch=f"info{key}", body=body, kind="application/dtmf-relay")
+        await self.status(200, "INFO")
 
     async def bye(self) -> None:
         self.send("BYE", 5, branch="bye")
@@ -308,6 +320,20 @@ def test_hold_is_told_to_the_handler(play: Play) -> None:
         await phone.acknowledge()
         await phone.hold()
         assert [media.direction for media in told] == [Direction.SENDONLY]
+
+    play(scenario)
+
+
+def test_keys_that_come_by_info_are_told_to_the_handler(play: Play) -> None:
+    async def scenario(phone: Phone) -> None:
+        told: list[str] = []
+        call = await phone.invite()
+        call.on_digit(told.append)
+        await call.answer(HERE)
+        await phone.acknowledge()
+        await phone.press("5")
+        await phone.press("#")
+        assert told == ["5", "#"]
 
     play(scenario)
 
