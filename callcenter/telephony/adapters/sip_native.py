@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 import ssl
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 
-from callcenter.config import Registration as RegistrationSettings
 from callcenter.config import Sip, Trunk
 from callcenter.errors import SipFailure, StartError
+from callcenter.telephony.adapters.sip_registrations import Listener, Listeners, Registrations
 from callcenter.telephony.adapters.sip_stream import StreamListener, server_security
 from callcenter.telephony.adapters.sip_udp import UdpListener
 from callcenter.telephony.ports import Address, Caller, InboundCall, MediaDescription, SipEnd
@@ -40,17 +39,14 @@ from callcenter.telephony.sip.actions import (
 from callcenter.telephony.sip.digest import MD5, SHA256, Authenticator, Demand, Login
 from callcenter.telephony.sip.guard import Guard, Limits
 from callcenter.telephony.sip.identity import caller_of
-from callcenter.telephony.sip.registration import Account, Registration, Standing
 from callcenter.telephony.sip.responses import PRODUCT
 from callcenter.telephony.sip.sources import Sources
 from callcenter.telephony.sip.usage import InviteUsage
 from callcenter.telephony.sip.useragent import UserAgent
 
 RETRY_AFTER = 10  # seconds: told to callers over `sip.max_calls`
-RESOLVE_AGAIN = 60.0  # seconds between look-ups of a registrar that is not reached
 STOP_GRACE = 2.0  # seconds that BYEs of ours may take at the end
 
-Listener = UdpListener | StreamListener
 
 _LOGGER = structlog.get_logger()
 
@@ -69,12 +65,11 @@ class NativeSipBackend:
         self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
         self._guard = Guard(self._sources, Limits(**settings.limits.model_dump()), _report)
         self._calls: dict[InviteUsage, NativeCall] = {}
-        self._listeners: dict[str, Listener] = {}
+        self._listeners: Listeners = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._accounts: dict[str, tuple[RegistrationSettings, Registration]] = {}
-        for account in settings.registrations:
-            self._accounts[account.name] = account, self._core.registration(_account(account))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._registrations = Registrations(
+            settings, self._core, self._sources, self._listeners, self._perform
+        )
         self._on_call: Callable[[InboundCall], None] = lambda call: call.reject(503)
 
     async def start(self, on_call: Callable[[InboundCall], None]) -> None:
@@ -88,15 +83,11 @@ class NativeSipBackend:
         except BaseException:
             await self._close()
             raise
-        for name in self._accounts:
-            self._run(self._register(name))
+        self._registrations.start()
 
     async def stop(self) -> None:
         """Wait a little for answers to our last requests, then close the sockets."""
-        for task in self._tasks:
-            task.cancel()
-        for _, registration in self._accounts.values():
-            self._perform(self._core.unregister(registration, self._loop.time()))
+        self._registrations.stop()
         deadline = self._loop.time() + STOP_GRACE
         while self._core.unanswered() and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -110,10 +101,7 @@ class NativeSipBackend:
     def describe(self) -> dict[str, Any]:
         """For the health report: see `SipBackend.describe`."""
         now = asyncio.get_running_loop().time()
-        registrations = {
-            name: {"state": registration.standing.value, "detail": registration.detail}
-            for name, (_, registration) in self._accounts.items()
-        }
+        registrations = self._registrations.describe()
         refused, banned = dict(self._guard.counts), self._guard.banned(now)
         return {"refused": refused, "banned": banned, "registrations": registrations}
 
@@ -139,7 +127,7 @@ class NativeSipBackend:
                 self._listeners[url] = listener
             else:
                 security = self._security(url) if parts.scheme == "tls" else None
-                stream = StreamListener(url, self._datagram, self._admits, security)
+                stream = StreamListener(url, self._datagram, self._admits, self._carries, security)
                 await stream.start(host, port)
                 self._listeners[url] = stream
         except OSError as error:
@@ -182,71 +170,16 @@ class NativeSipBackend:
         """Whether connections from there are taken."""
         return self._guard.listed(host, self._loop.time()) is not None
 
+    def _carries(self, peer: Address) -> bool:
+        """Whether a call is up whose way leads to that peer."""
+        return any(usage.flow.remote == peer for usage in self._calls)
+
     def _authenticator(self, source: str) -> Authenticator | None:
         return self._authenticators.get(self._sources.trunk(source) or "")
 
     def _suspect(self, what: Suspicious) -> None:
         note = self._guard.failed if what.reason == "digest" else self._guard.malformed
         note(what.source, self._loop.time())
-
-    # --- registrations -----------------------------------------------------------------------
-
-    async def _register(self, name: str) -> None:
-        """Find the registrar, welcome its calls, register there along a listener of ours."""
-        settings, registration = self._accounts[name]
-        while not (found := await self._find(settings.registrar)):
-            registration.detail = "The registrar's name is not found, or no listener reaches it."
-            registration.standing = Standing.UNREACHABLE
-            await asyncio.sleep(RESOLVE_AGAIN)
-        listener, addresses = found
-        self._sources.learn(name, [address.host for address in addresses])
-        host = self._settings.advertised_host or listener.host_towards(addresses[0])
-        flow = Flow(listener.url, Address(host, listener.bound.port), addresses[0])
-        self._perform(self._core.register(registration, flow, self._loop.time()))
-
-    async def _find(self, registrar: str) -> tuple[UdpListener, list[Address]] | None:
-        """The registrar's addresses that one of our UDP listeners can reach, and that listener."""
-        parts = urlsplit(f"//{registrar}")
-        try:
-            rows = await self._loop.getaddrinfo(
-                parts.hostname, parts.port or 5060, type=socket.SOCK_DGRAM
-            )
-        except OSError:
-            return None
-        for listener in self._listeners.values():
-            six = ":" in listener.bound.host
-            hosts = [(str(row[4][0]), int(row[4][1])) for row in rows]
-            reached = [Address(*place) for place in hosts if (":" in place[0]) == six]
-            if isinstance(listener, UdpListener) and reached:
-                return listener, reached
-        return None
-
-    def _note(self, registration: Registration) -> None:
-        """Tell the log; a registrar that does not answer may have another address by now."""
-        name, standing = registration.account.name, registration.standing
-        _LOGGER.info(
-            "sip registration",
-            registration=name,
-            state=standing.value,
-            detail=registration.detail,
-        )
-        if standing is Standing.UNREACHABLE:
-            self._run(self._look_again(name))
-
-    async def _look_again(self, name: str) -> None:
-        settings, registration = self._accounts[name]
-        while registration.standing is Standing.UNREACHABLE:
-            await asyncio.sleep(RESOLVE_AGAIN)
-            found = await self._find(settings.registrar)
-            remote = found[1][0] if found else None
-            if remote and registration.flow and remote != registration.flow.remote:
-                await self._register(name)
-                return
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # --- the core ----------------------------------------------------------------------------
 
@@ -258,7 +191,7 @@ class NativeSipBackend:
             elif isinstance(action, Suspicious):
                 self._suspect(action)
             elif isinstance(action, RegistrationChanged):
-                self._note(action.registration)
+                self._registrations.note(action.registration)
             else:
                 self._tell(action)
         self._set_timer()
@@ -431,14 +364,6 @@ def _demand(trunk: Trunk) -> Demand:
     algorithms = (SHA256, MD5) if trunk.auth.algorithm == "md5" else (SHA256,)
     login = Login(trunk.auth.username or "", trunk.auth.secret())
     return Demand(login, PRODUCT, algorithms, trunk.auth.qop)
-
-
-def _account(settings: RegistrationSettings) -> Account:
-    login = Login(settings.username or settings.user, settings.secret())
-    algorithms = (SHA256, "SHA-512-256", *((MD5,) if settings.algorithm == "md5" else ()))
-    return Account(
-        settings.name, settings.registrar, settings.user, login, algorithms, settings.expires
-    )
 
 
 def _report(source: str, reason: str) -> None:

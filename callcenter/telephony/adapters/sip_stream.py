@@ -41,7 +41,8 @@ Admits = Callable[[str], bool]
 class StreamListener:
     """One TCP or TLS socket. `received` gets every message and raises nothing.
 
-    `admits` is asked about the source before anything is read from it, before the handshake too.
+    `admits` is asked about the source before anything is read from it, before the handshake too;
+    `carries` whether a call needs the connection to that peer, which may then be silent for long.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class StreamListener:
         url: str,
         received: Received,
         admits: Admits,
+        carries: Callable[[Address], bool] = lambda peer: False,
         security: ssl.SSLContext | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -59,6 +61,7 @@ class StreamListener:
         self.received = received
         self.connections: dict[Address, Connection] = {}
         self._admits = admits
+        self.carries = carries
         self._security = security
         self._sources: Counter[str] = Counter()  # connections of each, in handshake too
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,6 +128,7 @@ class StreamListener:
                 accepted.close()
                 continue
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._run(self._take(accepted, host))
 
     def _has_room(self, host: str) -> bool:
@@ -219,7 +223,13 @@ class Connection(asyncio.Protocol):
             deadline = self._begun + limits.message
         else:
             self._begun, deadline = None, now + limits.idle
-        self._timer = self._loop.call_at(deadline, self._transport.abort)
+        self._timer = self._loop.call_at(deadline, self._overdue)
+
+    def _overdue(self) -> None:
+        if self._begun is None and self._listener.carries(self.peer):
+            self._watch()
+        else:
+            self._transport.abort()
 
 
 def server_security(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:

@@ -285,6 +285,26 @@ def test_half_a_message_and_a_silent_peer_are_cut_off_in_time() -> None:
     asyncio.run(scene())
 
 
+def test_the_connection_of_a_call_may_be_silent_for_as_long_as_the_call_is_up() -> None:
+    async def scene() -> None:
+        calls: list[InboundCall] = []
+        async with listening(calls.append) as native:
+            listener = listener_of(native)
+            listener.limits = replace(listener.limits, idle=0.2)
+            client = await StreamClient.to(native.addresses[0])
+            client.writer.write(over("TCP", body=LOOPBACK_OFFER))
+            await client.message()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.reader.read(1), 1.0)
+            calls[0].reject(486)
+            assert (await client.final()).status == 486
+            client.writer.write(over("TCP", "ACK"))
+            await client.closed()
+            await client.close()
+
+    asyncio.run(scene())
+
+
 def test_one_source_may_have_so_many_connections_and_gets_them_back() -> None:
     async def scene() -> None:
         async with listening() as native:
