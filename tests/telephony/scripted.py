@@ -72,6 +72,9 @@ class ScriptedCaller:
     def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
         self._on_media = handler
 
+    def on_digit(self, handler: Callable[[str], None]) -> None:
+        self._on_digit = handler
+
     def wants(self, direction: Direction) -> None:
         self._on_media(MediaDescription(PHONE.address, PHONE.codec, direction))
 
@@ -91,6 +94,9 @@ class ScriptedSip:
 
     def active(self) -> int:
         return 0
+
+    def describe(self) -> dict[str, Any]:
+        return {}
 
 
 class ScriptedAudio:
