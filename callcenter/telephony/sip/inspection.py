@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from callcenter.telephony.sip.message import Request
 from callcenter.telephony.sip.responses import ACCEPT, ALLOW, METHODS, SDP, Fields
 
-_ELSEWHERE = "REGISTER PRACK UPDATE SUBSCRIBE NOTIFY PUBLISH MESSAGE REFER"
+_ELSEWHERE = "REGISTER PRACK SUBSCRIBE NOTIFY PUBLISH MESSAGE REFER"
 KNOWN_METHODS = frozenset((*METHODS, *_ELSEWHERE.split()))
 EXTENSIONS: frozenset[str] = frozenset()  # option tags we understand
+OFFERING = ("INVITE", "UPDATE")
 SCHEMES = frozenset({"sip", "sips", "tel"})
 
 
@@ -52,14 +53,14 @@ def _content(request: Request) -> Refusal | None:
     coding = (request.headers.get("Content-Encoding") or "identity").lower()
     if request.body and coding != "identity":
         return Refusal(415, (("Accept-Encoding", "identity"),))
-    if request.body and request.method == "INVITE" and request.content_type != SDP:
+    if request.body and request.method in OFFERING and request.content_type != SDP:
         return Refusal(415, (ACCEPT,))
     return None
 
 
 def _accepted(request: Request) -> Refusal | None:
     """21.4.7: our answer would be SDP, and the peer does not take that."""
-    if request.method != "INVITE":
+    if request.method not in OFFERING:
         return None
     types = {value.partition(";")[0].strip().lower() for value in request.headers.values("Accept")}
     welcome = not types or types & {SDP, "application/*", "*/*"}

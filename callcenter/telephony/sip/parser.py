@@ -156,7 +156,7 @@ def _check_request(request: Request) -> None:
     _demand(request.target.headers is None, "The Request-URI carries header fields.")
     for name in ("Require", "Accept"):
         request.headers.values(name)
-    if request.method == "INVITE":
+    if request.method in ("INVITE", "UPDATE"):
         for name in ("Contact", "Record-Route"):
             for value in request.headers.values(name):
                 parse_name_addr(value)

@@ -10,7 +10,7 @@ from callcenter.telephony.sip.message import Request, Response, respond
 from callcenter.telephony.sip.uri import hostport
 
 PRODUCT = "callcenter"  # no version: nobody outside needs it
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
 SDP = "application/sdp"
 
 ALLOW = ("Allow", ", ".join(METHODS))

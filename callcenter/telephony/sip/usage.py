@@ -157,6 +157,29 @@ class InviteUsage(Timed):
         self._accept(body, now)
         self._tell_media()
 
+    def update(self, request: Request, offer: SessionDescription | None, now: float) -> Response:
+        """The answer to an UPDATE (RFC 3311 5.2): like a re-INVITE, but settled at once.
+
+        Before our 200 an offer has to wait: ours to the INVITE's is not out yet.
+        """
+        tag, fields = self.dialog.local_tag, (contact(self.flow, self.invite), ALLOW)
+        if self.state is CallState.CLOSING:
+            return build(request, 481, tag)
+        if offer is None:
+            self.dialog.refresh(request)
+            return build(request, 200, tag, fields)
+        if refusal := self._not_now():
+            return build(request, *refusal)
+        before = self.media
+        try:
+            body = self._describe(offer)
+        except NothingInCommon:
+            self.media = before
+            return build(request, 488, tag)
+        self.dialog.refresh(request)
+        self._tell_media()
+        return build(request, 200, tag, fields, body)
+
     def moved(self, flow: Flow) -> None:
         """Requests of ours follow the way on which the peer's last request came."""
         self.flow = replace(flow, local=replace(flow.local, host=self.flow.local.host))

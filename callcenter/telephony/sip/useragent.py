@@ -289,6 +289,15 @@ class UserAgent:
     def _options(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
         self._respond(request, flow, now, 200, (ALLOW, ACCEPT, SUPPORTED))
 
+    def _update(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
+        try:
+            offer = _offer_of(request)
+        except SipSyntaxError:
+            self._respond(request, flow, now, 400)
+            return
+        transaction = NonInviteServer(self._layer, request, flow).opened()
+        transaction.respond(call.update(request, offer, now), now)
+
     def _info(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
         status, digit = digit_of(request)
         self._respond(request, flow, now, status, ACCEPTED if status == 415 else ())
@@ -333,6 +342,7 @@ _WITHIN = {
     "BYE": UserAgent._bye,
     "INVITE": UserAgent._reinvite,
     "OPTIONS": UserAgent._options,
+    "UPDATE": UserAgent._update,
 }
 
 

@@ -444,7 +444,7 @@ def test_options_says_what_we_can() -> None:
     (ok,) = messages(Scene().send(request("OPTIONS")))
     assert isinstance(ok, Response)
     assert ok.status == 200
-    assert ok.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+    assert ok.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
     assert ok.headers.get("Accept") == "application/sdp"
     assert ok.headers.get("Supported") == ""
 
