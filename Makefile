@@ -25,7 +25,7 @@ test: ## Install what the tests need and run them all
 	@$(bin)/callcenter models fetch en --if-missing || true
 	@$(MAKE) --no-print-directory lint types
 	$(python) tools/frontend.py npm run check
-	$(bin)/pytest -q -n 2 -m "not integration"
+	$(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
 	$(bin)/pytest -q -m integration
 
 .PHONY: lint types
@@ -44,7 +44,7 @@ check: ## Fast look before a commit: lint, types, unit tests (under a minute)
 	@if [ "$$($(python) tools/frontend.py digest)" != "$$(cat .venv/.callcenter/vitest 2>/dev/null)" ]; then \
 	  $(python) tools/frontend.py npm run check && \
 	  $(python) tools/frontend.py digest > .venv/.callcenter/vitest; fi
-	$(bin)/pytest -q -n 2 -m "not integration"
+	$(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
 
 dev: install ## Run with the front end's development server
 	@$(bin)/callcenter run & system=$$!; trap 'kill $$system; wait $$system' EXIT; \

@@ -352,6 +352,7 @@ def test_without_a_hub_one_sentence_says_what_to_do(run_dir: Path) -> None:
         open_bus("redis://127.0.0.1", run_dir)
 
 
+@pytest.mark.integration
 def test_a_process_that_stands_still_holds_up_nobody(
     join: Join, run_dir: Path, wait_until: Wait
 ) -> None:

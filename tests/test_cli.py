@@ -145,6 +145,7 @@ def test_settings_in_order(run: Run) -> None:
     assert (said.returncode, said.stdout) == (0, "The settings are in order.\n")
 
 
+@pytest.mark.integration
 def test_a_key_that_others_can_read_stops_the_start(run: Run, tmp_path: Path) -> None:
     assert run("tls", "--data-dir", "data").returncode == 0
     (tmp_path / "data/tls/web.key").chmod(0o644)
@@ -165,6 +166,7 @@ def test_tls_says_how_to_use_and_to_trust_it(run: Run) -> None:
     assert [line.strip()[:2] for line in lines[-3:]] == ["1.", "2.", "3."]
 
 
+@pytest.mark.integration
 def test_a_user_is_added_changed_and_disabled(run: Run, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("correct horse\n")
@@ -193,6 +195,7 @@ def test_a_user_is_added_changed_and_disabled(run: Run, tmp_path: Path) -> None:
         assert user.disabled_at is not None
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -210,6 +213,7 @@ def test_what_fails_is_one_sentence_with_status_1(
     assert len(said.stderr.splitlines()) == 1
 
 
+@pytest.mark.integration
 def test_a_database_that_does_not_answer_is_one_sentence(run: Run, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "callcenter.db").write_text("this is no database, whatever it is" * 100)
@@ -237,6 +241,7 @@ def test_a_demo_has_an_agent_and_customers_once(settings: Settings) -> None:
         assert session.scalar(select(func.count()).select_from(Customer)) == 200
 
 
+@pytest.mark.integration
 def test_no_first_admin_where_somebody_is_there(run: Run, settings: Settings) -> None:
     words = ["user", "add", "dana", "--password-file", "-"]
     said = run(*words, "--data-dir", str(settings.data_dir), stdin="correct horse\n")

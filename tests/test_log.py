@@ -96,6 +96,7 @@ def finish(process: subprocess.Popen[str]) -> int:
     return process.returncode
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("when", "done"), [("before", 2), ("within", 2), ("after", 3)])
 def test_a_consumer_that_was_killed_resumes_exactly_there(
     engine: Engine, child: Start, when: str, done: int
@@ -108,6 +109,7 @@ def test_a_consumer_that_was_killed_resumes_exactly_there(
     assert applied(engine) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.integration
 def test_a_fact_committed_by_a_process_that_died_before_announcing_it_is_applied(
     engine: Engine,
 ) -> None:
@@ -124,6 +126,7 @@ def test_a_fact_committed_by_a_process_that_died_before_announcing_it_is_applied
     assert [entry.fact.subject for entry in Consumer(engine, "crm", note).catch_up()] == ["c"]
 
 
+@pytest.mark.integration
 def test_two_processes_under_one_name_apply_every_fact_once_and_in_order(
     engine: Engine, child: Start
 ) -> None:
@@ -134,6 +137,7 @@ def test_two_processes_under_one_name_apply_every_fact_once_and_in_order(
     assert applied(engine) == list(range(1, 301))
 
 
+@pytest.mark.integration
 def test_one_of_two_killed_in_the_middle_costs_nothing_and_repeats_nothing(
     engine: Engine, child: Start
 ) -> None:
@@ -180,6 +184,7 @@ def test_facts_of_a_transaction_that_fails_do_not_exist(engine: Engine) -> None:
     assert EventLog(engine).end() == 0
 
 
+@pytest.mark.integration
 def test_eight_writers_at_once_lose_nothing_and_keep_each_ones_order(engine: Engine) -> None:
     writing = threading.Event()
     writing.set()

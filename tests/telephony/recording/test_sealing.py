@@ -154,6 +154,7 @@ def test_a_cut_file_is_found_by_the_check(tmp_path: Path) -> None:
         sealed_file.verify(path, 16_000)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("seed", range(4))
 def test_kill_9_loses_nothing_that_was_synced(tmp_path: Path, seed: int) -> None:
     call, chance = new_id(), random.Random(seed)
@@ -180,6 +181,7 @@ def test_kill_9_loses_nothing_that_was_synced(tmp_path: Path, seed: int) -> None
     assert set(range(1, frames + 1)) <= chkwav.frame_numbers(audio[:, 1])
 
 
+@pytest.mark.integration
 def test_a_full_disk_is_said_and_what_waited_is_written_when_there_is_room(tmp_path: Path) -> None:
     call = new_id()
     child = subprocess.run(
@@ -211,6 +213,7 @@ def test_pauses_are_told_as_places_in_the_file(tmp_path: Path) -> None:
     assert left[16_000:].any()
 
 
+@pytest.mark.integration
 def test_an_hour_is_sealed_in_little_memory(tmp_path: Path) -> None:
     store, call = DiskRecordings(tmp_path, format="flac"), new_id()
     store.open_journal(call).close(0)

@@ -25,6 +25,8 @@ from callcenter.telephony.ports import (
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import parse
 
+pytestmark = pytest.mark.integration  # real sockets, in real time
+
 HERE = Address("127.0.0.1", 30000)
 PATIENCE = 10.0
 

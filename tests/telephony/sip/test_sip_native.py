@@ -21,6 +21,8 @@ from callcenter.telephony.sip.message import Response
 from callcenter.telephony.sip.parser import parse
 from callcenter.telephony.sip.sources import Sources, normal_host
 
+pytestmark = pytest.mark.integration  # real sockets, in real time
+
 PATIENCE = 10.0
 LOOPBACK_OFFER = OFFER.replace("192.0.2.20", "127.0.0.1")
 

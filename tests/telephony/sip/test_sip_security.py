@@ -23,6 +23,8 @@ from callcenter.telephony.sip.digest import SHA256, Answerer, Login, parse_diges
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import parse
 
+pytestmark = pytest.mark.integration  # real sockets, in real time
+
 NEAR = Trunk(name="near", hosts=["127.0.0.1/32", "127.0.0.2/32"])
 PAGE = Path(__file__).parents[3] / "docs" / "operations" / "sip.md"
 AUTH = TrunkAuth(username="trunk", password="open sesame")

@@ -25,6 +25,8 @@ from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import MAX_SIZE, parse
 from callcenter.telephony.sip.stream import PING, PONG, Signal, StreamFramer
 
+pytestmark = pytest.mark.integration  # real sockets, in real time
+
 PATIENCE = 10.0
 LOOPBACK_OFFER = OFFER.replace("192.0.2.20", "127.0.0.1")
 LOCAL = [Trunk(name="local", hosts=["127.0.0.0/8", "::1/128"])]
