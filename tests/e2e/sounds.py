@@ -73,7 +73,7 @@ def frames_found(channel: Channel, sent: int, folder: Path) -> float:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(channel.astype("<i2").tobytes())
     check = [sys.executable, str(DATA / "sipp" / "chkwav.py"), str(expected), str(path)]
-    said = subprocess.run(check, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(check, capture_output=True, text=True, check=False).stdout
     return float(said.split()[1])
 
 

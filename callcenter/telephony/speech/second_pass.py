@@ -151,16 +151,31 @@ class SecondPass:
         return next((fact.language for fact in rang), self._default_language)
 
 
-def note(connection: Connection, entry: Entry, *, always: bool) -> None:
+def note(
+    connection: Connection,
+    entry: Entry,
+    *,
+    always: bool,
+    is_off: Callable[[str], bool] = lambda language: False,
+) -> None:
     """What the consumer of the log does: a sealed recording becomes a task.
 
     Where the second pass is switched off (`always` is False) only a call that was not heard
-    completely while it lasted becomes one.
+    completely while it lasted becomes one, and none in a language whose captions are off
+    (`is_off`): there nobody wants a text.
     """
     if not isinstance(entry.fact, RecordingSealed):
         return
-    if always or not _heard_live(connection, entry.fact.call):
+    call = entry.fact.call
+    wanted = not _heard_live(connection, call) and not is_off(_language_of(connection, call))
+    if always or wanted:
         enqueue(connection, entry.fact, entry.fact.at)
+
+
+def _language_of(connection: Connection, call: str) -> str:
+    query = select(facts.c.payload).where(facts.c.subject == call, facts.c.kind == "CallRang")
+    rang = connection.execute(query.limit(1)).first()
+    return str(rang.payload["language"]) if rang else ""
 
 
 def _heard_live(connection: Connection, call: str) -> bool:

@@ -307,7 +307,9 @@ class SpeechWorker:
         )
 
     def _note(self, session: Session, entry: Entry) -> None:
-        second_pass.note(session.connection(), entry, always=self._always)
+        second_pass.note(
+            session.connection(), entry, always=self._always, is_off=self._roster.is_off
+        )
 
     def _follow(self) -> None:
         """Sealed recordings become tasks; now and then look for models and tell the status."""

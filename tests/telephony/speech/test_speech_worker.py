@@ -468,6 +468,17 @@ def enqueue(worker: Worker, fact: RecordingSealed, *, always: bool = True) -> No
             note(connection, entry, always=always)  # a fact may come twice
 
 
+@pytest.mark.parametrize(("captions_off", "tasks"), [(True, 0), (False, 1)])
+def test_nobody_transcribes_a_language_for_which_all_is_switched_off(
+    worker: Worker, captions_off: bool, tasks: int
+) -> None:
+    fact = sealed()
+    for entry in worker.log.append(rang(fact.call), fact):
+        with worker.engine.begin() as connection:
+            note(connection, entry, always=False, is_off=lambda language: captions_off)
+    assert Tasks(worker.engine, "w").pending() == tasks
+
+
 def test_a_failed_task_is_tried_again_with_back_off_and_never_lost(
     worker: Worker, fake_model: Any
 ) -> None:
