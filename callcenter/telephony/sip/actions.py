@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from callcenter.telephony.ports import Address, MediaDescription, SipEnd
 
 if TYPE_CHECKING:
+    from callcenter.telephony.sip.outgoing import OutgoingUsage
     from callcenter.telephony.sip.registration import Registration
     from callcenter.telephony.sip.usage import InviteUsage
 
@@ -51,6 +52,23 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Progressed:
+    """A call of ours got a provisional response; `media` where there is early sound (183)."""
+
+    call: OutgoingUsage
+    status: int
+    media: MediaDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call of ours was answered, and the ACK is out."""
+
+    call: OutgoingUsage
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
 class MediaChanged:
     """A re-INVITE was agreed to: hold, resume, another codec or address (RFC 3261 14)."""
 
@@ -68,7 +86,7 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The call is over; said once for every IncomingInvite."""
+    """The call is over; said once for every call in either direction."""
 
     call: InviteUsage
     reason: SipEnd
@@ -89,5 +107,5 @@ class RegistrationChanged:
     registration: Registration
 
 
-Event = IncomingInvite | Acknowledged | MediaChanged | DigitPressed | Ended
+Event = IncomingInvite | Acknowledged | Progressed | Answered | MediaChanged | DigitPressed | Ended
 Action = Send | Suspicious | RegistrationChanged | Event

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from callcenter.telephony.sip.headers import Via, parse_name_addr
-from callcenter.telephony.sip.message import Request
+from callcenter.telephony.sip.message import Message, Request, Response
 from callcenter.telephony.sip.uri import Uri
 
 DialogId = tuple[str, str, str]  # Call-ID, local tag, remote tag
@@ -44,6 +44,31 @@ class Dialog:
             remote_seq=invite.cseq.number,
         )
 
+    @classmethod
+    def of_response(cls, invite: Request, response: Response) -> Dialog:
+        """The dialog that a peer's response to our `invite` establishes (RFC 3261 12.1.2)."""
+        return cls(
+            call_id=invite.call_id,
+            local_tag=invite.from_.tag or "",
+            remote_tag=response.to.tag or "",
+            local=invite.headers.get("From") or "",
+            remote=response.headers.get("To") or "",
+            remote_target=_target(response) or invite.target,
+            route_set=tuple(reversed(response.headers.values("Record-Route"))),
+            remote_seq=-1,
+            local_seq=invite.cseq.number,
+        )
+
+    def ack(self, invite: Request, via: Via) -> Request:
+        """The ACK of a 2xx to our `invite`: its number, its credentials (13.2.2.4, 22.1)."""
+        before, self.local_seq = self.local_seq, invite.cseq.number - 1
+        ack = self.request("ACK", via)
+        self.local_seq = before
+        for name in ("Authorization", "Proxy-Authorization"):
+            for value in invite.headers.all(name):
+                ack.headers.add(name, value)
+        return ack
+
     def in_order(self, request: Request) -> bool:
         """Whether the peer's request comes after those before it; remembers it (12.2.2)."""
         if request.cseq.number < self.remote_seq:
@@ -80,8 +105,8 @@ class Dialog:
         return first, (*self.route_set[1:], f"<{self.remote_target}>")
 
 
-def _target(request: Request) -> Uri | None:
+def _target(message: Message) -> Uri | None:
     """Where the peer wants requests of this dialog: its Contact."""
-    contacts = request.headers.values("Contact")
+    contacts = message.headers.values("Contact")
     # No header fields in a Request-URI (RFC 3261 19.1.1, table 1).
     return replace(parse_name_addr(contacts[0]).uri, headers=None) if contacts else None

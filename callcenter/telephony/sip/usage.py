@@ -1,4 +1,7 @@
-"""A call that came to us: its INVITE, its dialog and the session (RFC 3261 13.3, 14.2, 15)."""
+"""A call that came to us: its INVITE, its dialog and the session (RFC 3261 13.3, 14.2, 15).
+
+A call of ours (`telephony.sip.outgoing`) is the same from its answer on.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,7 @@ class Core:
     layer: Layer
     token: Callable[[], str]
     forget: Callable[[InviteUsage], None]
+    remember: Callable[[InviteUsage], None]  # its dialog has another name now
 
 
 class InviteUsage(Timed):
@@ -56,16 +60,21 @@ class InviteUsage(Timed):
     def __init__(
         self, core: Core, transaction: InviteServer, flow: Flow, offer: SessionDescription | None
     ) -> None:
+        invite = transaction.request
+        self._set_up(core, invite, Dialog.of_invite(invite, core.token()), flow)
+        self._transaction = transaction  # the peer's latest INVITE
+        self._offer = offer
+
+    def _set_up(self, core: Core, invite: Request, dialog: Dialog, flow: Flow) -> None:
+        """What calls in both directions have."""
         super().__init__(core.layer.agenda)
-        self.invite = transaction.request
-        self.dialog = Dialog.of_invite(self.invite, core.token())
+        self.invite = invite
+        self.dialog = dialog
         self.flow = flow
         self.state = CallState.PROCEEDING
         self.media: MediaDescription | None = None
         self._core = core
         self._emit = core.layer.emit
-        self._transaction = transaction
-        self._offer = offer
         self._origin = Origin(int(core.token(), 16) % 2**62)
         self._local = flow.local
         self._acknowledged = False

@@ -23,6 +23,7 @@ from callcenter.telephony.sip.info import ACCEPTED, digit_of
 from callcenter.telephony.sip.inspection import Refusal, inspect, refused_method
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin
+from callcenter.telephony.sip.outgoing import Invitation, OutgoingUsage
 from callcenter.telephony.sip.parser import Malformed, parse
 from callcenter.telephony.sip.registration import Account, Registration
 from callcenter.telephony.sip.responses import (
@@ -50,7 +51,7 @@ from callcenter.telephony.sip.usage import CallState, Core, InviteUsage
 
 
 class UserAgent:
-    """Takes calls. Every method takes the time in seconds and returns what is to be done.
+    """Takes and makes calls. Every method takes the time in seconds and returns what is to be done.
 
     `token` gives a fresh, unguessable, hexadecimal string: tags, branches and session ids.
     `authenticator` tells for a source who judges its credentials, None where none are needed.
@@ -66,7 +67,7 @@ class UserAgent:
         self._actions: list[Action] = []
         self._agenda = Agenda()
         self._layer = Layer(self._agenda, self._actions.append)
-        self._core = Core(self._layer, token, self._forget)
+        self._core = Core(self._layer, token, self._forget, self._remember)
         self._calls: dict[DialogId, InviteUsage] = {}
         self._invited: dict[Key, InviteUsage] = {}  # by the key of their first INVITE
 
@@ -127,6 +128,16 @@ class UserAgent:
         call.hang_up(now)
         return self._collect()
 
+    def outgoing(self, invitation: Invitation, flow: Flow, local: Address) -> OutgoingUsage:
+        """A call of ours along `flow`, its sound at `local`; nothing is sent before `invite`."""
+        return OutgoingUsage(self._core, invitation, flow, local)
+
+    def invite(self, call: OutgoingUsage, now: float) -> list[Action]:
+        """Send the INVITE."""
+        self._remember(call)
+        call.begin(now)
+        return self._collect()
+
     def registration(self, account: Account) -> Registration:
         """A registration of ours, not begun yet."""
         return Registration(self._layer, account, self._token)
@@ -149,6 +160,9 @@ class UserAgent:
     def _forget(self, call: InviteUsage) -> None:
         self._calls.pop(call.dialog.id, None)
         self._invited.pop(server_key(call.invite), None)
+
+    def _remember(self, call: InviteUsage) -> None:
+        self._calls[call.dialog.id] = call
 
     # --- messages ----------------------------------------------------------------------------
 
