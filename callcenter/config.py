@@ -205,6 +205,9 @@ class Trunk(Section):
     trusts_identity: bool = Field(
         False, description="its P-Asserted-Identity is who calls, before From"
     )
+    srtp: Literal["never", "optional", "required"] = Field(
+        "never", description="protected sound (SDES), over tls:// only; required: else 488"
+    )
     auth: TrunkAuth = Field(TrunkAuth(), description="what its requests must prove")
 
 
@@ -266,6 +269,11 @@ class Sip(Section):
         """Whether that trunk's or registration's word on who calls is taken."""
         peer = self._peer(name)
         return peer is not None and peer.trusts_identity
+
+    def srtp_of(self, name: str) -> Literal["never", "optional", "required"]:
+        """Whether that trunk's sound may or must be SRTP; a registration's is plain."""
+        peer = self._peer(name)
+        return peer.srtp if isinstance(peer, Trunk) else "never"
 
     def _peer(self, name: str) -> Trunk | Registration | None:
         peers: list[Trunk | Registration] = [*self.trunks, *self.registrations]

@@ -7,7 +7,7 @@ and one contract test in `tests/telephony/` that both pass.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol
 
@@ -35,6 +35,28 @@ class Codec(Enum):
         return 0xFF if self is Codec.PCMU else 0xD5
 
 
+class Suite(Enum):
+    """What protects SRTP, by its name in SDP (RFC 4568 6.2, RFC 7714 14.2)."""
+
+    AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
+    AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+    AEAD_AES_128_GCM = "AEAD_AES_128_GCM"
+
+    @property
+    def key_bytes(self) -> int:
+        """Octets of master key and master salt together."""
+        return 28 if self is Suite.AEAD_AES_128_GCM else 30
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """Master key and salt of each direction: `ours` protects what we send."""
+
+    suite: Suite
+    ours: bytes = field(repr=False)
+    theirs: bytes = field(repr=False)
+
+
 class Direction(Enum):
     """Who sends, as seen by the party that states it (RFC 3264)."""
 
@@ -56,8 +78,11 @@ class Address:
 class MediaDescription:
     """What the peer wants: where its sound goes and in which form (from its SDP).
 
-    `direction` is the peer's own. `ptime` in milliseconds. `telephone_event` is the payload
-    type of RFC 4733 digits, None when not offered.
+    `direction` is the peer's own. `ptime`: milliseconds in a packet that it gets, a multiple of
+    10 from 10 to 60. `telephone_event` is the payload type of RFC 4733 digits, None when not
+    offered. `rtcp` is where its RTCP is (RFC 3605), None: one port above its sound;
+    `rtcp_mux`: RTCP goes with the sound (RFC 5761). `srtp` is None where the sound is plain.
+    `signalling` is the host that its signalling comes from: NAT gives sound the same.
     """
 
     address: Address
@@ -65,6 +90,10 @@ class MediaDescription:
     direction: Direction = Direction.SENDRECV
     ptime: int = 20
     telephone_event: int | None = None
+    rtcp: Address | None = None
+    rtcp_mux: bool = False
+    srtp: SrtpKeys | None = None
+    signalling: str | None = None
 
 
 class FrameSink(Protocol):

@@ -19,7 +19,8 @@ from typing import Protocol
 import structlog
 
 from callcenter.errors import NoFreePort
-from callcenter.telephony.media.latch import SourceLatch
+from callcenter.telephony.adapters.srtp import Srtp
+from callcenter.telephony.media.latch import Source, SourceLatch
 from callcenter.telephony.media.leg import Leg, Playback, Tap
 from callcenter.telephony.ports import (
     FRAME_SECONDS,
@@ -99,6 +100,7 @@ class SocketLeg:
         host, port = sock.getsockname()[:2]
         self._local = Address(host, port)
         self._latch = SourceLatch()
+        self._srtp: Srtp | None = None
         self.sound = Leg(name)
         self.sound.sends = False
 
@@ -131,7 +133,12 @@ class SocketLeg:
         nowhere = remote.address.host in _NO_ADDRESS or remote.address.port == 0
         if not nowhere:
             self._latch.tell(remote.address.host, remote.address.port)
+        if remote.srtp is None:
+            self._srtp = None
+        elif self._srtp is None or self._srtp.keys != remote.srtp:
+            self._srtp = Srtp(remote.srtp, self._srtp)
         self.sound.use_codec(remote.codec)
+        self.sound.use_ptime(remote.ptime)
         self.sound.telephone_event = remote.telephone_event
         self.sound.sends = remote.direction in _LISTENING and not nowhere
 
@@ -141,15 +148,29 @@ class SocketLeg:
         try:
             for _ in range(_MOST_PACKETS):
                 size, source = receive(buffer)
-                if accepts(source) and self.sound.receive(buffer[:size], arrival):
+                if self._srtp is not None:
+                    self._drain_secure(buffer[:size], source, now, arrival)
+                elif accepts(source) and self.sound.receive(buffer[:size], arrival):
                     self.sound.alive_at = now
         except OSError:
             return  # nothing left, or an ICMP error of an earlier packet
 
+    def _drain_secure(self, data: memoryview, source: Source, now: float, arrival: int) -> None:
+        """Only what is authentic teaches the latch where the telephone is."""
+        plain = self._srtp.unprotect(data) if self._srtp else None
+        accepted = plain is not None and self._latch.accepts(source)
+        if plain is not None and accepted and self.sound.receive(plain, arrival):
+            self.sound.alive_at = now
+
     def send(self, packet: bytearray) -> None:
         """Bring one RTP packet to the telephone."""
         target = self._latch.target
-        if target is not None:
+        if target is not None and self._srtp is not None:
+            protected = self._srtp.protect(packet)
+            if protected is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.sendto(protected, target)
+        elif target is not None:
             with contextlib.suppress(OSError):
                 self._socket.sendto(packet, target)
 
@@ -310,6 +331,8 @@ class BatchingMediaPlane:
         if present > self._frame:
             for carrier in self._carriers:
                 carrier.sound.advance(present)
+        else:
+            self._send_owed()
         self._drain(now)
         if present - self._frame > _MOST_FRAMES:
             self.skipped_frames += present - self._frame - _MOST_FRAMES
@@ -317,9 +340,17 @@ class BatchingMediaPlane:
         while self._frame < present:
             self._frame += 1
             for carrier in self._carriers:
+                if carrier.sound.owed:
+                    carrier.send(carrier.sound.next_packet())
                 packet = carrier.sound.step(self._frame)
                 if packet is not None:
                     carrier.send(packet)
+
+    def _send_owed(self) -> None:
+        """Halves of a frame, between two frames: packets of 10 ms."""
+        for carrier in self._carriers:
+            if carrier.sound.owed:
+                carrier.send(carrier.sound.next_packet())
 
     def _drain(self, now: float) -> None:
         arrival = self.arrival(now)

@@ -40,6 +40,7 @@ from callcenter.telephony.sip.digest import MD5, SHA256, Authenticator, Demand, 
 from callcenter.telephony.sip.guard import Guard, Limits
 from callcenter.telephony.sip.identity import caller_of
 from callcenter.telephony.sip.responses import PRODUCT
+from callcenter.telephony.sip.sdes import SrtpPolicy
 from callcenter.telephony.sip.sources import Sources
 from callcenter.telephony.sip.usage import InviteUsage
 from callcenter.telephony.sip.useragent import UserAgent
@@ -61,7 +62,7 @@ class NativeSipBackend:
             for trunk in settings.trunks
             if trunk.auth.username
         }
-        self._core = UserAgent(_token, self._authenticator)
+        self._core = UserAgent(_token, self._authenticator, self._srtp)
         self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
         self._guard = Guard(self._sources, Limits(**settings.limits.model_dump()), _report)
         self._calls: dict[InviteUsage, NativeCall] = {}
@@ -176,6 +177,9 @@ class NativeSipBackend:
 
     def _authenticator(self, source: str) -> Authenticator | None:
         return self._authenticators.get(self._sources.trunk(source) or "")
+
+    def _srtp(self, source: str) -> SrtpPolicy:
+        return self._settings.srtp_of(self._sources.trunk(source) or "")
 
     def _suspect(self, what: Suspicious) -> None:
         note = self._guard.failed if what.reason == "digest" else self._guard.malformed

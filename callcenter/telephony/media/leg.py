@@ -14,11 +14,13 @@ import structlog
 
 from callcenter.telephony.media import g711, rtp
 from callcenter.telephony.media.dtmf import DigitDetector
+from callcenter.telephony.media.packing import Packing
 from callcenter.telephony.media.timeline import BEHIND_FRAMES, Timeline
-from callcenter.telephony.ports import FRAME_SAMPLES, Codec, FrameSink, Sound
+from callcenter.telephony.ports import FRAME_SAMPLES, FRAME_SECONDS, Codec, FrameSink, Sound
 
 _LOGGER = structlog.get_logger()
 _CODECS = {codec.value: codec for codec in Codec}
+FRAME_MILLISECONDS = round(FRAME_SECONDS * 1000)
 _PLAYOUT_FRAMES = 3  # 40 to 60 ms of jitter cost nothing
 _PLAYOUT_MOST = 12
 _LATE_PACKETS = 2  # more in a second deepen the playout
@@ -106,6 +108,9 @@ class Leg:
         self._writer = rtp.PacketWriter()
         self._marker = True
         self._trailing = 0
+        self._packing: Packing | None = None
+        self.owed = False
+        """Whether `next_packet` has one to be sent before the next step (packets under 20 ms)."""
 
     @property
     def name(self) -> str:
@@ -127,6 +132,12 @@ class Leg:
         self._timeline.recode(codec)
         self._codec = codec
         self._silence = bytes([codec.silence]) * FRAME_SAMPLES
+
+    def use_ptime(self, milliseconds: int) -> None:
+        """From now on send packets of that length, a multiple of 10 ms."""
+        usual = milliseconds == FRAME_MILLISECONDS
+        self._packing = None if usual else Packing(milliseconds)
+        self.owed = False
 
     # --- what the party says ---------------------------------------------------------------
 
@@ -278,8 +289,19 @@ class Leg:
         if not self.sends or (payload is None and self._may_rest()):
             self._marker = True
             return None
+        if self._packing is not None:
+            self._packing.add(frame, payload or self._silence)
+            return self.next_packet() if self._packing.full else None
         marker, self._marker = self._marker, False
         return self._writer.packet(frame, payload or self._silence, self._codec.value, marker)
+
+    def next_packet(self) -> bytearray:
+        """The next packet of a party whose packets are not of 20 ms; only when one is full."""
+        assert self._packing is not None
+        position, payload = self._packing.take()
+        self.owed = self._packing.full
+        marker, self._marker = self._marker, False
+        return self._writer.packet_at(position, payload, self._codec.value, marker)
 
     def _heard(self, frame: int) -> bytes | None:
         if self.hears is not None:

@@ -68,7 +68,13 @@ class PacketWriter:
 
     def packet(self, frame: int, payload: bytes, payload_type: int, marker: bool) -> bytearray:
         """The next packet, 20 ms of G.711; the buffer is used again by the next call."""
-        timestamp = (self._base + frame * FRAME_SAMPLES) & 0xFFFFFFFF
+        return self.packet_at(frame * FRAME_SAMPLES, payload, payload_type, marker)
+
+    def packet_at(
+        self, position: int, payload: bytes, payload_type: int, marker: bool
+    ) -> bytearray:
+        """The next packet, of any length, whose sound begins at sample `position`."""
+        timestamp = (self._base + position) & 0xFFFFFFFF
         kind = payload_type | 0x80 if marker else payload_type
         HEADER.pack_into(self._buffer, 0, _VERSION, kind, self._sequence, timestamp, self.ssrc)
         self._buffer[HEADER_BYTES:] = payload

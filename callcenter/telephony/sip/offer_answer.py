@@ -1,19 +1,24 @@
-"""Offer and answer (RFC 3264) for one G.711 stream with RFC 4733 digits."""
+"""Offer and answer (RFC 3264) for one G.711 stream with RFC 4733 digits, plain or as SRTP."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from callcenter.errors import TelephonyError
-from callcenter.telephony.ports import Address, Codec, Direction, MediaDescription
+from callcenter.telephony.ports import Address, Codec, Direction, MediaDescription, SrtpKeys
+from callcenter.telephony.sip.sdes import Crypto, Keyring, SrtpPolicy, cryptos
 from callcenter.telephony.sip.sdp import Line, Media, Part, SessionDescription
 
 TELEPHONE_EVENT = 101  # the payload type we offer digits under
-PTIME = 20  # milliseconds in a packet of ours
+PTIME = 20  # milliseconds in a packet where nobody wishes something else
+MOST_PTIME = 60
 
-_PTIMES = frozenset(str(number) for number in range(10, 61))
+_PLAIN, _SECURE = "RTP/AVP", "RTP/SAVP"
+_TIMES = frozenset(str(number) for number in range(1, 1000))
+_PORT = re.compile(r"\d{1,5}", re.ASCII)
 _PAYLOAD_TYPES = frozenset(str(number) for number in range(128))
 
 _DIRECTIONS = {direction.value: direction for direction in Direction}
@@ -44,6 +49,31 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What we want of a peer's sound: whether it may or must be SRTP.
+
+    "optional" takes what the peer has and prefers SRTP; our own offer is then of the kind that a
+    peer without SRTP can take too (plain profile with keys: RFC 8643). `encrypted`: the signalling
+    is. Where it is not, keys are neither told nor taken (RFC 4568 7): no SRTP, and with "required"
+    nothing can be agreed on.
+    """
+
+    srtp: SrtpPolicy = "never"
+    encrypted: bool = False
+    keys: Keyring = field(default_factory=Keyring)
+
+    @property
+    def possible(self) -> bool:
+        """Whether anything can be agreed on."""
+        return self.encrypted or self.srtp != "required"
+
+    @property
+    def protects(self) -> bool:
+        """Whether keys are offered and taken."""
+        return self.encrypted and self.srtp != "never"
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """Our answer, and what the peer's offer asks of us."""
 
@@ -51,55 +81,120 @@ class Agreement:
     media: MediaDescription
 
 
-def answer(offer: SessionDescription, local: Address, origin: Origin) -> Agreement:
-    """Our answer: the first stream that we can take, the others refused with port 0 (RFC 3264 6).
+def answer(
+    offer: SessionDescription, local: Address, origin: Origin, terms: Terms | None = None
+) -> Agreement:
+    """Our answer: one stream that we can take, the others refused with port 0 (RFC 3264 6).
+
+    The first that is protected where `terms` want that, else the first. Raises NothingInCommon.
+    """
+    terms = terms or Terms()
+    found = [
+        (media.srtp is None, index, media, crypto)
+        for index, stream in enumerate(offer.media)
+        for media, crypto in [_usable(offer, stream, local, terms, cryptos(stream))]
+        if media is not None
+    ]
+    if not found:
+        raise NothingInCommon(_wanted(terms))
+    _, index, media, crypto = min(found, key=lambda one: one[:2])
+    stream = offer.media[index]
+    taken = _stream(local.port, media, _MIRROR[media.direction], profile=stream.protocol)
+    streams = [_refused(other) for other in offer.media]
+    streams[index] = replace(taken, lines=(*taken.lines, *_answered(stream, media, crypto, terms)))
+    times = tuple(line for line in offer.session.lines if line[0] == "t") or (("t", "0 0"),)
+    return Agreement(SessionDescription(_session(local, origin, times), tuple(streams)), media)
+
+
+def offer(
+    local: Address, origin: Origin, codecs: tuple[Codec, ...], terms: Terms | None = None
+) -> SessionDescription:
+    """Our offer of one audio stream, `codecs` by preference (RFC 3264 5).
+
+    Raises NothingInCommon where the terms cannot be met at all.
+    """
+    terms = terms or Terms()
+    if not terms.possible:
+        raise NothingInCommon(_wanted(terms))
+    wish = MediaDescription(local, codecs[0], telephone_event=TELEPHONE_EVENT)
+    profile = _SECURE if terms.srtp == "required" else _PLAIN
+    stream = _stream(local.port, wish, Direction.SENDRECV, codecs, profile)
+    keys = [crypto.line() for crypto in terms.keys.offered()] if terms.protects else []
+    lines = (*stream.lines, ("a", f"maxptime:{MOST_PTIME}"), ("a", "rtcp-mux"), *keys)
+    times = (("t", "0 0"),)
+    return SessionDescription(_session(local, origin, times), (replace(stream, lines=lines),))
+
+
+def conclude(
+    answer: SessionDescription, local: Address, terms: Terms | None = None
+) -> MediaDescription:
+    """What the peer's answer to our `offer` agrees to; `terms` as they were offered.
 
     Raises NothingInCommon.
     """
-    for index, stream in enumerate(offer.media):
-        media = _usable(offer, stream, local)
-        if media is None:
-            continue
-        taken = _stream(local.port, media, _MIRROR[media.direction])
-        streams = [_refused(other) for other in offer.media]
-        streams[index] = taken
-        times = tuple(line for line in offer.session.lines if line[0] == "t") or (("t", "0 0"),)
-        return Agreement(SessionDescription(_session(local, origin, times), tuple(streams)), media)
-    raise NothingInCommon("The offer has no audio stream of PCMU or PCMA over plain RTP.")
-
-
-def offer(local: Address, origin: Origin, codecs: tuple[Codec, ...]) -> SessionDescription:
-    """Our offer of one audio stream, `codecs` by preference (RFC 3264 5)."""
-    wish = MediaDescription(local, codecs[0], telephone_event=TELEPHONE_EVENT)
-    stream = _stream(local.port, wish, Direction.SENDRECV, codecs)
-    return SessionDescription(_session(local, origin, (("t", "0 0"),)), (stream,))
-
-
-def conclude(answer: SessionDescription, local: Address) -> MediaDescription:
-    """What the peer's answer to our `offer` agrees to. Raises NothingInCommon."""
-    media = _usable(answer, answer.media[0], local) if answer.media else None
+    terms = terms or Terms()
+    stream = answer.media[0] if answer.media else None
+    ours = {crypto.tag: crypto.suite for crypto in terms.keys.offered()} if stream else {}
+    keys = [one for one in cryptos(stream) if ours.get(one.tag) is one.suite] if stream else []
+    media = _usable(answer, stream, local, terms, keys)[0] if stream else None
     if media is None:
-        raise NothingInCommon("The answer takes none of the codecs that were offered.")
+        raise NothingInCommon("The answer takes none of the codecs and keys that were offered.")
     return media
 
 
+def _wanted(terms: Terms) -> str:
+    if terms.srtp == "required":
+        return "SRTP is required and needs TLS signalling and PCMU or PCMA with keys (SDES)."
+    return "The offer has no audio stream of PCMU or PCMA that can be taken without SRTP."
+
+
 def _usable(
-    description: SessionDescription, stream: Media, local: Address
-) -> MediaDescription | None:
-    """What the stream asks of us, None when we cannot take part in it."""
-    if stream.kind != "audio" or stream.protocol != "RTP/AVP" or stream.port == 0:
-        return None
+    description: SessionDescription,
+    stream: Media,
+    local: Address,
+    terms: Terms,
+    keys: list[Crypto],
+) -> tuple[MediaDescription | None, Crypto | None]:
+    """What the stream asks of us and its key; None when we cannot take part in it."""
+    crypto = keys[0] if keys and terms.protects else None
+    if stream.kind != "audio" or stream.port == 0 or not _protected(stream, terms, crypto):
+        return None, None
     codec = next(filter(None, (_codec(stream, each) for each in stream.formats)), None)
     host = description.connection(stream)
     if codec is None or host is None or not _reachable(host, local.host):
-        return None
-    return MediaDescription(
+        return None, None
+    media = MediaDescription(
         address=Address(host, stream.port),
         codec=codec,
         direction=_direction(description, stream, host),
         ptime=_ptime(stream),
         telephone_event=_telephone_event(stream),
+        rtcp=_rtcp(stream, host, local),
+        rtcp_mux=stream.has("rtcp-mux"),
+        srtp=SrtpKeys(crypto.suite, terms.keys.key(crypto.suite), crypto.key) if crypto else None,
     )
+    return media, crypto
+
+
+def _protected(stream: Media, terms: Terms, crypto: Crypto | None) -> bool:
+    """Whether the stream is as secure as its profile says and we want (RFC 3711, RFC 8643)."""
+    if stream.protocol == _SECURE:
+        return crypto is not None
+    return stream.protocol == _PLAIN and (crypto is not None or terms.srtp != "required")
+
+
+def _answered(
+    stream: Media, media: MediaDescription, crypto: Crypto | None, terms: Terms
+) -> list[Line]:
+    """Attributes that an answer has because the offer has them."""
+    lines: list[Line] = []
+    if stream.has("maxptime"):
+        lines.append(("a", f"maxptime:{MOST_PTIME}"))
+    if media.rtcp_mux:
+        lines.append(("a", "rtcp-mux"))
+    if crypto is not None:
+        lines.append(Crypto(crypto.tag, crypto.suite, terms.keys.key(crypto.suite)).line())
+    return lines
 
 
 def _codec(stream: Media, payload_type: str) -> Codec | None:
@@ -141,9 +236,25 @@ def _direction(description: SessionDescription, stream: Media, host: str) -> Dir
 
 
 def _ptime(stream: Media) -> int:
-    """Milliseconds in a packet that the peer wants; 20 when it says nothing sensible."""
-    wish = next(iter(stream.attributes("ptime")), "")
-    return int(wish) if wish in _PTIMES else PTIME
+    """Milliseconds in a packet that the peer gets (RFC 8866 6.4): its wish in whole 10 ms."""
+    wish, most = _milliseconds(stream, "ptime"), _milliseconds(stream, "maxptime")
+    time = min(wish or PTIME, most or MOST_PTIME, MOST_PTIME)
+    return max(time // 10 * 10, 10)
+
+
+def _milliseconds(stream: Media, name: str) -> int:
+    """The number of such an attribute; 0 when there is none that is sensible."""
+    wish = next(iter(stream.attributes(name)), "")
+    return int(wish) if wish in _TIMES else 0
+
+
+def _rtcp(stream: Media, host: str, local: Address) -> Address | None:
+    """Where the peer wants its RTCP, where it says so (RFC 3605): `port [IN IP4 host]`."""
+    words = next(iter(stream.attributes("rtcp")), "").split()
+    if not words or not _PORT.fullmatch(words[0]) or not 0 < int(words[0]) < 65536:
+        return None
+    where = words[3] if len(words) == 4 else host
+    return Address(where, int(words[0])) if _reachable(where, local.host) else None
 
 
 def _telephone_event(stream: Media) -> int | None:
@@ -159,7 +270,11 @@ def _session(local: Address, origin: Origin, times: tuple[Line, ...]) -> Part:
 
 
 def _stream(
-    port: int, media: MediaDescription, direction: Direction, codecs: tuple[Codec, ...] = ()
+    port: int,
+    media: MediaDescription,
+    direction: Direction,
+    codecs: tuple[Codec, ...] = (),
+    profile: str = _PLAIN,
 ) -> Media:
     """An audio stream of ours with one codec (an answer) or several (an offer)."""
     codecs = codecs or (media.codec,)
@@ -168,8 +283,8 @@ def _stream(
     if (event := media.telephone_event) is not None:
         formats.append(str(event))
         lines += [("a", f"rtpmap:{event} telephone-event/8000"), ("a", f"fmtp:{event} 0-15")]
-    lines += [("a", f"ptime:{PTIME}"), ("a", direction.value)]
-    return Media(tuple(lines), "audio", port, "RTP/AVP", tuple(formats))
+    lines += [("a", f"ptime:{media.ptime}"), ("a", direction.value)]
+    return Media(tuple(lines), "audio", port, profile, tuple(formats))
 
 
 def _refused(stream: Media) -> Media:

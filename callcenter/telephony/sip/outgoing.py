@@ -180,7 +180,8 @@ class OutgoingUsage(InviteUsage):
         tag = response.to.tag or ""
         if tag not in self._early and response.body and len(self._early) < MOST_FORKS:
             try:
-                self._early[tag] = offer_answer.conclude(parse_sdp(response.body), self._local)
+                media = offer_answer.conclude(parse_sdp(response.body), self._local, self._terms)
+                self._early[tag] = self._signalled(media)
             except (SipSyntaxError, NothingInCommon):
                 return None
         return self._early.get(tag)

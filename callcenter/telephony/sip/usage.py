@@ -17,7 +17,7 @@ from callcenter.telephony.sip.client import NonInviteClient
 from callcenter.telephony.sip.dialog import Dialog
 from callcenter.telephony.sip.headers import Via
 from callcenter.telephony.sip.message import Request, Response
-from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin
+from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin, Terms
 from callcenter.telephony.sip.responses import (
     ALLOW,
     SUPPORTED,
@@ -52,6 +52,7 @@ class Core:
     token: Callable[[], str]
     forget: Callable[[InviteUsage], None]
     remember: Callable[[InviteUsage], None]  # its dialog has another name now
+    terms: Callable[[Flow], Terms] = lambda flow: Terms()
 
 
 class InviteUsage(Timed):
@@ -77,6 +78,7 @@ class InviteUsage(Timed):
         self._emit = core.layer.emit
         self._origin = Origin(int(core.token(), 16) % 2**62)
         self._local = flow.local
+        self._terms = core.terms(flow)
         self._acknowledged = False
         self._told: MediaDescription | None = None  # what the application knows of `media`
         self._interval = T1
@@ -220,10 +222,10 @@ class InviteUsage(Timed):
         """Our answer to `offer`, or an offer of ours; `media` is then still open."""
         if offer is None:
             self.media = None
-            description = offer_answer.offer(self._local, self._origin, OFFERED)
+            description = offer_answer.offer(self._local, self._origin, OFFERED, self._terms)
         else:
-            agreement = offer_answer.answer(offer, self._local, self._origin)
-            self.media = agreement.media
+            agreement = offer_answer.answer(offer, self._local, self._origin, self._terms)
+            self.media = self._signalled(agreement.media)
             description = agreement.answer
         self._origin = self._origin.next()
         return bytes(description)
@@ -231,10 +233,14 @@ class InviteUsage(Timed):
     def _conclude(self, body: bytes) -> bool:
         """Take the answer to our offer from an ACK; False when there is no usable one."""
         try:
-            self.media = offer_answer.conclude(parse_sdp(body), self._local)
+            media = offer_answer.conclude(parse_sdp(body), self._local, self._terms)
+            self.media = self._signalled(media)
         except (SipSyntaxError, NothingInCommon):
             return False
         return True
+
+    def _signalled(self, media: MediaDescription) -> MediaDescription:
+        return replace(media, signalling=self.flow.remote.host)
 
     def _tell_acknowledged(self) -> None:
         assert self.media is not None

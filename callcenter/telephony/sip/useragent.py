@@ -22,7 +22,7 @@ from callcenter.telephony.sip.digest import Authenticator, Proof
 from callcenter.telephony.sip.info import ACCEPTED, digit_of
 from callcenter.telephony.sip.inspection import Refusal, inspect, refused_method
 from callcenter.telephony.sip.message import Request, Response
-from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin
+from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin, Terms
 from callcenter.telephony.sip.outgoing import Invitation, OutgoingUsage
 from callcenter.telephony.sip.parser import Malformed, parse
 from callcenter.telephony.sip.registration import Account, Registration
@@ -35,6 +35,7 @@ from callcenter.telephony.sip.responses import (
     reply_flow,
     stamp,
 )
+from callcenter.telephony.sip.sdes import SrtpPolicy
 from callcenter.telephony.sip.sdp import SessionDescription, parse_sdp
 from callcenter.telephony.sip.server import InviteServer, NonInviteServer
 from callcenter.telephony.sip.timers import Agenda
@@ -47,27 +48,30 @@ from callcenter.telephony.sip.transaction import (
     merge_key,
     server_key,
 )
-from callcenter.telephony.sip.usage import CallState, Core, InviteUsage
+from callcenter.telephony.sip.usage import OFFERED, CallState, Core, InviteUsage
 
 
 class UserAgent:
     """Takes and makes calls. Every method takes the time in seconds and returns what is to be done.
 
     `token` gives a fresh, unguessable, hexadecimal string: tags, branches and session ids.
-    `authenticator` tells for a source who judges its credentials, None where none are needed.
+    `authenticator` tells for a source who judges its credentials, None where none are needed;
+    `srtp` whether its sound may or must be protected.
     """
 
     def __init__(
         self,
         token: Callable[[], str],
         authenticator: Callable[[str], Authenticator | None] = lambda source: None,
+        srtp: Callable[[str], SrtpPolicy] = lambda source: "never",
     ) -> None:
         self._token = token
         self._authenticator = authenticator
+        self._srtp = srtp
         self._actions: list[Action] = []
         self._agenda = Agenda()
         self._layer = Layer(self._agenda, self._actions.append)
-        self._core = Core(self._layer, token, self._forget, self._remember)
+        self._core = Core(self._layer, token, self._forget, self._remember, self._terms)
         self._calls: dict[DialogId, InviteUsage] = {}
         self._invited: dict[Key, InviteUsage] = {}  # by the key of their first INVITE
 
@@ -151,6 +155,10 @@ class UserAgent:
         """End it."""
         registration.remove(now)
         return self._collect()
+
+    def _terms(self, flow: Flow) -> Terms:
+        """What is wanted of the sound of a call along that flow."""
+        return Terms(self._srtp(flow.remote.host), encrypted=flow.transport == "TLS")
 
     def _collect(self) -> list[Action]:
         actions = self._actions[:]
@@ -240,9 +248,11 @@ class UserAgent:
     def _invite(self, request: Request, flow: Flow, now: float) -> None:
         """A new call, unless its offer cannot be taken (13.3.1)."""
         try:
-            offer = _offer_of(request)
+            offer, terms = _offer_of(request), self._terms(flow)
             if offer is not None:
-                offer_answer.answer(offer, flow.local, Origin(0))
+                offer_answer.answer(offer, flow.local, Origin(0), terms)
+            elif not terms.possible:
+                offer_answer.offer(flow.local, Origin(0), OFFERED, terms)
         except SipSyntaxError:
             self._respond(request, flow, now, 400)
         except NothingInCommon:
