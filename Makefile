@@ -26,7 +26,7 @@ test: ## Install what the tests need and run them all
 	@$(MAKE) --no-print-directory lint types
 	$(python) tools/frontend.py npm run check
 	$(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
-	$(bin)/pytest -q -m integration
+	tools/test-integration.sh
 
 .PHONY: lint types
 lint:

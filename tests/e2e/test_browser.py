@@ -181,14 +181,26 @@ def test_an_unknown_caller_is_created_from_the_pop(world: World, dana: AgentPage
 def test_a_pop_of_the_time_without_a_network_comes_with_the_network_once(
     world: World, dana: AgentPage
 ) -> None:
+    calls = len(world.facts(CallRang))
     dana.context.set_offline(True)
     caller = world.sipp("uac_talk.xml", seconds=5, caller=KAVEH, sound=PAUSE)
-    world.wait_fact(CallRang, count=len(world.facts(CallRang)) + 1)
+    world.wait_fact(CallRang, count=calls + 1)
     dana.context.set_offline(False)
     expect(dana.hook("pop-card")).to_have_count(1)
     dana.answer()
     finish(caller)
     expect(dana.hook("wrapup")).to_be_visible()
+
+
+def test_a_page_that_was_opened_without_a_network_comes_with_the_network(dana: AgentPage) -> None:
+    dana.context.set_offline(True)
+    # Its part of the application is not here: the first try fails, and it is tried again.
+    with dana.page.expect_event("requestfailed", lambda one: "ComplaintsPage" in one.url):
+        dana.page.get_by_role("link", name="Complaints").click()
+    dana.context.set_offline(False)
+    expect(dana.hook("complaint-filter")).to_be_visible()
+    dana.page.get_by_role("link", name="Desk").click()
+    expect(dana.hook("my-state")).to_be_visible()
 
 
 def test_a_declined_call_of_the_only_agent_rings_again_and_a_caller_who_gives_up_is_missed(

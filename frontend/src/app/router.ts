@@ -1,4 +1,5 @@
 import { createRouter, createWebHistory } from "vue-router";
+import { part, parts } from "./parts";
 import { shiftIsOn, takesCalls } from "@/session/session";
 
 export const router = createRouter({
@@ -6,38 +7,46 @@ export const router = createRouter({
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
   routes: [
     { path: "/", redirect: "/desk" },
-    { path: "/shift", name: "shift", component: () => import("@/shift/ShiftPage.vue") },
-    { path: "/desk", name: "desk", component: () => import("@/desk/DeskPage.vue") },
-    { path: "/calls", name: "calls", component: () => import("@/interactions/HistoryPage.vue") },
+    { path: "/shift", name: "shift", component: () => part(() => import("@/shift/ShiftPage.vue")) },
+    { path: "/desk", name: "desk", component: parts.deskPage },
+    {
+      path: "/calls",
+      name: "calls",
+      component: () => part(() => import("@/interactions/HistoryPage.vue")),
+    },
     {
       path: "/calls/:id",
       name: "call",
-      component: () => import("@/interactions/InteractionPage.vue"),
+      component: () => part(() => import("@/interactions/InteractionPage.vue")),
       props: true,
     },
     {
       path: "/customers",
       name: "customers",
-      component: () => import("@/customers/CustomersPage.vue"),
+      component: () => part(() => import("@/customers/CustomersPage.vue")),
     },
     {
       path: "/customers/:id",
       name: "customer",
-      component: () => import("@/customers/CustomerPage.vue"),
+      component: () => part(() => import("@/customers/CustomerPage.vue")),
       props: true,
     },
     {
       path: "/complaints",
       name: "complaints",
-      component: () => import("@/complaints/ComplaintsPage.vue"),
+      component: () => part(() => import("@/complaints/ComplaintsPage.vue")),
     },
     {
       path: "/complaints/:id",
       name: "complaint",
-      component: () => import("@/complaints/ComplaintPage.vue"),
+      component: () => part(() => import("@/complaints/ComplaintPage.vue")),
       props: true,
     },
-    { path: "/:rest(.*)*", name: "lost", component: () => import("@/app/LostPage.vue") },
+    {
+      path: "/:rest(.*)*",
+      name: "lost",
+      component: () => part(() => import("@/app/LostPage.vue")),
+    },
   ],
 });
 
@@ -47,3 +56,6 @@ router.beforeEach((to) => {
   if (ofTheDesk && !takesCalls.value) return { name: "calls" };
   return to.name === "desk" && !shiftIsOn() ? { name: "shift" } : true;
 });
+
+/** A page that the server no longer has in this version: fetch the application anew. */
+router.onError((_error, to) => window.location.assign(to.fullPath));

@@ -3,6 +3,7 @@
 import { defineStore } from "pinia";
 import { computed, ref, shallowRef, watch } from "vue";
 import { api } from "@/api";
+import { part } from "@/app/parts";
 import type { AgentStateName, CustomerBrief } from "@/api/types";
 import { leg, legIsUp, lineLost, muted, openLeg, renewLeg, setMuted } from "@/audio/leg";
 import { mic } from "@/audio/microphone";
@@ -45,7 +46,7 @@ export const useLive = defineStore("live", () => {
 
   /** Not needed to paint: the socket's library is fetched beside the first picture. */
   async function openSocket(): Promise<void> {
-    const { connect } = await import("./socket");
+    const { connect } = await part(() => import("./socket"));
     wire = connect({
       event: receive,
       connected: () => void resume(),
