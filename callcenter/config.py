@@ -208,6 +208,9 @@ class Trunk(Section):
     srtp: Literal["never", "optional", "required"] = Field(
         "never", description="protected sound (SDES), over tls:// only; required: else 488"
     )
+    may_transfer: bool = Field(
+        False, description="its REFER and Replaces move calls, within this system"
+    )
     auth: TrunkAuth = Field(TrunkAuth(), description="what its requests must prove")
 
 
@@ -231,6 +234,9 @@ class Registration(Credentials):
     trusts_identity: bool = Field(
         False, description="its P-Asserted-Identity is who calls, before From"
     )
+    may_transfer: bool = Field(
+        False, description="its REFER and Replaces move calls, within this system"
+    )
 
 
 class Sip(Section):
@@ -248,6 +254,12 @@ class Sip(Section):
         None, description="address told to peers; else the one the packet came to"
     )
     max_calls: Annotated[int, Field(ge=1)] = Field(200, description="more are refused with 503")
+    session_expires: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        1800, description="seconds between refreshes of a call (RFC 4028); 0 = only where asked"
+    )
+    session_min_se: Annotated[int, Field(ge=90, le=86_400)] = Field(
+        90, description="shorter wishes of peers get 422"
+    )
     media_timeout_seconds: Seconds = Field(
         30, description="a call without any RTP for this long is ended"
     )
@@ -275,6 +287,11 @@ class Sip(Section):
         peer = self._peer(name)
         return peer.srtp if isinstance(peer, Trunk) else "never"
 
+    def may_transfer(self, name: str) -> bool:
+        """Whether that trunk's or registration's REFER and Replaces are followed."""
+        peer = self._peer(name)
+        return peer is not None and peer.may_transfer
+
     def _peer(self, name: str) -> Trunk | Registration | None:
         peers: list[Trunk | Registration] = [*self.trunks, *self.registrations]
         return next((peer for peer in peers if peer.name == name), None)
@@ -292,8 +309,9 @@ class Line(Section):
     record: Literal["never", "on_demand", "ask", "always"] = Field(
         "always", description="whether calls are recorded"
     )
-    answer: Literal["on_agent", "early"] = Field(
-        "on_agent", description="200 when an agent answers, or at once with music"
+    answer: Literal["on_agent", "early", "early_media"] = Field(
+        "on_agent",
+        description="200 when an agent answers, or at once with music; early_media: music before",
     )
 
 

@@ -41,13 +41,25 @@ class CallerSide:
         """200 with our media address, once. Raises Over when the caller is gone."""
         if self._answered:
             return
-        self._leg = self._media.open_rtp(self.inbound.local_host)
+        if self._leg is None:
+            self._leg = self._media.open_rtp(self.inbound.local_host)
         try:
             agreed = await self.inbound.answer(self._leg.local)
         except SipFailure as failure:
             raise Over("abandoned", "customer", failure.detail) from failure
         self._answered = True
         self._follow(agreed)
+
+    async def early(self) -> bool:
+        """183: the caller hears us before the answer, where the phone can. Raises Over."""
+        self._leg = self._media.open_rtp(self.inbound.local_host)
+        try:
+            agreed = await self.inbound.early(self._leg.local)
+        except SipFailure as failure:
+            raise Over("abandoned", "customer", failure.detail) from failure
+        if agreed is not None:
+            self._follow(agreed)
+        return agreed is not None
 
     def entertain(self) -> None:
         """Ringback first, as any phone does, then music until somebody answers."""

@@ -199,7 +199,7 @@ class AudioLegs(Protocol):
 
 # --- SIP -------------------------------------------------------------------------------------
 
-SipEnd = Literal["cancelled", "bye", "no_ack", "refused", "hung_up", "failed"]
+SipEnd = Literal["cancelled", "bye", "no_ack", "refused", "hung_up", "failed", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,21 @@ class Caller:
 
     number: str | None
     name: str | None
+
+
+class Referral(Protocol):
+    """A wish of a trusted peer to have the call moved (REFER); it is told how that goes."""
+
+    @property
+    def user(self) -> str:
+        """Whereto: the user part of the Refer-To URI."""
+
+    @property
+    def attended(self) -> bool:
+        """Whether the call is to take the place of another one there."""
+
+    def report(self, status: int) -> None:
+        """The status of the new target, as of an INVITE; 200 and above is the last word."""
 
 
 class InboundCall(Protocol):
@@ -240,6 +255,13 @@ class InboundCall(Protocol):
     def ring(self) -> None:
         """180 Ringing."""
 
+    async def early(self, local: Address) -> MediaDescription | None:
+        """183 with our SDP: the caller hears us before the answer (RFC 3960). Once.
+
+        None where the caller's telephone cannot have that; it hears its own ringing tone then.
+        Raises SipFailure when the caller is gone.
+        """
+
     async def answer(self, local: Address) -> MediaDescription:
         """200 with our SDP; returns what was agreed, after the ACK where the offer is ours.
 
@@ -257,6 +279,13 @@ class InboundCall(Protocol):
 
     def on_digit(self, handler: Callable[[str], None]) -> None:
         """Called once per key that the peer tells by INFO; those in RTP come from the plane."""
+
+    def on_refer(self, handler: Callable[[Referral], None]) -> None:
+        """Called when a trusted peer wants the call moved. Without a handler it is declined."""
+
+    def on_replace(self, handler: Callable[[InboundCall], None]) -> None:
+        """Called with the call that is to take this one's place (Replaces): it is to be answered,
+        and this one hung up. Without a handler the new one is declined."""
 
 
 class SipBackend(Protocol):

@@ -121,9 +121,11 @@ class Session:
         self.desk.distribute()
 
     async def welcome(self) -> None:
-        """A line that answers early: 200 at once, ringback, then music."""
+        """A line that lets callers hear music while they wait: answered at once, or before that."""
         if self.line.answer == "early":
             await self.caller.answer()
+            self.caller.entertain()
+        elif self.line.answer == "early_media" and await self.caller.early():
             self.caller.entertain()
 
     async def wait_for_agent(self) -> str:
@@ -436,6 +438,10 @@ class Session:
             return Over("failed", "system", "no ACK")
         if how in ("failed", "refused"):
             return Over("failed", "system", how)
+        if how == "expired":
+            return Over(
+                "abandoned" if self.agent is None else "failed", "system", "session expired"
+            )
         if self.agent is not None:
             return Over("completed", "customer")
         return Over("abandoned", "customer")

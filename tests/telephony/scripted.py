@@ -32,6 +32,7 @@ from callcenter.telephony.ports import (
     FrameSink,
     InboundCall,
     MediaDescription,
+    Referral,
     SipEnd,
 )
 from callcenter.telephony.service import Parts, TelephonyService
@@ -54,6 +55,12 @@ class ScriptedCaller:
     def ring(self) -> None:
         self.did.append("180")
 
+    async def early(self, local: Address) -> MediaDescription | None:
+        if self.ended.done():
+            raise SipFailure("the caller is gone")
+        self.did.append("183")
+        return PHONE
+
     async def answer(self, local: Address) -> MediaDescription:
         if self.refuses_answer or self.ended.done():
             raise SipFailure("the caller is gone")
@@ -74,6 +81,12 @@ class ScriptedCaller:
 
     def on_digit(self, handler: Callable[[str], None]) -> None:
         self._on_digit = handler
+
+    def on_refer(self, handler: Callable[[Referral], None]) -> None:
+        self.refer = handler
+
+    def on_replace(self, handler: Callable[[InboundCall], None]) -> None:
+        self.replace = handler
 
     def wants(self, direction: Direction) -> None:
         self._on_media(MediaDescription(PHONE.address, PHONE.codec, direction))
@@ -247,6 +260,12 @@ class Stage:
             if asyncio.get_running_loop().time() > deadline:
                 pytest.fail(f"{wanted} not in {story}")
             await asyncio.sleep(0.01)
+
+    async def happens(self, condition: Callable[[], bool]) -> None:
+        """Wait until it is so."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     def last(self, kind: type[Any]) -> Any:
         return [e.fact for e in self.log.read(limit=500) if isinstance(e.fact, kind)][-1]

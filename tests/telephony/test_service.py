@@ -286,6 +286,49 @@ def test_a_line_that_answers_early_plays_ringback_until_the_agent_answers(
     run(scene())
 
 
+def test_a_line_with_early_media_plays_before_the_answer(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(line_answer="early_media") as floor:
+            inbound = floor.calls()
+            await floor.happens(lambda: inbound.did == ["180", "183"])
+            await floor.happens(lambda: floor.media.legs != [])
+            await floor.happens(lambda: floor.customer.hears is floor.sounds.ringback)
+            await floor.seat("a")
+            await floor.until("a ringing")
+            await floor.order(AnswerCall(call=floor.call, agent="a"))
+            assert floor.customer.hears is floor.audio.legs["a"]
+            assert inbound.did == ["180", "183", "200"]
+
+    run(scene())
+
+
+def test_a_caller_who_gives_up_during_early_media_gives_the_port_back(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(line_answer="early_media") as floor:
+            inbound = floor.calls()
+            await floor.happens(lambda: inbound.did == ["180", "183"])
+            inbound.leave("cancelled")
+            await floor.until("CallEnded")
+            assert floor.last(CallEnded).reason == "abandoned"
+            await floor.happens(lambda: floor.customer.closed)
+
+    run(scene())
+
+
+def test_a_phone_that_stops_refreshing_its_session_ends_the_call_as_failed(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            (await floor.talking()).leave("expired")
+            await floor.until("CallEnded")
+            end = floor.last(CallEnded)
+            assert (end.reason, end.by, end.detail) == ("failed", "system", "session expired")
+
+    run(scene())
+
+
 def test_a_full_disk_costs_the_recording_and_not_the_call(stage: StageMaker) -> None:
     async def scene() -> None:
         async with stage() as floor:

@@ -22,16 +22,25 @@ from callcenter.errors import SipFailure, StartError
 from callcenter.telephony.adapters.sip_registrations import Listener, Listeners, Registrations
 from callcenter.telephony.adapters.sip_stream import StreamListener, server_security
 from callcenter.telephony.adapters.sip_udp import UdpListener
-from callcenter.telephony.ports import Address, Caller, InboundCall, MediaDescription, SipEnd
+from callcenter.telephony.ports import (
+    Address,
+    Caller,
+    InboundCall,
+    MediaDescription,
+    Referral,
+    SipEnd,
+)
 from callcenter.telephony.sip.actions import (
     Acknowledged,
     Action,
+    AgreedEarly,
     DigitPressed,
     Ended,
     Event,
     Flow,
     IncomingInvite,
     MediaChanged,
+    Referred,
     RegistrationChanged,
     Send,
     Suspicious,
@@ -39,10 +48,13 @@ from callcenter.telephony.sip.actions import (
 from callcenter.telephony.sip.digest import MD5, SHA256, Authenticator, Demand, Login
 from callcenter.telephony.sip.guard import Guard, Limits
 from callcenter.telephony.sip.identity import caller_of
+from callcenter.telephony.sip.incoming import InviteUsage
+from callcenter.telephony.sip.refer import Referral as CoreReferral
 from callcenter.telephony.sip.responses import PRODUCT
 from callcenter.telephony.sip.sdes import SrtpPolicy
+from callcenter.telephony.sip.session_timer import Policy
 from callcenter.telephony.sip.sources import Sources
-from callcenter.telephony.sip.usage import InviteUsage
+from callcenter.telephony.sip.usage import CallUsage
 from callcenter.telephony.sip.useragent import UserAgent
 
 RETRY_AFTER = 10  # seconds: told to callers over `sip.max_calls`
@@ -62,10 +74,11 @@ class NativeSipBackend:
             for trunk in settings.trunks
             if trunk.auth.username
         }
-        self._core = UserAgent(_token, self._authenticator, self._srtp)
+        timers = Policy(settings.session_expires, settings.session_min_se)
+        self._core = UserAgent(_token, self._authenticator, self._srtp, self._may_transfer, timers)
         self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
         self._guard = Guard(self._sources, Limits(**settings.limits.model_dump()), _report)
-        self._calls: dict[InviteUsage, NativeCall] = {}
+        self._calls: dict[CallUsage, NativeCall] = {}
         self._listeners: Listeners = {}
         self._timer: asyncio.TimerHandle | None = None
         self._registrations = Registrations(
@@ -181,6 +194,9 @@ class NativeSipBackend:
     def _srtp(self, source: str) -> SrtpPolicy:
         return self._settings.srtp_of(self._sources.trunk(source) or "")
 
+    def _may_transfer(self, source: str) -> bool:
+        return self._settings.may_transfer(self._sources.trunk(source) or "")
+
     def _suspect(self, what: Suspicious) -> None:
         note = self._guard.failed if what.reason == "digest" else self._guard.malformed
         note(what.source, self._loop.time())
@@ -206,13 +222,13 @@ class NativeSipBackend:
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, IncomingInvite):
-            self._begin(event.call)
+            self._begin(event.call, event.replaces)
         elif call := self._calls.get(event.call):
             call.take(event)
             if isinstance(event, Ended):
                 del self._calls[event.call]
 
-    def _begin(self, usage: InviteUsage) -> None:
+    def _begin(self, usage: InviteUsage, replaces: CallUsage | None) -> None:
         if self._core.active() > self._settings.max_calls:
             _LOGGER.warning("call refused: sip.max_calls reached", limit=self._settings.max_calls)
             self.do(self._core.reject, usage, 503, retry_after=RETRY_AFTER)
@@ -222,19 +238,20 @@ class NativeSipBackend:
         caller = caller_of(usage.invite, trusted=self._settings.trusts(trunk))
         call = NativeCall(self, self._core, usage, trunk, caller)
         self._calls[usage] = call
+        replaced = self._calls.get(replaces) if replaces else None
         try:
-            self._on_call(call)
+            replaced.make_way(call) if replaced else self._on_call(call)
         except Exception as error:
             _log_failure("call not taken", error)
             call.reject(500)
 
     def do(
-        self, action: Callable[..., list[Action]], usage: InviteUsage, *args: Any, **kw: Any
+        self, action: Callable[..., list[Action]], subject: object, *args: Any, **kw: Any
     ) -> None:
         """Let the core act on a call now. Raises SipFailure as the core does."""
         now = self._loop.time()
         try:
-            self._perform(action(usage, *args, now, **kw))
+            self._perform(action(subject, *args, now, **kw))
         except SipFailure:
             self._perform(self._core.poll(now))
             raise
@@ -278,6 +295,9 @@ class NativeCall:
         self._agreed: asyncio.Future[MediaDescription] = loop.create_future()
         self._on_media: Callable[[MediaDescription], None] = lambda media: None
         self._on_digit: Callable[[str], None] = lambda digit: None
+        self._on_refer: Callable[[Referral], None] = lambda referral: referral.report(603)
+        self._on_replace: Callable[[InboundCall], None] = lambda call: call.reject(603)
+        self._progressed: asyncio.Future[MediaDescription] = loop.create_future()
 
     @property
     def sip_call_id(self) -> str:
@@ -313,14 +333,25 @@ class NativeCall:
         """180 Ringing."""
         self._backend.do(self._core.ring, self._usage)
 
+    async def early(self, local: Address) -> MediaDescription | None:
+        """183; returns at once what is agreed, or after the PRACK where the offer is ours."""
+        self._backend.do(self._core.early, self._usage, local)
+        if self._usage.media is not None or not self._usage.negotiation.unanswered:
+            return self._usage.media
+        return await self._first(self._progressed)
+
     async def answer(self, local: Address) -> MediaDescription:
         """200; returns at once what is agreed, or after the ACK where the offer is ours."""
         self._backend.do(self._core.answer, self._usage, local)
         if self._usage.media is not None:
             return self._usage.media
-        await asyncio.wait((self._agreed, self._ended), return_when=asyncio.FIRST_COMPLETED)
-        if self._agreed.done():
-            return self._agreed.result()
+        return await self._first(self._agreed)
+
+    async def _first(self, agreed: asyncio.Future[MediaDescription]) -> MediaDescription:
+        """What the peer answers to our offer."""
+        await asyncio.wait((agreed, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        if agreed.done():
+            return agreed.result()
         raise SipFailure("The caller never agreed to a codec.")
 
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
@@ -339,22 +370,62 @@ class NativeCall:
         """Called once per key that comes by INFO."""
         self._on_digit = handler
 
+    def on_refer(self, handler: Callable[[Referral], None]) -> None:
+        """Called with each REFER of a trusted trunk."""
+        self._on_refer = handler
+
+    def on_replace(self, handler: Callable[[InboundCall], None]) -> None:
+        """Called with the call that is to take this one's place."""
+        self._on_replace = handler
+
+    def make_way(self, call: NativeCall) -> None:
+        """That call wants this one's place."""
+        self._on_replace(call)
+
     def take(self, event: Event) -> None:
-        """What the core tells of this call."""
-        if isinstance(event, Acknowledged) and not self._agreed.done():
-            self._agreed.set_result(event.media)
-        elif isinstance(event, MediaChanged):
-            try:
-                self._on_media(event.media)
-            except Exception as error:
-                _log_failure("change of media not taken", error)
-        elif isinstance(event, DigitPressed):
-            try:
-                self._on_digit(event.digit)
-            except Exception as error:
-                _log_failure("digit not taken", error)
-        elif isinstance(event, Ended) and not self._ended.done():
-            self._ended.set_result(event.reason)
+        """What the core tells of this call. A handler that fails costs nobody else anything."""
+        match event:
+            case AgreedEarly() if not self._progressed.done():
+                self._progressed.set_result(event.media)
+            case Acknowledged() if not self._agreed.done():
+                self._agreed.set_result(event.media)
+            case Ended() if not self._ended.done():
+                self._ended.set_result(event.reason)
+            case MediaChanged():
+                _guarded("change of media not taken", self._on_media, event.media)
+            case DigitPressed():
+                _guarded("digit not taken", self._on_digit, event.digit)
+            case Referred():
+                referral = NativeReferral(self._backend, self._core, event.referral)
+                _guarded("transfer not taken", self._on_refer, referral)
+
+
+class NativeReferral:
+    """A `Referral` of the core."""
+
+    def __init__(self, backend: NativeSipBackend, core: UserAgent, referral: CoreReferral) -> None:
+        self._backend, self._core, self._referral = backend, core, referral
+
+    @property
+    def user(self) -> str:
+        """The user part of the Refer-To URI."""
+        return self._referral.user
+
+    @property
+    def attended(self) -> bool:
+        """Whether Refer-To carries Replaces."""
+        return self._referral.attended
+
+    def report(self, status: int) -> None:
+        """NOTIFY; nothing after the last word."""
+        self._backend.do(self._core.report, self._referral, status)
+
+
+def _guarded(what: str, handler: Callable[..., None], *args: object) -> None:
+    try:
+        handler(*args)
+    except Exception as error:
+        _log_failure(what, error)
 
 
 def _token() -> str:

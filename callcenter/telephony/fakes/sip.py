@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callcenter.errors import SipFailure
@@ -22,6 +22,7 @@ from callcenter.telephony.ports import (
     Direction,
     InboundCall,
     MediaDescription,
+    Referral,
     SipEnd,
 )
 
@@ -94,6 +95,8 @@ class FakeCall:
         self._agreed: asyncio.Future[MediaDescription] = loop.create_future()
         self._on_media: Callable[[MediaDescription], None] = lambda media: None
         self._on_digit: Callable[[str], None] = lambda digit: None
+        self._on_refer: Callable[[Referral], None] = lambda referral: referral.report(603)
+        self._on_replace: Callable[[InboundCall], None] = lambda call: call.reject(603)
 
     @property
     def sip_call_id(self) -> str:
@@ -140,6 +143,15 @@ class FakeCall:
         if not self.over and not self.answered:
             self.said.append("180")
 
+    async def early(self, local: Address) -> MediaDescription | None:
+        """183. None for a late offer. Raises SipFailure when the caller is gone."""
+        if self.over or self.answered:
+            raise SipFailure("The caller is gone.")
+        if self._script.late_offer:
+            return None
+        self.said.append("183")
+        return self._script.media
+
     async def answer(self, local: Address) -> MediaDescription:
         """200. Raises SipFailure when the caller is gone."""
         if self.over or self.answered:
@@ -173,6 +185,14 @@ class FakeCall:
         """Called with each key of `press`."""
         self._on_digit = handler
 
+    def on_refer(self, handler: Callable[[Referral], None]) -> None:
+        """Called with each wish of `refer`."""
+        self._on_refer = handler
+
+    def on_replace(self, handler: Callable[[InboundCall], None]) -> None:
+        """Called with the call of `replace`."""
+        self._on_replace = handler
+
     # --- the caller's doing --------------------------------------------------------------------
 
     def cancel(self) -> None:
@@ -202,6 +222,16 @@ class FakeCall:
         """The caller presses a key; the telephone tells it by INFO."""
         self._on_digit(key)
 
+    def refer(self, user: str, *, attended: bool = False) -> FakeReferral:
+        """The caller's PBX wants the call moved to `user`."""
+        referral = FakeReferral(user, attended)
+        self._on_refer(referral)
+        return referral
+
+    def replace(self, by: FakeCall) -> None:
+        """Another call is to take this one's place."""
+        self._on_replace(by)
+
     def hold(self) -> None:
         """A re-INVITE that puts us on hold."""
         self.change(replace(self._script.media, direction=Direction.SENDONLY))
@@ -213,3 +243,17 @@ class FakeCall:
     def _end(self, reason: SipEnd) -> None:
         if not self._ended.done():
             self._ended.set_result(reason)
+
+
+@dataclass
+class FakeReferral:
+    """A `Referral`; `told` is what its sender heard."""
+
+    user: str
+    attended: bool = False
+    told: list[int] = field(default_factory=list)
+
+    def report(self, status: int) -> None:
+        """Nothing follows the last word."""
+        if not self.told or self.told[-1] < 200:
+            self.told.append(status)

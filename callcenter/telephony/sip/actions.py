@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from callcenter.telephony.ports import Address, MediaDescription, SipEnd
 
 if TYPE_CHECKING:
+    from callcenter.telephony.sip.incoming import InviteUsage
     from callcenter.telephony.sip.outgoing import OutgoingUsage
+    from callcenter.telephony.sip.refer import Referral
     from callcenter.telephony.sip.registration import Registration
-    from callcenter.telephony.sip.usage import InviteUsage
+    from callcenter.telephony.sip.usage import CallUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,18 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class IncomingInvite:
-    """A new caller; 100 Trying is among the same actions."""
+    """A new caller; 100 Trying is among the same actions.
+
+    `replaces` is the call whose place this one is to take (RFC 3891).
+    """
 
     call: InviteUsage
+    replaces: CallUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """The ACK of the 200 that answered the call is here; `media` is what is agreed."""
+class AgreedEarly:
+    """The caller answered the offer of our 183: `media` is agreed before the call is answered."""
 
     call: InviteUsage
     media: MediaDescription
@@ -69,10 +75,18 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaChanged:
-    """A re-INVITE was agreed to: hold, resume, another codec or address (RFC 3261 14)."""
+class Acknowledged:
+    """The ACK of the 200 that answered the call is here; `media` is what is agreed."""
 
-    call: InviteUsage
+    call: CallUsage
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class MediaChanged:
+    """A re-INVITE or UPDATE was agreed to: hold, resume, another codec or address (RFC 3261 14)."""
+
+    call: CallUsage
     media: MediaDescription
 
 
@@ -80,15 +94,23 @@ class MediaChanged:
 class DigitPressed:
     """The caller pressed a key and the peer tells so by INFO."""
 
-    call: InviteUsage
+    call: CallUsage
     digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """A trusted peer wants the call moved (REFER); 202 is among the same actions."""
+
+    call: CallUsage
+    referral: Referral
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over; said once for every call in either direction."""
 
-    call: InviteUsage
+    call: CallUsage
     reason: SipEnd
 
 
@@ -107,5 +129,15 @@ class RegistrationChanged:
     registration: Registration
 
 
-Event = IncomingInvite | Acknowledged | Progressed | Answered | MediaChanged | DigitPressed | Ended
+Event = (
+    IncomingInvite
+    | AgreedEarly
+    | Acknowledged
+    | Progressed
+    | Answered
+    | MediaChanged
+    | DigitPressed
+    | Referred
+    | Ended
+)
 Action = Send | Suspicious | RegistrationChanged | Event

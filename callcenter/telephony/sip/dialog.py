@@ -76,9 +76,9 @@ class Dialog:
         self.remote_seq = request.cseq.number
         return True
 
-    def refresh(self, request: Request) -> None:
-        """Take the peer's new target from a re-INVITE (RFC 3261 12.2.2)."""
-        self.remote_target = _target(request) or self.remote_target
+    def refresh(self, message: Message) -> None:
+        """Take the peer's new target from a re-INVITE, an UPDATE or a 2xx to one (12.2)."""
+        self.remote_target = _target(message) or self.remote_target
 
     def request(self, method: str, via: Via) -> Request:
         """A request of ours within the dialog (RFC 3261 12.2.1.1). The body is still to be set."""

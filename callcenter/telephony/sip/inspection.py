@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from callcenter.telephony.sip.message import Request
 from callcenter.telephony.sip.responses import ACCEPT, ALLOW, METHODS, SDP, Fields
 
-_ELSEWHERE = "REGISTER PRACK SUBSCRIBE NOTIFY PUBLISH MESSAGE REFER"
+_ELSEWHERE = "REGISTER SUBSCRIBE NOTIFY PUBLISH MESSAGE"
 KNOWN_METHODS = frozenset((*METHODS, *_ELSEWHERE.split()))
-EXTENSIONS: frozenset[str] = frozenset()  # option tags we understand
-OFFERING = ("INVITE", "UPDATE")
+EXTENSIONS = frozenset({"100rel", "timer", "replaces", "norefersub"})  # that we understand
+OFFERING = ("INVITE", "UPDATE", "PRACK")
 SCHEMES = frozenset({"sip", "sips", "tel"})
 
 
@@ -44,7 +44,7 @@ def _scheme(request: Request) -> Refusal | None:
 
 def _extensions(request: Request) -> Refusal | None:
     """8.2.2.3: extensions that the peer insists on."""
-    unknown = [tag for tag in request.headers.values("Require") if tag not in EXTENSIONS]
+    unknown = [tag for tag in request.headers.values("Require") if tag.lower() not in EXTENSIONS]
     return Refusal(420, (("Unsupported", ", ".join(unknown)),)) if unknown else None
 
 

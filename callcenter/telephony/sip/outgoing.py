@@ -11,20 +11,17 @@ from dataclasses import dataclass
 
 from callcenter.errors import SipSyntaxError
 from callcenter.telephony.ports import Address, MediaDescription
-from callcenter.telephony.sip import offer_answer
 from callcenter.telephony.sip.actions import Answered, Ended, Flow, Progressed, Send
 from callcenter.telephony.sip.client import InviteClient, NonInviteClient
 from callcenter.telephony.sip.dialog import Dialog
 from callcenter.telephony.sip.digest import SHA256, Answerer, Login
-from callcenter.telephony.sip.headers import NameAddr, Via
+from callcenter.telephony.sip.headers import NameAddr
 from callcenter.telephony.sip.message import Headers, Request, Response
 from callcenter.telephony.sip.offer_answer import NothingInCommon
-from callcenter.telephony.sip.responses import ALLOW, PRODUCT, SDP, SUPPORTED, Fields, contact
-from callcenter.telephony.sip.sdp import parse_sdp
+from callcenter.telephony.sip.responses import ALLOW, CALLING, PRODUCT, SDP, Fields
 from callcenter.telephony.sip.timers import T1
-from callcenter.telephony.sip.transaction import MAGIC_COOKIE
 from callcenter.telephony.sip.uri import parse_uri
-from callcenter.telephony.sip.usage import CallState, Core, InviteUsage
+from callcenter.telephony.sip.usage import CallState, CallUsage, Core
 
 NOBODY_ANSWERS = 408  # how a timeout is told (RFC 3261 8.1.3.1)
 MOST_FORKS = 16  # dialogs of one INVITE that are looked at
@@ -42,19 +39,19 @@ class Invitation:
     fields: Fields = ()
 
 
-class OutgoingUsage(InviteUsage):
+class OutgoingUsage(CallUsage):
     """One call of ours. `status` is the last response that was heard, 0 before any."""
 
     def __init__(self, core: Core, invitation: Invitation, flow: Flow, local: Address) -> None:
         self._invitation = invitation
         login = invitation.login
         self._answerer = Answerer(login, invitation.algorithms, core.token) if login else None
-        dialog = _dialog(invitation, core)
-        self._set_up(core, Request("INVITE", invitation.target), dialog, flow)
-        self._local = local
+        super().__init__(core, flow, _dialog(invitation, core))
+        self.invite = Request("INVITE", invitation.target)
+        self.negotiation.local = local
         self._acknowledged = True  # the ACK is ours to send
         self.status = 0
-        self._body = self._describe(None)
+        self._body = self.negotiation.offer()
         self._credentials: dict[str, str] = {}
         self._early: dict[str, MediaDescription] = {}  # by the peer's tag
         self._acks: dict[str, Send] = {}  # by the peer's tag
@@ -65,7 +62,8 @@ class OutgoingUsage(InviteUsage):
     def begin(self, now: float) -> None:
         """Send the INVITE; also once more, with the credentials that were asked for."""
         self.invite = invite = self.dialog.request("INVITE", self._via())
-        for name, value in (contact(self.flow, invite), ALLOW, SUPPORTED, ("User-Agent", PRODUCT)):
+        here = (self.contact, ALLOW, CALLING, ("User-Agent", PRODUCT))
+        for name, value in (*here, *self.session_timer.propose()):
             invite.headers.add(name, value)
         for name, value in (*self._invitation.fields, *self._credentials.items()):
             invite.headers.add(name, value)
@@ -120,8 +118,19 @@ class OutgoingUsage(InviteUsage):
             return
         elif response and status < 200:
             self._progressed(response, now)
-        elif not (response and status in (401, 407) and self._prove(response, now)):
+        elif not (response and self._again(response, now)):
             self._refused(status, now)
+
+    def _again(self, response: Response, now: float) -> bool:
+        """Whether the INVITE went out once more, as the peer wants it."""
+        if response.status in (401, 407):
+            return self._prove(response, now)
+        wants_longer = response.status == 422 and self.state is CallState.PROCEEDING
+        if not (wants_longer and self.session_timer.longer(response)):
+            return False
+        self.status = 0
+        self.begin(now)
+        return True
 
     def _progressed(self, response: Response, now: float) -> None:
         self.status = response.status
@@ -166,12 +175,17 @@ class OutgoingUsage(InviteUsage):
             self.status = 488
             self._end("failed")
         else:
-            self._talk(dialog, media, response.status)
+            self._talk(dialog, media, response, now)
 
-    def _talk(self, dialog: Dialog, media: MediaDescription, status: int) -> None:
+    def _talk(
+        self, dialog: Dialog, media: MediaDescription, response: Response, now: float
+    ) -> None:
         self._core.forget(self)
-        self.dialog, self.state, self.status = dialog, CallState.CONFIRMED, status
-        self.media = self._told = media
+        self.dialog, self.state, self.status = dialog, CallState.CONFIRMED, response.status
+        self.negotiation.media = self._told = media
+        self.negotiation.unanswered = False
+        self.heed(response)
+        self.session_timer.agreed(response, now)
         self._core.remember(self)
         self._emit(Answered(self, media))
 
@@ -180,8 +194,7 @@ class OutgoingUsage(InviteUsage):
         tag = response.to.tag or ""
         if tag not in self._early and response.body and len(self._early) < MOST_FORKS:
             try:
-                media = offer_answer.conclude(parse_sdp(response.body), self._local, self._terms)
-                self._early[tag] = self._signalled(media)
+                self._early[tag] = self.negotiation.read_answer(response.body)
             except (SipSyntaxError, NothingInCommon):
                 return None
         return self._early.get(tag)
@@ -225,11 +238,6 @@ class OutgoingUsage(InviteUsage):
                 self._leave(dialog, at, found)
 
         NonInviteClient(self._core.layer, bye, self.flow, outcome).opened().begin(now)
-
-    def _via(self) -> Via:
-        here = self.flow.local
-        parameters = (("rport", None), ("branch", MAGIC_COOKIE + self._core.token()))
-        return Via(self.flow.transport, here.host, here.port, parameters)
 
 
 def _dialog(invitation: Invitation, core: Core) -> Dialog:

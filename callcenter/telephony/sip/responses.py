@@ -10,12 +10,13 @@ from callcenter.telephony.sip.message import Request, Response, respond
 from callcenter.telephony.sip.uri import hostport
 
 PRODUCT = "callcenter"  # no version: nobody outside needs it
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER")
 SDP = "application/sdp"
 
 ALLOW = ("Allow", ", ".join(METHODS))
 ACCEPT = ("Accept", SDP)
-SUPPORTED = ("Supported", "")
+SUPPORTED = ("Supported", "100rel, timer, replaces, norefersub")
+CALLING = ("Supported", "timer, replaces, norefersub")  # in an INVITE of ours
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -32,10 +33,10 @@ def build(
     return response
 
 
-def contact(flow: Flow, invite: Request) -> tuple[str, str]:
+def contact(flow: Flow, *, secure: bool) -> tuple[str, str]:
     """Where requests of the dialog reach us (RFC 3261 12.1.1): sips where the caller asked so."""
     place = hostport(flow.local.host, flow.local.port)
-    if invite.target.scheme == "sips":
+    if secure:
         return "Contact", f"<sips:{place}>"
     transport = f";transport={flow.transport.lower()}" if flow.reliable else ""
     return "Contact", f"<sip:{place}{transport}>"

@@ -41,6 +41,11 @@ class InviteServer(Transaction):
         if self.state is State.ACCEPTED:
             self._retransmit()
 
+    def repeat_provisional(self) -> None:
+        """Send a reliable provisional response again (RFC 3262 3)."""
+        if self.state is State.PROCEEDING:
+            self._retransmit()
+
     def receive(self, request: Request, now: float) -> bool:
         """A repeated INVITE or an ACK; True when the ACK is the transaction user's (of a 2xx).
 

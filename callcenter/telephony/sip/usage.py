@@ -1,7 +1,4 @@
-"""A call that came to us: its INVITE, its dialog and the session (RFC 3261 13.3, 14.2, 15).
-
-A call of ours (`telephony.sip.outgoing`) is the same from its answer on.
-"""
+"""A call in a dialog, whoever began it: its session, its timers, its end (RFC 3261 14, 15)."""
 
 from __future__ import annotations
 
@@ -9,29 +6,31 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from callcenter.errors import SipFailure, SipSyntaxError
-from callcenter.telephony.ports import Address, Codec, MediaDescription, SipEnd
-from callcenter.telephony.sip import offer_answer
-from callcenter.telephony.sip.actions import Acknowledged, Ended, Flow, MediaChanged
-from callcenter.telephony.sip.client import NonInviteClient
+from callcenter.errors import SipSyntaxError
+from callcenter.telephony.ports import MediaDescription, SipEnd
+from callcenter.telephony.sip.actions import Acknowledged, Ended, Flow, MediaChanged, Send
+from callcenter.telephony.sip.client import InviteClient, NonInviteClient, Outcome
 from callcenter.telephony.sip.dialog import Dialog
 from callcenter.telephony.sip.headers import Via
-from callcenter.telephony.sip.message import Request, Response
-from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin, Terms
+from callcenter.telephony.sip.message import Message, Request, Response
+from callcenter.telephony.sip.negotiation import Negotiation
+from callcenter.telephony.sip.offer_answer import NothingInCommon, Terms
 from callcenter.telephony.sip.responses import (
     ALLOW,
+    SDP,
     SUPPORTED,
     Fields,
     build,
     contact,
     record_routes,
 )
-from callcenter.telephony.sip.sdp import SessionDescription, parse_sdp
+from callcenter.telephony.sip.sdp import SessionDescription
 from callcenter.telephony.sip.server import InviteServer
+from callcenter.telephony.sip.session_timer import USUAL, Policy, SessionTimer, too_small
 from callcenter.telephony.sip.timers import T1, T2, Timed
 from callcenter.telephony.sip.transaction import MAGIC_COOKIE, Layer
 
-OFFERED = (Codec.PCMU, Codec.PCMA)  # by preference, where the offer is ours
+GLARE = 2.0  # seconds at most until a refresh that met one of the peer's is tried again (14.1)
 
 
 class CallState(Enum):
@@ -50,69 +49,53 @@ class Core:
 
     layer: Layer
     token: Callable[[], str]
-    forget: Callable[[InviteUsage], None]
-    remember: Callable[[InviteUsage], None]  # its dialog has another name now
+    forget: Callable[[CallUsage], None]
+    remember: Callable[[CallUsage], None]  # its dialog has another name now
+    timers: Policy = USUAL
     terms: Callable[[Flow], Terms] = lambda flow: Terms()
 
 
-class InviteUsage(Timed):
-    """One caller. The user agent feeds it requests; the application rings, answers, ends it."""
+class CallUsage(Timed):
+    """What both kinds of calls share once there is a dialog.
 
-    def __init__(
-        self, core: Core, transaction: InviteServer, flow: Flow, offer: SessionDescription | None
-    ) -> None:
-        invite = transaction.request
-        self._set_up(core, invite, Dialog.of_invite(invite, core.token()), flow)
-        self._transaction = transaction  # the peer's latest INVITE
-        self._offer = offer
+    The user agent feeds it the peer's requests; the application ends it.
+    """
 
-    def _set_up(self, core: Core, invite: Request, dialog: Dialog, flow: Flow) -> None:
-        """What calls in both directions have."""
+    def __init__(self, core: Core, flow: Flow, dialog: Dialog, *, secure: bool = False) -> None:
         super().__init__(core.layer.agenda)
-        self.invite = invite
         self.dialog = dialog
         self.flow = flow
         self.state = CallState.PROCEEDING
-        self.media: MediaDescription | None = None
+        self.negotiation = Negotiation(flow, int(core.token(), 16) % 2**62, core.terms(flow))
+        self.session_timer = SessionTimer(
+            core.layer.agenda, core.timers, self._refresh, self._expired
+        )
+        self.referred = 0  # REFERs that were taken
         self._core = core
         self._emit = core.layer.emit
-        self._origin = Origin(int(core.token(), 16) % 2**62)
-        self._local = flow.local
-        self._terms = core.terms(flow)
+        self._secure = secure
+        self._allows: frozenset[str] = frozenset()
+        self._transaction: InviteServer | None = None  # of the peer's latest INVITE
+        self._inviting = False  # a re-INVITE of ours is under way
         self._acknowledged = False
         self._told: MediaDescription | None = None  # what the application knows of `media`
         self._interval = T1
 
+    @property
+    def media(self) -> MediaDescription | None:
+        """What is agreed; None before anything is."""
+        return self.negotiation.media
+
+    @property
+    def contact(self) -> tuple[str, str]:
+        """Where requests of this dialog reach us."""
+        return contact(self.flow, secure=self._secure)
+
     # --- what the application asks for --------------------------------------------------------
 
-    def ring(self, now: float) -> None:
-        """180 Ringing; nothing once the call was answered or is over."""
-        if self.state is CallState.PROCEEDING:
-            self._respond(180, now)
-
-    def answer(self, local: Address, now: float) -> None:
-        """200 with our description of the session at `local`. Raises SipFailure."""
-        if self.state is not CallState.PROCEEDING:
-            raise SipFailure("The caller is gone.")
-        self._local = local
-        try:
-            self._accept(self._describe(self._offer), now)
-            self._told = self.media
-        except NothingInCommon as error:
-            self.reject(488, now)
-            raise SipFailure(error.detail) from None
-
-    def reject(self, status: int, now: float, fields: Fields = (), end: SipEnd = "refused") -> None:
-        """A final refusal; nothing once the call was answered or is over."""
-        if self.state is CallState.PROCEEDING:
-            self._respond(status, now, fields)
-            self._end(end)
-
     def hang_up(self, now: float) -> None:
-        """603 before the answer, BYE after it (RFC 3261 15.1.1)."""
-        if self.state is CallState.PROCEEDING:
-            self.reject(603, now, end="hung_up")
-        elif self.state is CallState.ACCEPTED:
+        """BYE, after the ACK (RFC 3261 15.1.1)."""
+        if self.state is CallState.ACCEPTED:
             self.state = CallState.CLOSING
             self._emit(Ended(self, "hung_up"))
         elif self.state is CallState.CONFIRMED:
@@ -123,8 +106,9 @@ class InviteUsage(Timed):
 
     def acknowledge(self, ack: Request, now: float) -> None:
         """The ACK of a 200; with an answer in it where the offer was ours (RFC 3261 13.2.2.4)."""
-        waiting = self.state in (CallState.ACCEPTED, CallState.CLOSING)
-        if not waiting or ack.cseq.number != self._transaction.request.cseq.number:
+        if self.state not in (CallState.ACCEPTED, CallState.CLOSING) or not self._transaction:
+            return
+        if ack.cseq.number != self._transaction.request.cseq.number:
             return
         self.stop("200", "ACK")
         if self.state is CallState.CLOSING:
@@ -132,74 +116,166 @@ class InviteUsage(Timed):
             self._end(None)
             return
         self.state = CallState.CONFIRMED
-        if self.media is None and not self._conclude(ack.body):
+        if self.negotiation.unanswered and not self._conclude(ack.body):
             self._bye(now)
             self._end("failed")
             return
         self._tell_acknowledged()
 
-    def cancelled(self, now: float) -> None:
-        """The caller gave up: 487 (RFC 3261 9.2)."""
-        self.reject(487, now, end="cancelled")
-
     def bye(self, now: float) -> None:
-        """The peer hung up; the 200 is sent. A pending INVITE gets 487 (RFC 3261 15.1.2)."""
-        if self.state is CallState.PROCEEDING:
-            self.cancelled(now)
-        else:
-            self._end(None if self.state is CallState.CLOSING else "bye")
+        """The peer hung up; the 200 is sent."""
+        self._end(None if self.state is CallState.CLOSING else "bye")
 
     def modify(
         self, transaction: InviteServer, offer: SessionDescription | None, now: float
     ) -> None:
         """A re-INVITE: answer its offer, or offer again where it has none (RFC 3261 14.2)."""
-        if refusal := self._not_now():
+        refusal = self._not_yet() or self._not_now() or self._too_small(transaction.request)
+        if refusal:
             transaction.respond(build(transaction.request, *refusal), now)
             return
-        before = self.media
         try:
-            body = self._describe(offer)
-        except NothingInCommon:
-            self.media = before  # the session goes on as it was
+            body = self.negotiation.offer() if offer is None else self.negotiation.answer(offer)
+        except NothingInCommon:  # the session goes on as it was
             transaction.respond(build(transaction.request, 488, self.dialog.local_tag), now)
             return
-        self.dialog.refresh(transaction.request)
+        self.heed(transaction.request)
         self._transaction = transaction
         self._accept(body, now)
-        self._tell_media()
+        if offer is not None:
+            self._tell_media()
 
     def update(self, request: Request, offer: SessionDescription | None, now: float) -> Response:
-        """The answer to an UPDATE (RFC 3311 5.2): like a re-INVITE, but settled at once.
-
-        Before our 200 an offer has to wait: ours to the INVITE's is not out yet.
-        """
-        tag, fields = self.dialog.local_tag, (contact(self.flow, self.invite), ALLOW)
+        """The answer to an UPDATE (RFC 3311 5.2): like a re-INVITE, but settled at once."""
+        tag = self.dialog.local_tag
         if self.state is CallState.CLOSING:
             return build(request, 481, tag)
-        if offer is None:
-            self.dialog.refresh(request)
-            return build(request, 200, tag, fields)
-        if refusal := self._not_now():
+        refusal = self._too_small(request) or (self._not_now() if offer else None)
+        if refusal:
             return build(request, *refusal)
-        before = self.media
         try:
-            body = self._describe(offer)
+            body = self.negotiation.answer(offer) if offer else b""
         except NothingInCommon:
-            self.media = before
             return build(request, 488, tag)
-        self.dialog.refresh(request)
-        self._tell_media()
+        self.heed(request)
+        if offer:
+            self._tell_media()
+        fields: Fields = (self.contact, ALLOW, SUPPORTED)
+        if self.state is not CallState.PROCEEDING:
+            fields = (*fields, *self.session_timer.grant(request, now))
         return build(request, 200, tag, fields, body)
 
     def moved(self, flow: Flow) -> None:
         """Requests of ours follow the way on which the peer's last request came."""
         self.flow = replace(flow, local=replace(flow.local, host=self.flow.local.host))
 
+    def heed(self, message: Message) -> None:
+        """Take the peer's target and what it can from a request or a 2xx of it."""
+        self.dialog.refresh(message)
+        if methods := message.headers.values("Allow"):
+            self._allows = frozenset(method.upper() for method in methods)
+
+    # --- requests of ours ---------------------------------------------------------------------
+
+    def ask(
+        self,
+        method: str,
+        now: float,
+        outcome: Outcome = lambda response, at: None,
+        fields: Fields = (),
+        body: bytes = b"",
+    ) -> None:
+        """A request of ours within the dialog; `fields` name the type of the body."""
+        request = self._request(method, fields, body)
+        NonInviteClient(self._core.layer, request, self.flow, outcome).opened().begin(now)
+
+    def _request(self, method: str, fields: Fields, body: bytes) -> Request:
+        request = self.dialog.request(method, self._via())
+        for name, value in fields:
+            request.headers.add(name, value)
+        request.set_body(body)
+        return request
+
+    def _via(self) -> Via:
+        here = self.flow.local
+        parameters = (("rport", None), ("branch", MAGIC_COOKIE + self._core.token()))
+        return Via(self.flow.transport, here.host, here.port, parameters)
+
+    def _bye(self, now: float) -> None:
+        """BYE along the dialog; nobody waits for its answer (RFC 3261 15.1.1)."""
+        self.ask("BYE", now)
+
+    # --- the session timer (RFC 4028 10) ------------------------------------------------------
+
+    def _refresh(self, now: float) -> None:
+        """UPDATE where the peer takes it, a re-INVITE that changes nothing where not."""
+        if self.state is not CallState.CONFIRMED or self._inviting or not self.negotiation.settled:
+            self.session_timer.later(GLARE, now)
+            return
+        fields = (self.contact, ALLOW, SUPPORTED, *self.session_timer.propose())
+        if "UPDATE" in self._allows:
+            self.ask("UPDATE", now, self._refreshed, fields)
+        else:
+            self._reinvite(fields, now)
+
+    def _reinvite(self, fields: Fields, now: float) -> None:
+        """The session as it is, offered once more."""
+        body = self.negotiation.offer_again()
+        request = self._request("INVITE", (*fields, ("Content-Type", SDP)), body)
+        self._inviting = True
+
+        def heard(response: Response | None, at: float) -> None:
+            if response is not None and response.status < 200:
+                return
+            if response is not None and response.status < 300:
+                self._acknowledge_ours(request)
+            if self._inviting:  # else: a repeated 200
+                self._inviting = False
+                self._reinvited(response, at)
+
+        InviteClient(self._core.layer, request, self.flow, heard).opened().begin(now)
+
+    def _acknowledge_ours(self, invite: Request) -> None:
+        """The ACK of a 2xx to our re-INVITE (RFC 3261 13.2.2.4); again for each repetition."""
+        ack = self.dialog.ack(invite, self._via())
+        ack.set_body(b"")
+        self._emit(Send(bytes(ack), self.flow))
+
+    def _reinvited(self, response: Response | None, now: float) -> None:
+        if self.state is CallState.ENDED:
+            return
+        self.negotiation.withdraw()
+        if response is not None and response.status < 300:
+            self._conclude(response.body)  # what cannot be read changes nothing
+            self._tell_media()
+        self._refreshed(response, now)
+
+    def _refreshed(self, response: Response | None, now: float) -> None:
+        """How the refresh went; without a word, or where the peer knows no call, it is over."""
+        if self.state is CallState.ENDED or (response is not None and response.status < 200):
+            return
+        if response is None or response.status in (408, 481):
+            self._expired(now)
+        elif response.status < 300:
+            self.heed(response)
+            self.session_timer.agreed(response, now)
+        elif response.status == 422 and self.session_timer.longer(response):
+            self._refresh(now)
+        elif response.status == 491:
+            share = int(self._core.token(), 16) % 100 / 100
+            self.session_timer.later(GLARE * share, now)
+
+    def _expired(self, now: float) -> None:
+        """Nobody refreshed the session: BYE (RFC 4028 10)."""
+        self._bye(now)
+        self._end(None if self.state is CallState.CLOSING else "expired")
+
     # --- within ------------------------------------------------------------------------------
 
     def expire(self, timer: str, now: float) -> None:
         """Repeat the 200 until its ACK, and give up after 64*T1 (RFC 3261 13.3.1.4)."""
         if timer == "200":
+            assert self._transaction is not None
             self._transaction.repeat()
             self._interval = min(2 * self._interval, T2)
             self.start("200", now + self._interval)
@@ -208,39 +284,32 @@ class InviteUsage(Timed):
         self._bye(now)
         self._end(None if self.state is CallState.CLOSING else "no_ack")
 
+    def _not_yet(self) -> tuple[int, str, Fields] | None:
+        """A re-INVITE while the first INVITE has no final response (RFC 3261 14.2)."""
+        if self.state is not CallState.PROCEEDING:
+            return None
+        return 500, self.dialog.local_tag, (("Retry-After", "5"),)
+
     def _not_now(self) -> tuple[int, str, Fields] | None:
-        """Why a re-INVITE cannot be taken up at the moment (RFC 3261 14.2, RFC 3264 4)."""
+        """Why an offer cannot be taken up at the moment (RFC 3261 14.2, RFC 3264 4)."""
         tag = self.dialog.local_tag
-        if self.state is CallState.PROCEEDING:
-            return 500, tag, (("Retry-After", "5"),)
         if self.state is CallState.CLOSING:
             return 481, tag, ()
-        ours_unanswered = self.state is CallState.ACCEPTED and self.media is None
-        return (491, tag, ()) if ours_unanswered else None
+        if self._inviting or self.negotiation.unanswered:
+            return 491, tag, ()
+        return None
 
-    def _describe(self, offer: SessionDescription | None) -> bytes:
-        """Our answer to `offer`, or an offer of ours; `media` is then still open."""
-        if offer is None:
-            self.media = None
-            description = offer_answer.offer(self._local, self._origin, OFFERED, self._terms)
-        else:
-            agreement = offer_answer.answer(offer, self._local, self._origin, self._terms)
-            self.media = self._signalled(agreement.media)
-            description = agreement.answer
-        self._origin = self._origin.next()
-        return bytes(description)
+    def _too_small(self, request: Request) -> tuple[int, str, Fields] | None:
+        fields = too_small(request, self._core.timers)
+        return None if fields is None else (422, self.dialog.local_tag, fields)
 
     def _conclude(self, body: bytes) -> bool:
-        """Take the answer to our offer from an ACK; False when there is no usable one."""
+        """Take the answer to our offer; False when there is no usable one."""
         try:
-            media = offer_answer.conclude(parse_sdp(body), self._local, self._terms)
-            self.media = self._signalled(media)
+            self.negotiation.conclude(body)
         except (SipSyntaxError, NothingInCommon):
             return False
         return True
-
-    def _signalled(self, media: MediaDescription) -> MediaDescription:
-        return replace(media, signalling=self.flow.remote.host)
 
     def _tell_acknowledged(self) -> None:
         assert self.media is not None
@@ -257,32 +326,31 @@ class InviteUsage(Timed):
 
     def _accept(self, body: bytes, now: float) -> None:
         """Send 200 and repeat it until the ACK comes."""
-        self._respond(200, now, (ALLOW, SUPPORTED), body)
+        assert self._transaction is not None
+        granted = self.session_timer.grant(self._transaction.request, now)
+        self._respond(200, now, (ALLOW, SUPPORTED, *granted), body)
         self.state = CallState.ACCEPTED
         self._interval = T1
         self.start("200", now + T1)
         self.start("ACK", now + 64 * T1)
 
     def _respond(self, status: int, now: float, fields: Fields = (), body: bytes = b"") -> None:
+        assert self._transaction is not None
+        self._transaction.respond(self._response(status, fields, body), now)
+
+    def _response(self, status: int, fields: Fields = (), body: bytes = b"") -> Response:
+        """A response to the peer's latest INVITE."""
+        assert self._transaction is not None
         request = self._transaction.request
         if status < 300:
-            fields = (*record_routes(request), contact(self.flow, self.invite), *fields)
-        response: Response = build(request, status, self.dialog.local_tag, fields, body)
-        self._transaction.respond(response, now)
-
-    def _bye(self, now: float) -> None:
-        """BYE along the dialog; nobody waits for its answer (RFC 3261 15.1.1)."""
-        local, layer = self.flow.local, self._core.layer
-        parameters = (("rport", None), ("branch", MAGIC_COOKIE + self._core.token()))
-        via = Via(self.flow.transport, local.host, local.port, parameters)
-        bye = self.dialog.request("BYE", via)
-        bye.set_body(b"")
-        NonInviteClient(layer, bye, self.flow, lambda response, at: None).opened().begin(now)
+            fields = (*record_routes(request), self.contact, *fields)
+        return build(request, status, self.dialog.local_tag, fields, body)
 
     def _end(self, reason: SipEnd | None) -> None:
         """Over. `reason` is None when the application was told already."""
         self.state = CallState.ENDED
         self.stop(*tuple(self.running))
+        self.session_timer.end()
         self._core.forget(self)
         if reason is not None:
             self._emit(Ended(self, reason))

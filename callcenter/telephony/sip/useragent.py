@@ -10,7 +10,6 @@ from callcenter.telephony.ports import Address
 from callcenter.telephony.sip import offer_answer
 from callcenter.telephony.sip.actions import (
     Action,
-    DigitPressed,
     Flow,
     IncomingInvite,
     Send,
@@ -19,12 +18,14 @@ from callcenter.telephony.sip.actions import (
 from callcenter.telephony.sip.client import InviteClient, NonInviteClient
 from callcenter.telephony.sip.dialog import DialogId
 from callcenter.telephony.sip.digest import Authenticator, Proof
-from callcenter.telephony.sip.info import ACCEPTED, digit_of
+from callcenter.telephony.sip.incoming import InviteUsage
 from callcenter.telephony.sip.inspection import Refusal, inspect, refused_method
 from callcenter.telephony.sip.message import Request, Response
+from callcenter.telephony.sip.negotiation import OFFERED
 from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin, Terms
 from callcenter.telephony.sip.outgoing import Invitation, OutgoingUsage
 from callcenter.telephony.sip.parser import Malformed, parse
+from callcenter.telephony.sip.refer import Referral, replaces_of
 from callcenter.telephony.sip.registration import Account, Registration
 from callcenter.telephony.sip.responses import (
     ACCEPT,
@@ -36,8 +37,9 @@ from callcenter.telephony.sip.responses import (
     stamp,
 )
 from callcenter.telephony.sip.sdes import SrtpPolicy
-from callcenter.telephony.sip.sdp import SessionDescription, parse_sdp
+from callcenter.telephony.sip.sdp import SessionDescription
 from callcenter.telephony.sip.server import InviteServer, NonInviteServer
+from callcenter.telephony.sip.session_timer import USUAL, Policy, too_small
 from callcenter.telephony.sip.timers import Agenda
 from callcenter.telephony.sip.transaction import (
     Key,
@@ -48,7 +50,8 @@ from callcenter.telephony.sip.transaction import (
     merge_key,
     server_key,
 )
-from callcenter.telephony.sip.usage import OFFERED, CallState, Core, InviteUsage
+from callcenter.telephony.sip.usage import CallState, CallUsage, Core
+from callcenter.telephony.sip.within import Within, offer_of
 
 
 class UserAgent:
@@ -56,7 +59,8 @@ class UserAgent:
 
     `token` gives a fresh, unguessable, hexadecimal string: tags, branches and session ids.
     `authenticator` tells for a source who judges its credentials, None where none are needed;
-    `srtp` whether its sound may or must be protected.
+    `srtp` whether its sound may or must be protected;
+    `may_transfer` whether its REFER and Replaces are followed; `timers` are those of RFC 4028.
     """
 
     def __init__(
@@ -64,15 +68,19 @@ class UserAgent:
         token: Callable[[], str],
         authenticator: Callable[[str], Authenticator | None] = lambda source: None,
         srtp: Callable[[str], SrtpPolicy] = lambda source: "never",
+        may_transfer: Callable[[str], bool] = lambda source: False,
+        timers: Policy = USUAL,
     ) -> None:
         self._token = token
         self._authenticator = authenticator
         self._srtp = srtp
+        self._may_transfer = may_transfer
         self._actions: list[Action] = []
         self._agenda = Agenda()
         self._layer = Layer(self._agenda, self._actions.append)
-        self._core = Core(self._layer, token, self._forget, self._remember, self._terms)
-        self._calls: dict[DialogId, InviteUsage] = {}
+        self._core = Core(self._layer, token, self._forget, self._remember, timers, self._terms)
+        self._within = Within(self._layer, self._actions.append, may_transfer)
+        self._calls: dict[DialogId, CallUsage] = {}
         self._invited: dict[Key, InviteUsage] = {}  # by the key of their first INVITE
 
     def active(self) -> int:
@@ -113,6 +121,16 @@ class UserAgent:
         call.ring(now)
         return self._collect()
 
+    def early(self, call: InviteUsage, local: Address, now: float) -> list[Action]:
+        """183 that lets the caller hear us; see `InviteUsage.early`. Raises SipFailure."""
+        call.early(local, now)
+        return self._collect()
+
+    def report(self, referral: Referral, status: int, now: float) -> list[Action]:
+        """Tell the sender of a REFER how it goes on."""
+        referral.report(status, now)
+        return self._collect()
+
     def answer(self, call: InviteUsage, local: Address, now: float) -> list[Action]:
         """200; `local` is where our sound comes in. Raises SipFailure when the caller is gone."""
         call.answer(local, now)
@@ -127,7 +145,7 @@ class UserAgent:
         )
         return self._collect()
 
-    def hang_up(self, call: InviteUsage, now: float) -> list[Action]:
+    def hang_up(self, call: CallUsage, now: float) -> list[Action]:
         """End the call, whatever its state."""
         call.hang_up(now)
         return self._collect()
@@ -165,11 +183,12 @@ class UserAgent:
         self._actions.clear()
         return actions
 
-    def _forget(self, call: InviteUsage) -> None:
+    def _forget(self, call: CallUsage) -> None:
         self._calls.pop(call.dialog.id, None)
-        self._invited.pop(server_key(call.invite), None)
+        if isinstance(call, InviteUsage):
+            self._invited.pop(server_key(call.invite), None)
 
-    def _remember(self, call: InviteUsage) -> None:
+    def _remember(self, call: CallUsage) -> None:
         self._calls[call.dialog.id] = call
 
     # --- messages ----------------------------------------------------------------------------
@@ -222,6 +241,8 @@ class UserAgent:
             self._invite(request, flow, now)
         elif request.method == "OPTIONS":
             self._respond(request, flow, now, 200, (ALLOW, ACCEPT, SUPPORTED))
+        elif request.method == "REFER":
+            self._respond(request, flow, now, 403)  # to call somebody: nobody may ask that of us
         else:
             self._respond(request, flow, now, 481)  # BYE without a dialog (15.1.2)
 
@@ -247,26 +268,54 @@ class UserAgent:
 
     def _invite(self, request: Request, flow: Flow, now: float) -> None:
         """A new call, unless its offer cannot be taken (13.3.1)."""
+        if fields := too_small(request, self._core.timers):
+            self._respond(request, flow, now, 422, fields)
+            return
         try:
-            offer, terms = _offer_of(request), self._terms(flow)
+            offer, terms = offer_of(request), self._terms(flow)
             if offer is not None:
                 offer_answer.answer(offer, flow.local, Origin(0), terms)
             elif not terms.possible:
                 offer_answer.offer(flow.local, Origin(0), OFFERED, terms)
+            replaced, refusal = self._replaced(request, flow)
         except SipSyntaxError:
             self._respond(request, flow, now, 400)
+            return
         except NothingInCommon:
             self._respond(request, flow, now, 488)
+            return
+        if refusal:
+            self._respond(request, flow, now, refusal.status, refusal.fields)
         else:
-            self._begin(request, flow, offer)
+            self._begin(request, flow, offer, replaced)
 
-    def _begin(self, request: Request, flow: Flow, offer: SessionDescription | None) -> None:
+    def _replaced(self, request: Request, flow: Flow) -> tuple[CallUsage | None, Refusal | None]:
+        """The call that this INVITE is to replace, or why it may not (RFC 3891 3)."""
+        wish = replaces_of(request)
+        if wish is None:
+            return None, None
+        if not self._may_transfer(flow.remote.host):
+            return None, Refusal(403)
+        call = self._calls.get((wish.call_id, wish.local_tag, wish.remote_tag))
+        if call is None or call.state in (CallState.PROCEEDING, CallState.ACCEPTED):
+            return None, Refusal(481)  # not ours to replace before it is confirmed
+        if call.state is not CallState.CONFIRMED:
+            return None, Refusal(603)
+        return (None, Refusal(486)) if wish.early_only else (call, None)
+
+    def _begin(
+        self,
+        request: Request,
+        flow: Flow,
+        offer: SessionDescription | None,
+        replaced: CallUsage | None,
+    ) -> None:
         transaction = InviteServer(self._layer, request, flow).opened()
         transaction.trying()
         call = InviteUsage(self._core, transaction, flow, offer)
         self._calls[call.dialog.id] = call
         self._invited[server_key(request)] = call
-        self._actions.append(IncomingInvite(call))
+        self._actions.append(IncomingInvite(call, replaced))
 
     def _cancel(self, request: Request, flow: Flow, now: float) -> None:
         """RFC 3261 9.2: 200 when the INVITE is known, whatever became of it; then 487 to it."""
@@ -281,7 +330,7 @@ class UserAgent:
 
     # --- within dialogs ----------------------------------------------------------------------
 
-    def _call_of(self, request: Request) -> InviteUsage | None:
+    def _call_of(self, request: Request) -> CallUsage | None:
         tags = request.to.tag or "", request.from_.tag or ""
         return self._calls.get((request.call_id, *tags))
 
@@ -296,37 +345,7 @@ class UserAgent:
             self._respond(request, flow, now, refusal.status, refusal.fields)
         else:
             call.moved(flow)
-            _WITHIN[request.method](self, call, request, flow, now)
-
-    def _bye(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
-        self._respond(request, flow, now, 200)
-        call.bye(now)
-
-    def _reinvite(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
-        try:
-            offer = _offer_of(request)
-        except SipSyntaxError:
-            self._respond(request, flow, now, 400)
-            return
-        call.modify(InviteServer(self._layer, request, flow).opened(), offer, now)
-
-    def _options(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
-        self._respond(request, flow, now, 200, (ALLOW, ACCEPT, SUPPORTED))
-
-    def _update(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
-        try:
-            offer = _offer_of(request)
-        except SipSyntaxError:
-            self._respond(request, flow, now, 400)
-            return
-        transaction = NonInviteServer(self._layer, request, flow).opened()
-        transaction.respond(call.update(request, offer, now), now)
-
-    def _info(self, call: InviteUsage, request: Request, flow: Flow, now: float) -> None:
-        status, digit = digit_of(request)
-        self._respond(request, flow, now, status, ACCEPTED if status == 415 else ())
-        if digit is not None:
-            self._actions.append(DigitPressed(call, digit))
+            self._within.take(call, request, flow, now)
 
     # --- responses ---------------------------------------------------------------------------
 
@@ -359,17 +378,3 @@ class UserAgent:
             pass  # an unreadable Via: the packet's source it is
         response = build(request, error.answer, self._token())
         self._actions.append(Send(bytes(response), flow))
-
-
-_WITHIN = {
-    "INFO": UserAgent._info,
-    "BYE": UserAgent._bye,
-    "INVITE": UserAgent._reinvite,
-    "OPTIONS": UserAgent._options,
-    "UPDATE": UserAgent._update,
-}
-
-
-def _offer_of(request: Request) -> SessionDescription | None:
-    """The offer that an INVITE carries, if any. Raises SipSyntaxError."""
-    return parse_sdp(request.body) if request.body else None

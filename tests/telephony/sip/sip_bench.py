@@ -14,13 +14,14 @@ from callcenter.telephony.sip.actions import (
     Action,
     Event,
     Flow,
+    IncomingInvite,
     RegistrationChanged,
     Send,
     Suspicious,
 )
+from callcenter.telephony.sip.incoming import InviteUsage
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import Malformed, parse
-from callcenter.telephony.sip.usage import InviteUsage
 from callcenter.telephony.sip.useragent import UserAgent
 
 US = Address("192.0.2.10", 5060)
@@ -106,6 +107,7 @@ class Scene:
 
     def invite(self, body: str = OFFER, **kw: Any) -> InviteUsage:
         (incoming,) = events(self.send(request(body=body, **kw)))
+        assert isinstance(incoming, IncomingInvite)
         self.call = incoming.call
         return self.call
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sip_bench import OFFER, PEER, Scene, events, messages, request, tokens
 
-from callcenter.telephony.sip.actions import Action, Suspicious
+from callcenter.telephony.sip.actions import Action, IncomingInvite, Suspicious
 from callcenter.telephony.sip.digest import (
     MD5,
     NONCE_SECONDS,
@@ -276,6 +276,7 @@ def test_an_answered_call_is_ended_without_credentials() -> None:
     scene = GuardedScene()
     asked = final(scene.send(request(body=OFFER)))
     (incoming,) = events(scene.send(scene.signed(asked, cseq=2, branch="b2")))
+    assert isinstance(incoming, IncomingInvite)
     scene.call = incoming.call
     scene.answer()
     scene.ack(2)

@@ -364,7 +364,7 @@ def test_options_within_a_dialog_is_200() -> None:
 def test_refer_is_refused_and_the_call_goes_on() -> None:
     scene = Scene()
     scene.talking()
-    assert statuses(scene.within("REFER", 2, extra="Refer-To: <sip:700@127.0.0.1>\r\n")) == [405]
+    assert statuses(scene.within("REFER", 2, extra="Refer-To: <sip:700@127.0.0.1>\r\n")) == [403]
     assert scene.ua.active() == 1
 
 
@@ -444,9 +444,11 @@ def test_options_says_what_we_can() -> None:
     (ok,) = messages(Scene().send(request("OPTIONS")))
     assert isinstance(ok, Response)
     assert ok.status == 200
-    assert ok.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+    assert ok.headers.get("Allow") == (
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER"
+    )
+    assert ok.headers.get("Supported") == "100rel, timer, replaces, norefersub"
     assert ok.headers.get("Accept") == "application/sdp"
-    assert ok.headers.get("Supported") == ""
 
 
 def test_keep_alives_are_silent() -> None:
