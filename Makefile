@@ -1,12 +1,12 @@
 # callcenter: `make run` and `make test` are the two commands to know.
 .DEFAULT_GOAL := help
-.PHONY: help run demo install test check dev lock openapi docs screenshots clean
+.PHONY: help run demo install test test-scaled check dev lock openapi docs screenshots clean
 
 bin := .venv/bin
 python := $(bin)/python
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: install ## Install what is missing, start everything (DEMO=1: with sample data and a caller)
 	@exec $(bin)/callcenter $(if $(DEMO),demo,run)
@@ -27,6 +27,18 @@ test: ## Install what the tests need and run them all
 	$(python) tools/frontend.py npm run check
 	$(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
 	tools/test-integration.sh
+	$(scaled) $(bin)/pytest -q -n 2 -m "not integration" $(on_both)
+
+# What runs on SQLite with the local bus and on PostgreSQL with Redis.
+on_both := tests/crm tests/web tests/test_log.py tests/test_jobs.py
+scaled := CALLCENTER_TEST_PROFILE=scaled
+
+test-scaled: ## Everything once more on PostgreSQL and Redis instead of SQLite and the local bus
+	@tools/install.sh test
+	@tools/test-needs.sh
+	@$(bin)/callcenter models fetch en --if-missing || true
+	$(scaled) $(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
+	$(scaled) tools/test-integration.sh
 
 .PHONY: lint types
 lint:

@@ -38,7 +38,7 @@ async def _telephony(settings: Settings) -> None:
     import gc
     import signal
 
-    from callcenter.bus import open_bus
+    from callcenter.buses import open_bus
     from callcenter.database import open_database
     from callcenter.log import EventLog
     from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
@@ -87,7 +87,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     import os
 
     from callcenter import migrations, process
-    from callcenter.bus import open_bus
+    from callcenter.buses import open_bus
     from callcenter.database import open_database
     from callcenter.log import EventLog
     from callcenter.telephony.adapters import sealed_sound
@@ -155,7 +155,7 @@ def run_web(settings: Settings) -> None:
     """Pages, API and sockets; returns after SIGTERM. Raises StartError."""
 
     from callcenter import migrations
-    from callcenter.bus import open_bus
+    from callcenter.buses import open_bus
     from callcenter.database import open_database
     from callcenter.events import ServiceStarted
     from callcenter.web.app import Runtime, create_app, join_sockets
@@ -179,7 +179,7 @@ def run_jobs(settings: Settings) -> None:
     import os
 
     from callcenter import jobs, process
-    from callcenter.bus import open_bus
+    from callcenter.buses import open_bus
     from callcenter.database import open_database
     from callcenter.telephony.adapters.recordings import DiskRecordings
 

@@ -1,7 +1,8 @@
 """The bus: signals to whoever listens, commands to one service with an answer.
 
 Nothing on the bus is durable; facts are in the event log, and the bus only says that it
-advanced. `LocalBus` speaks over one Unix socket to the `Hub` that the supervisor holds.
+advanced. `LocalBus` speaks over one Unix socket to the `Hub` that the supervisor holds;
+`redis_bus.RedisBus` is the same for several machines.
 Handlers run on the bus's own threads and may block; a service's commands of one kind of
 caller are answered in parallel.
 """
@@ -28,7 +29,7 @@ import structlog
 
 from callcenter import events
 from callcenter.errors import CallcenterError, Unavailable, by_slug
-from callcenter.events import Command, Signal
+from callcenter.events import BusRejoined, Command, Signal
 
 S = TypeVar("S", bound=Signal)
 Answer = dict[str, Any]
@@ -67,7 +68,7 @@ class MemoryBus:
         """Call the listeners at once, in the order in which they subscribed."""
         for kind, handler in list(self._listeners):
             if isinstance(signal, kind):
-                _deliver(handler, signal)
+                deliver(handler, signal)
 
     def subscribe(self, kind: type[S], handler: Callable[[S], None]) -> None:
         """See Bus."""
@@ -78,7 +79,7 @@ class MemoryBus:
         handlers = self._services.get(service)
         if handlers is None:
             raise Unavailable(f"{service} is not running")
-        return _call(handlers, service, command)
+        return answer_to(handlers, service, command)
 
     def serve(self, service: str, handlers: Mapping[type[Any], Handler]) -> None:
         """See Bus."""
@@ -90,14 +91,16 @@ class MemoryBus:
         self._services.clear()
 
 
-def _deliver(handler: Callable[[Any], None], signal: Signal) -> None:
+def deliver(handler: Callable[[Any], None], signal: Signal) -> None:
+    """Call one listener; its failure is its own."""
     try:
         handler(signal)
     except Exception:
         _LOGGER.exception("signal not handled", kind=type(signal).__name__)
 
 
-def _call(handlers: Mapping[type[Any], Handler], service: str, command: Command) -> Answer:
+def answer_to(handlers: Mapping[type[Any], Handler], service: str, command: Command) -> Answer:
+    """What the service says. Raises the error of its handler, or Unavailable where it has none."""
     handler = handlers.get(type(command))
     if handler is None:
         raise Unavailable(f"{service} does not know {type(command).__name__}")
@@ -385,6 +388,7 @@ class LocalBus:
             self._peer = self._connect(5.0)
             for service in self._services:
                 self._send(["serve", service])
+            self._signal(BusRejoined.__name__, {})
 
     def _take(self, frame: list[Any]) -> None:
         what = frame[0]
@@ -410,22 +414,15 @@ class LocalBus:
             _LOGGER.error("signal not understood", kind=kind, error=type(error).__name__)
             return
         for handler in wanted:
-            _deliver(handler, signal)
+            deliver(handler, signal)
 
     def _answer(self, number: int, service: str, kind: str, payload: dict[str, Any]) -> None:
         try:
             command = events.unpack(kind, payload)
-            answer = _call(self._services.get(service, {}), service, command)
+            answer = answer_to(self._services.get(service, {}), service, command)
             self._send(["reply", number, msgspec.to_builtins(answer)])
         except CallcenterError as error:
             self._send(["error", number, error.slug, error.detail])
         except Exception:
             _LOGGER.exception("command failed", kind=kind)
             self._send(["error", number, CallcenterError.slug, f"{service} failed; see its log"])
-
-
-def open_bus(url: str, run_dir: Path) -> Bus:
-    """The bus that `bus_url` names."""
-    if url == "local":
-        return LocalBus(run_dir)
-    raise Unavailable("bus_url: only `local` is built yet")

@@ -1,8 +1,11 @@
-"""The database: one engine per process, safe defaults for SQLite.
+"""The database: one engine per process, safe defaults for SQLite and PostgreSQL.
 
 SQLite: WAL, `synchronous=FULL` (a committed fact survives power loss), foreign keys, a
 busy timeout, and `BEGIN IMMEDIATE` for writers, so that two of them wait for each other
 instead of failing half-way. Readers that never write use `reading(engine)`.
+
+PostgreSQL: a connection that was lost is noticed before it is used, a server that does not answer
+is given up after seconds; whoever was cut off in the middle gets one of `AWAY` and tries again.
 
 Values stay out of error messages (`hide_parameters`): they are names, numbers and speech.
 """
@@ -16,15 +19,33 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 BUSY_MILLISECONDS = 30_000
+AWAY = (OperationalError, InterfaceError)
+"""The database could not do it now (away, locked, full): what was asked may be asked again."""
+
+_SERVER = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms: a server that vanished is noticed while it is being talked to
+}
 
 
 def open_database(url: str) -> Engine:
     """The engine for `url`; a SQLite file's folder is made where it is missing."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+            hide_parameters=True,
+            connect_args=_SERVER,
+        )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"check_same_thread": False}, hide_parameters=True)

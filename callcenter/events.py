@@ -312,6 +312,11 @@ class FloorChanged(Signal):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BusRejoined(Signal):
+    """Told by a process's own bus alone: it was cut off, signals of that time are lost."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceStarted(Signal):
     """`service` (telephony, speech, web, jobs) is up and has forgotten what is not durable."""
 

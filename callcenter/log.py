@@ -4,11 +4,16 @@
 A consumer keeps its cursor in the same database and moves it in the transaction that
 applies the fact: after a kill it resumes exactly there, and with several processes under
 one name each fact is applied by exactly one of them.
+
+Positions become visible in their order and only once committed: writers wait for each other, on
+SQLite by its one write lock, on PostgreSQL by an advisory lock that `append_within` holds until
+the commit. A cursor that has passed a position never finds a fact before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -34,11 +39,11 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from callcenter import events
-from callcenter.database import reading
+from callcenter.database import AWAY, reading
 from callcenter.events import Fact
 from callcenter.ids import new_id
 
@@ -185,7 +190,7 @@ class Consumer:
             try:
                 with session.begin_nested():
                     self._apply(session, entry)
-            except OperationalError:
+            except AWAY:
                 raise  # the disk is full, the server is away: not the fact's fault, try again
             except Exception as error:
                 _LOGGER.exception("fact not applied", consumer=self.name, kind=entry.kind)
@@ -197,7 +202,7 @@ class Consumer:
         return True
 
     def _ensure_cursor(self) -> None:
-        with self._engine.begin() as connection:
+        with suppress(IntegrityError), self._engine.begin() as connection:  # another was faster
             there = connection.scalar(select(func.count()).where(cursors.c.consumer == self.name))
             if not there:
                 connection.execute(insert(cursors).values(consumer=self.name, position=0))
@@ -205,9 +210,14 @@ class Consumer:
 
 def append_within(connection: Connection, *new: Fact) -> list[Entry]:
     """Append in the caller's transaction: the facts exist when that commits."""
+    _lock(connection)
+    return [_append_one(connection, fact) for fact in new]
+
+
+def _lock(connection: Connection) -> None:
+    """Until the commit. On SQLite the transaction began with the write lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPEND_LOCK})
-    return [_append_one(connection, fact) for fact in new]
 
 
 def _append_one(connection: Connection, fact: Fact) -> Entry:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from callcenter import config
 from callcenter.config import Settings
+
+SCALED = os.environ.get("CALLCENTER_TEST_PROFILE", "embedded") == "scaled"
+"""Whether the tests run on PostgreSQL and Redis instead of SQLite and the local bus."""
 
 PATIENCE = float(os.environ.get("CALLCENTER_TEST_PATIENCE", "20"))
 WaitUntil = Callable[..., Any]
@@ -74,3 +80,73 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
 def settings(make_settings: Callable[..., Settings]) -> Settings:
     """Default settings whose files are all in tmp_path."""
     return make_settings()
+
+
+class Databases(Protocol):
+    """Where tests get databases from; each has a URL as in the settings."""
+
+    def blank(self) -> str:
+        """A new one without tables."""
+
+    def copy(self, url: str) -> str:
+        """A new one like that; nobody may be connected to it."""
+
+    def drop(self, url: str) -> None:
+        """It is not needed any more."""
+
+
+class SqliteFiles:
+    """Databases as files in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._numbers = folder, itertools.count(1)
+
+    def blank(self) -> str:
+        """See Databases."""
+        return f"sqlite:///{self._folder / f'{next(self._numbers)}.db'}"
+
+    def copy(self, url: str) -> str:
+        """See Databases."""
+        made = self.blank()
+        shutil.copy(url.removeprefix("sqlite:///"), made.removeprefix("sqlite:///"))
+        return made
+
+    def drop(self, url: str) -> None:
+        """See Databases."""
+        for end in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                Path(url.removeprefix("sqlite:///") + end).unlink()
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Databases of the profile: SQLite files, or a PostgreSQL started for these tests."""
+    if not SCALED:
+        yield SqliteFiles(tmp_path_factory.mktemp("databases"))
+        return
+    from servers import Postgres
+
+    server = Postgres()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database_url(databases: Databases) -> Iterator[str]:
+    """A new database without tables."""
+    url = databases.blank()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def migrated(databases: Databases) -> str:
+    """A database with every table and no row, to be copied and never connected to."""
+    from callcenter import migrations
+    from callcenter.database import open_database
+
+    url = databases.blank()
+    engine = open_database(url)
+    migrations.upgrade(engine)
+    engine.dispose()
+    return url

@@ -12,19 +12,23 @@ from typing import Any
 
 import pytest
 
-from callcenter.bus import Bus, Hub, LocalBus, MemoryBus, _key, open_bus, socket_path
+from callcenter.bus import Bus, Hub, LocalBus, MemoryBus, _key, socket_path
+from callcenter.buses import open_bus
 from callcenter.errors import CallcenterError, CallGone, TooManyTries, Unavailable
 from callcenter.events import (
     AnswerCall,
     AudioLegChanged,
+    BusRejoined,
     DescribeFloor,
     DescribeHealth,
     FloorChanged,
     LogAdvanced,
 )
+from callcenter.redis_bus import RedisBus
 
 Wait = Callable[..., Any]
-Join = Callable[[], LocalBus]
+Join = Callable[[], Bus]
+REDIS = pytest.param("redis", marks=pytest.mark.integration)
 
 
 @pytest.fixture
@@ -41,26 +45,51 @@ def hub(run_dir: Path) -> Iterator[Hub]:
     hub.close()
 
 
-@pytest.fixture
-def join(hub: Hub, run_dir: Path) -> Iterator[Join]:
-    joined: list[LocalBus] = []
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[Any]:
+    from servers import RedisServer
 
-    def enter() -> LocalBus:
-        joined.append(LocalBus(run_dir))
+    server = RedisServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def join_local(hub: Hub, run_dir: Path) -> Iterator[Join]:
+    yield from _joining(lambda: LocalBus(run_dir))
+
+
+@pytest.fixture
+def join_redis(redis_server: Any) -> Iterator[Join]:
+    yield from _joining(lambda: open_bus(redis_server.url, Path()))
+
+
+def _joining(enter: Callable[[], Bus]) -> Iterator[Join]:
+    joined: list[Bus] = []
+
+    def join() -> Bus:
+        joined.append(enter())
         return joined[-1]
 
-    yield enter
+    yield join
     for bus in joined:
         bus.close()
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["local", REDIS])
+def join(request: pytest.FixtureRequest) -> Join:
+    """Call it: another process's place on the bus."""
+    found: Join = request.getfixturevalue(f"join_{request.param}")
+    return found
+
+
+@pytest.fixture(params=["memory", "local", REDIS])
 def pair(request: pytest.FixtureRequest) -> tuple[Bus, Bus]:
     """(one who serves, one who asks): the same promises whichever bus it is."""
     if request.param == "memory":
         bus = MemoryBus()
         return bus, bus
-    join = request.getfixturevalue("join")
+    join = request.getfixturevalue(f"join_{request.param}")
     return join(), join()
 
 
@@ -247,9 +276,9 @@ def test_a_handler_may_ask_another_service(join: Join, wait_until: Wait) -> None
 CHILD = """
 import sys, time
 from pathlib import Path
-from callcenter.bus import LocalBus
+from callcenter.buses import open_bus
 from callcenter.events import DescribeFloor, DescribeHealth, FloorChanged
-bus = LocalBus(Path(sys.argv[1]))
+bus = open_bus(sys.argv[1], Path(sys.argv[2]))
 
 def stall(_):
     bus.publish(FloorChanged())
@@ -262,11 +291,13 @@ sys.stdin.readline()
 
 
 def test_a_service_killed_in_the_middle_of_a_command_is_told_at_once_and_may_come_back(
-    join: Join, run_dir: Path, wait_until: Wait
+    request: pytest.FixtureRequest, join: Join, run_dir: Path, wait_until: Wait
 ) -> None:
     client = join()
+    local = isinstance(client, LocalBus)
+    url = "local" if local else request.getfixturevalue("redis_server").url
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(run_dir)],
+        [sys.executable, "-c", CHILD, url, str(run_dir)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -349,13 +380,14 @@ def test_without_a_hub_one_sentence_says_what_to_do(run_dir: Path) -> None:
     with pytest.raises(Unavailable, match="callcenter run"):
         LocalBus(run_dir, patience=0.1)
     with pytest.raises(Unavailable, match="bus_url"):
-        open_bus("redis://127.0.0.1", run_dir)
+        open_bus("local", run_dir)
 
 
 @pytest.mark.integration
 def test_a_process_that_stands_still_holds_up_nobody(
-    join: Join, run_dir: Path, wait_until: Wait
+    join_local: Join, run_dir: Path, wait_until: Wait
 ) -> None:
+    join = join_local
     talker, listener, heard = join(), join(), list[int]()
     listener.subscribe(LogAdvanced, lambda told: heard.append(told.position))
     frozen = Client(str(socket_path(run_dir)), family="AF_UNIX", authkey=_key(run_dir))
@@ -376,12 +408,77 @@ def test_a_process_that_stands_still_holds_up_nobody(
 
 
 def test_a_signal_that_is_not_understood_costs_only_itself(
-    join: Join, run_dir: Path, wait_until: Wait
+    join_local: Join, run_dir: Path, wait_until: Wait
 ) -> None:
-    listener, heard = join(), list[int]()
+    listener, heard = join_local(), list[int]()
     listener.subscribe(LogAdvanced, lambda told: heard.append(told.position))
     stranger = Client(str(socket_path(run_dir)), family="AF_UNIX", authkey=_key(run_dir))
     for position in ('"far"', "7"):
         stranger.send_bytes(b'["signal", "LogAdvanced", {"position": %s}]' % position.encode())
     wait_until(lambda: heard == [7], "the second signal is heard")
     stranger.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("how", ["restarted", "cut off"])
+def test_when_redis_goes_away_everybody_finds_each_other_again_and_is_told(
+    redis_server: Any, wait_until: Wait, how: str
+) -> None:
+    """A20 for the bus: what waits fails at once, what is said meanwhile is lost, both are told."""
+    from servers import Proxy
+
+    proxy = Proxy(redis_server.port)
+    address = f"redis://127.0.0.1:{proxy.port}/0"
+    server, client = open_bus(address, Path()), open_bus(address, Path())
+    heard: list[LogAdvanced] = []
+    rejoined: list[BusRejoined] = []
+    client.subscribe(LogAdvanced, heard.append)
+    client.subscribe(BusRejoined, rejoined.append)
+    server.serve("telephony", {DescribeHealth: healthy})
+    ask(client, wait_until)
+    if how == "restarted":
+        redis_server.stop()
+    else:
+        proxy.cut()
+    with pytest.raises(Unavailable):
+        client.request("telephony", DescribeHealth(), timeout=5)
+    server.publish(LogAdvanced(position=1))  # raises nothing
+    if how == "restarted":
+        redis_server.start()
+    else:
+        proxy.mend()
+    assert ask(client, wait_until) == {"ok": True}
+    wait_until(lambda: rejoined, "the client is told")
+
+    def told() -> bool:
+        server.publish(LogAdvanced(position=2))
+        return bool(heard)
+
+    wait_until(told, "a signal after the reconnection")
+    assert heard[0].position == 2
+    server.close()
+    client.close()
+    proxy.close()
+
+
+@pytest.mark.integration
+def test_without_redis_one_sentence_says_so_and_names_no_password() -> None:
+    with pytest.raises(Unavailable, match=r"no Redis at 127\.0\.0\.1:1 ") as refused:
+        RedisBus("redis://:secret@127.0.0.1:1/0", patience=0.1)
+    assert "secret" not in refused.value.detail
+
+
+@pytest.mark.integration
+def test_orders_reach_the_member_they_are_addressed_to(join_redis: Join, wait_until: Wait) -> None:
+    nodes = {name: join_redis() for name in ("a", "b")}
+    for name, node in nodes.items():
+        handlers = {DescribeHealth: lambda _, name=name: {"node": name}}
+        node.serve("telephony", handlers)
+        node.serve(f"telephony:{name}", handlers)
+    client = join_redis()
+    assert client.request("telephony:a", DescribeHealth()) == {"node": "a"}
+    assert client.request("telephony:b", DescribeHealth()) == {"node": "b"}
+    nodes["b"].close()
+    assert client.request("telephony", DescribeHealth()) == {"node": "a"}
+    with pytest.raises(Unavailable, match="telephony:b is not running"):
+        client.request("telephony:b", DescribeHealth())

@@ -35,8 +35,8 @@ LOUD = bytes([0x10, 0x90] * 80)
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'log.db'}")
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_database(database_url)
     log.metadata.create_all(engine)
     yield engine
     engine.dispose()

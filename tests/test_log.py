@@ -6,10 +6,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -21,11 +20,10 @@ from callcenter.log import Consumer, Entry, EventLog, append_within
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'log.db'}")
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_database(database_url)
     log.metadata.create_all(engine)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE applied (position INTEGER, who TEXT)")
+    applied.create(engine)
     yield engine
     engine.dispose()
 
@@ -34,14 +32,24 @@ def held(*calls: str) -> list[CallHeld]:
     return [CallHeld(call=call, by="agent") for call in calls]
 
 
-def applied(engine: Engine) -> list[int]:
+applied = Table(
+    "applied",
+    MetaData(),
+    Column("number", Integer, primary_key=True),
+    Column("position", Integer),
+    Column("who", Text),
+)
+
+
+def positions(engine: Engine) -> list[int | None]:
+    """Of the facts that were applied, in the order in which they were."""
     with reading(engine).connect() as connection:
-        query = text("SELECT position FROM applied ORDER BY rowid")
+        query = select(applied.c.position).order_by(applied.c.number)
         return list(connection.execute(query).scalars())
 
 
 def note(session: Session, entry: Entry) -> None:
-    session.execute(text("INSERT INTO applied VALUES (:p, 'test')"), {"p": entry.position})
+    session.execute(insert(applied).values(position=entry.position, who="test"))
 
 
 # Applies facts; dies by its own hand at fact DIE, at the moment WHEN.
@@ -55,7 +63,8 @@ url, who, die, when = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 def apply(session, entry):
     if entry.position == die and when == "before":
         os.kill(os.getpid(), signal.SIGKILL)
-    session.execute(text("INSERT INTO applied VALUES (:p, :w)"), {"p": entry.position, "w": who})
+    values = {"p": entry.position, "w": who}
+    session.execute(text("INSERT INTO applied (position, who) VALUES (:p, :w)"), values)
     if entry.position == die and when == "within":
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -103,10 +112,10 @@ def test_a_consumer_that_was_killed_resumes_exactly_there(
 ) -> None:
     EventLog(engine).append(*held(*"abcde"))
     assert finish(child(die=3, when=when)) == -signal.SIGKILL
-    assert applied(engine) == [1, 2, 3][:done]
+    assert positions(engine) == [1, 2, 3][:done]
     assert Consumer(engine, "crm", note).position() == done
     assert finish(child()) == 0
-    assert applied(engine) == [1, 2, 3, 4, 5]
+    assert positions(engine) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.integration
@@ -134,7 +143,7 @@ def test_two_processes_under_one_name_apply_every_fact_once_and_in_order(
     processes = [child("one"), child("two")]
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(finish, processes)) == [0, 0]
-    assert applied(engine) == list(range(1, 301))
+    assert positions(engine) == list(range(1, 301))
 
 
 @pytest.mark.integration
@@ -148,21 +157,23 @@ def test_one_of_two_killed_in_the_middle_costs_nothing_and_repeats_nothing(
     assert codes[1] == 0
     for _ in Consumer(engine, "crm", note).catch_up():
         pass
-    assert applied(engine) == list(range(1, 101))
+    assert positions(engine) == list(range(1, 101))
 
 
 def test_a_fact_is_there_for_everybody_when_append_returns(engine: Engine) -> None:
-    other = EventLog(open_database(str(engine.url)))
+    elsewhere = open_database(str(engine.url))
+    other = EventLog(elsewhere)
     for number in range(20):
         (entry,) = EventLog(engine).append(*held(str(number)))
         assert other.end() == entry.position
         assert other.read(entry.position - 1) == [entry]
+    elsewhere.dispose()
 
 
 def test_a_consumer_yields_a_fact_only_after_its_records_are_committed(engine: Engine) -> None:
     EventLog(engine).append(*held("a", "b"))
     for entry in Consumer(engine, "crm", note).catch_up():
-        assert applied(engine)[-1] == entry.position
+        assert positions(engine)[-1] == entry.position
 
 
 def test_facts_appended_together_come_together_and_in_order(engine: Engine) -> None:
@@ -239,7 +250,7 @@ def test_one_bad_fact_is_noted_undone_and_passed_over(engine: Engine) -> None:
     EventLog(engine).append(*held("a", "b", "c"))
     consumer = Consumer(engine, "crm", apply)
     assert [entry.position for entry in consumer.catch_up()] == [1, 2, 3]
-    assert applied(engine) == [1, 3]
+    assert positions(engine) == [1, 3]
     with engine.connect() as connection:
         row = connection.execute(log.failures.select()).one()
     assert (row.consumer, row.position, row.error) == ("crm", 2, "ValueError('bad')")
@@ -257,7 +268,7 @@ def test_a_database_that_fails_costs_no_fact(engine: Engine) -> None:
     consumer = Consumer(engine, "crm", apply)
     with pytest.raises(OperationalError, match="disk is full"):
         list(consumer.catch_up())
-    assert (consumer.position(), applied(engine)) == (1, [1])
+    assert (consumer.position(), positions(engine)) == (1, [1])
     full.clear()
     assert [entry.position for entry in consumer.catch_up()] == [2]
 
@@ -267,7 +278,7 @@ def test_consumers_of_two_names_each_get_everything(engine: Engine) -> None:
     for name in ("crm", "jobs"):
         assert len(list(Consumer(engine, name, note).catch_up())) == 2
         assert list(Consumer(engine, name, note).catch_up()) == []
-    assert applied(engine) == [1, 2, 1, 2]
+    assert positions(engine) == [1, 2, 1, 2]
 
 
 def test_more_facts_than_a_batch_are_all_applied(engine: Engine) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from callcenter.bus import Bus, open_bus
+from callcenter.bus import Bus
+from callcenter.buses import open_bus
 from callcenter.config import Line, Settings
 from callcenter.demo import data
 from callcenter.demo.phone import place_call

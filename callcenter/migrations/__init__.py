@@ -10,11 +10,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from callcenter.errors import StartError
 
 HERE = Path(__file__).parent
+_LOCK = 0x73686170  # of all who upgrade this PostgreSQL database now
 
 
 def upgrade(engine: Engine) -> None:
@@ -29,6 +30,7 @@ def upgrade(engine: Engine) -> None:
     with engine.connect() as connection:
         _foreign_keys(connection, "OFF")  # a batch step drops and makes tables anew
         with connection.begin():
+            _wait_for_others(connection)
             _copy(connection)
             command.upgrade(_config(connection), "head")
             _check(connection)
@@ -52,6 +54,12 @@ def _config(connection: Connection | None = None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """SQLite does it by itself: its transaction begins with the write lock."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def _foreign_keys(connection: Connection, state: str) -> None:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,25 +9,16 @@ from crm_floor import Counter, Floor
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from callcenter import migrations
 from callcenter.database import open_database
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "callcenter.db"
-    engine = open_database(f"sqlite:///{path}")
-    migrations.upgrade(engine)
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
-def engine(template: Path, tmp_path: Path) -> Iterator[Engine]:
-    shutil.copy(template, tmp_path / "callcenter.db")
-    engine = open_database(f"sqlite:///{tmp_path / 'callcenter.db'}")
+def engine(migrated: str, databases: Any) -> Iterator[Engine]:
+    url = databases.copy(migrated)
+    engine = open_database(url)
     yield engine
     engine.dispose()
+    databases.drop(url)
 
 
 @pytest.fixture

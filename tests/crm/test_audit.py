@@ -46,8 +46,9 @@ def test_the_database_itself_refuses_to_change_it(session: Session, statement: s
 def test_who_gets_around_that_is_found_out(session: Session, statement: str, broken: int) -> None:
     three(session)
     assert queries.first_broken(session) is None
+    on = " ON audit" if session.get_bind().dialect.name == "postgresql" else ""
     for deed in ("update", "delete"):
-        session.execute(text(f"DROP TRIGGER no_{deed}_audit"))
+        session.execute(text(f"DROP TRIGGER no_{deed}_audit{on}"))
     session.execute(text(statement))
     session.expire_all()
     assert queries.first_broken(session) == broken

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy.orm import Session
 from web_world import PASSWORD, Telephony, World
 
-from callcenter import migrations
 from callcenter.bus import MemoryBus
 from callcenter.config import Settings
 from callcenter.crm.users import operations as users
@@ -30,26 +30,25 @@ def cheap_passwords() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def blank_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def peopled(migrated: str, databases: Any) -> str:
     """A migrated database with a person of every role, made once."""
-    file = tmp_path_factory.mktemp("blank") / "blank.db"
-    engine = open_database(f"sqlite:///{file}")
-    migrations.upgrade(engine)
+    url: str = databases.copy(migrated)
+    engine = open_database(url)
     known = PasswordHasher(1, 8, 1).hash(PASSWORD)
     with Session(engine) as session, session.begin():
         for role in ROLES:
             users.create(session, username=role, password_hash=known, role=role, language="en")
         users.create(session, username="other", password_hash=known, role="agent", language="fa")
     engine.dispose()
-    return file.read_bytes()
+    return url
 
 
 @pytest.fixture
-def world(blank_database: bytes, make_settings: Callable[..., Settings]) -> Iterator[World]:
-    settings = make_settings()
+def world(peopled: str, databases: Any, make_settings: Callable[..., Settings]) -> Iterator[World]:
+    url = databases.copy(peopled)
+    settings = make_settings().model_copy(update={"database_url": url})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     settings.recordings_dir.mkdir(parents=True, exist_ok=True)
-    (settings.data_dir / "callcenter.db").write_bytes(blank_database)
     engine = open_database(settings.database_url)
     bus = MemoryBus()
     telephony = Telephony(bus)
@@ -59,3 +58,4 @@ def world(blank_database: bytes, make_settings: Callable[..., Settings]) -> Iter
         people = {user.username: user.id for user in everybody(session)}
     yield World(settings, engine, bus, runtime, telephony, people)
     engine.dispose()
+    databases.drop(url)

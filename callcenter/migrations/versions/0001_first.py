@@ -406,7 +406,7 @@ def _text_index() -> None:
 
 
 def _nothing_is_taken_back() -> None:
-    """SQLite refuses it itself; on PostgreSQL the role has no right to (docs/operations)."""
+    """By triggers; those of PostgreSQL came with step 4."""
     if op.get_bind().dialect.name != "sqlite":
         return
     for table, deed in (

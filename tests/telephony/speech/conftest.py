@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from speech_clips import ROOT
 from sqlalchemy import Engine
 
-from callcenter import migrations
 from callcenter.database import open_database
 from callcenter.errors import ModelMissing
 from callcenter.telephony.adapters.models_fetch import fetch_model
@@ -55,10 +55,12 @@ def korean() -> Installed:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    made = open_database(f"sqlite:///{tmp_path / 'facts.db'}")
-    migrations.upgrade(made)
-    return made
+def engine(migrated: str, databases: Any) -> Iterator[Engine]:
+    url = databases.copy(migrated)
+    made = open_database(url)
+    yield made
+    made.dispose()
+    databases.drop(url)
 
 
 @pytest.fixture
