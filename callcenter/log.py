@@ -12,12 +12,14 @@ the commit. A cursor that has passed a position never finds a fact before it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import structlog
 from sqlalchemy import (
     JSON,
@@ -32,6 +34,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    delete,
     exists,
     func,
     insert,
@@ -79,7 +82,22 @@ failures = Table(
 )
 
 _APPEND_LOCK = 0x63616C6C  # one writer at a time, so that positions appear in their order
+_UNREADABLE = "unreadable by this version: "
+RECONSIDER_SECONDS = 5.0
+"""How often a consumer looks whether it can read now what an older process passed over."""
 _LOGGER = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnknownFact(Fact):
+    """A fact of a newer version: a kind that this one does not know, or a field it cannot read.
+
+    Whoever folds facts passes over it; a `Consumer` remembers it for a process that knows it.
+    """
+
+    kind: str
+    call: str | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +111,7 @@ class Entry:
     @property
     def kind(self) -> str:
         """The name of the fact's class."""
-        return type(self.fact).__name__
+        return self.fact.kind if isinstance(self.fact, UnknownFact) else type(self.fact).__name__
 
 
 class EventLog:
@@ -138,6 +156,15 @@ class EventLog:
             rows = connection.execute(query)
             return [row.subject for row in rows if row.payload["node"] == node]
 
+    def unread(self, consumer: str) -> list[Entry]:
+        """Facts that a consumer passed over because its process could not read them."""
+        noted = select(failures.c.position).where(
+            failures.c.consumer == consumer, failures.c.error.startswith(_UNREADABLE)
+        )
+        return self._entries(
+            select(facts).where(facts.c.position.in_(noted)).order_by(facts.c.position)
+        )
+
     def end(self) -> int:
         """The position of the newest fact, 0 where there is none."""
         with reading(self._engine).connect() as connection:
@@ -155,6 +182,10 @@ class Consumer:
     An `apply` that raises is rolled back alone, noted in `consumer_failures`, and passed over,
     so that one bad fact does not stop the floor. When the database itself fails, `catch_up`
     raises and the cursor stays: call it again later.
+
+    A fact that this version cannot read is passed over and noted too, so that an older process
+    beside newer ones goes on serving; the first process that can read it applies it (late, but
+    once) and takes the note away. See docs/decisions/0014-faults.md.
     """
 
     def __init__(self, engine: Engine, name: str, apply: Callable[[Session, Entry], None]) -> None:
@@ -162,6 +193,7 @@ class Consumer:
         self._engine = engine
         self._log = EventLog(engine)
         self._apply = apply
+        self._reconsidered = -RECONSIDER_SECONDS
         self._ensure_cursor()
 
     def position(self) -> int:
@@ -172,6 +204,7 @@ class Consumer:
 
     def catch_up(self) -> Iterator[Entry]:
         """Apply every fact after the cursor; yields each one after its commit."""
+        yield from self._reconsider()
         while batch := self._log.read(self.position(), limit=100):
             for entry in batch:
                 if self._step(entry):
@@ -187,19 +220,49 @@ class Consumer:
             )
             if moved.rowcount == 0:  # type: ignore[attr-defined]
                 return False
-            try:
-                with session.begin_nested():
-                    self._apply(session, entry)
-            except AWAY:
-                raise  # the disk is full, the server is away: not the fact's fault, try again
-            except Exception as error:
-                _LOGGER.exception("fact not applied", consumer=self.name, kind=entry.kind)
-                session.execute(
-                    insert(failures).values(
-                        consumer=self.name, position=entry.position, error=repr(error)
-                    )
-                )
+            return self._take(session, entry)
+
+    def _take(self, session: Session, entry: Entry) -> bool:
+        """False when the fact cannot be read here and waits for a process that can."""
+        if isinstance(entry.fact, UnknownFact):
+            _LOGGER.error(
+                "a fact of a newer version waits for a process that knows it; update this one",
+                consumer=self.name,
+                kind=entry.kind,
+                position=entry.position,
+            )
+            self._note(session, entry, _UNREADABLE + entry.fact.why)
+            return False
+        try:
+            with session.begin_nested():
+                self._apply(session, entry)
+        except AWAY:
+            raise  # the disk is full, the server is away: not the fact's fault, try again
+        except Exception as error:
+            _LOGGER.exception("fact not applied", consumer=self.name, kind=entry.kind)
+            self._note(session, entry, repr(error))
         return True
+
+    def _note(self, session: Session, entry: Entry, error: str) -> None:
+        note = insert(failures).values(consumer=self.name, position=entry.position, error=error)
+        session.execute(note)
+
+    def _reconsider(self) -> Iterator[Entry]:
+        """What an older process passed over and this one can read."""
+        if time.monotonic() - self._reconsidered < RECONSIDER_SECONDS:
+            return
+        self._reconsidered = time.monotonic()
+        for entry in self._log.unread(self.name):
+            if not isinstance(entry.fact, UnknownFact) and self._take_late(entry):
+                yield entry
+
+    def _take_late(self, entry: Entry) -> bool:
+        mine = (failures.c.consumer == self.name, failures.c.position == entry.position)
+        with Session(self._engine) as session, session.begin():
+            taken = session.execute(delete(failures).where(*mine))
+            if taken.rowcount == 0:  # type: ignore[attr-defined]
+                return False
+            return self._take(session, entry)
 
     def _ensure_cursor(self) -> None:
         with suppress(IntegrityError), self._engine.begin() as connection:  # another was faster
@@ -237,7 +300,13 @@ def _append_one(connection: Connection, fact: Fact) -> Entry:
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(row.position, row.id, events.unpack(row.kind, row.payload))
+    try:
+        fact: Fact = events.unpack(row.kind, row.payload)
+    except KeyError:
+        fact = UnknownFact(at=utc(row.at), kind=row.kind, call=row.subject, why="unknown kind")
+    except msgspec.ValidationError as error:
+        fact = UnknownFact(at=utc(row.at), kind=row.kind, call=row.subject, why=str(error))
+    return Entry(row.position, row.id, fact)
 
 
 def utc(moment: datetime) -> datetime:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import structlog
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -271,6 +272,46 @@ def test_a_database_that_fails_costs_no_fact(engine: Engine) -> None:
     assert (consumer.position(), positions(engine)) == (1, [1])
     full.clear()
     assert [entry.position for entry in consumer.catch_up()] == [2]
+
+
+def append_unknown(engine: Engine, kind: str, **payload: str) -> None:
+    """What a newer version writes beside this one."""
+    row = {"id": kind, "kind": kind, "subject": "c", "at": events.now(), "payload": payload}
+    with engine.begin() as connection:
+        connection.execute(insert(log.facts).values(**row))
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"), [("CallTeleported", {}), ("CallHeld", {"call": "c", "by": "robot"})]
+)
+def test_a_fact_of_a_newer_version_neither_stops_a_consumer_nor_is_lost(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, kind: str, payload: dict[str, str]
+) -> None:
+    EventLog(engine).append(*held("a"))
+    append_unknown(engine, kind, **payload)
+    EventLog(engine).append(*held("b"))
+    with structlog.testing.capture_logs() as said:
+        older = Consumer(engine, "crm", note)
+        assert [entry.position for entry in older.catch_up()] == [1, 3]
+    (line,) = [line for line in said if line["log_level"] == "error"]
+    assert (line["kind"], line["position"]) == (kind, 2)
+    assert applied(engine) == [1, 3]
+    (unread,) = EventLog(engine).unread("crm")
+    assert (unread.kind, unread.fact.subject) == (kind, "c")
+
+    # The update: the process knows the kind now. It is applied once, late, by the first that can.
+    monkeypatch.setattr(log.events, "unpack", lambda kind, payload: CallHeld(call="c", by="agent"))
+    newer, other = Consumer(engine, "crm", note), Consumer(engine, "crm", note)
+    assert [entry.position for entry in newer.catch_up()] == [2]
+    assert list(other.catch_up()) == []
+    assert applied(engine) == [1, 3, 2]
+    assert EventLog(engine).unread("crm") == []
+
+
+def test_a_fact_of_a_newer_version_does_not_hide_the_rest_of_its_call(engine: Engine) -> None:
+    EventLog(engine).append(*held("c"))
+    append_unknown(engine, "CallTeleported")
+    assert [entry.kind for entry in EventLog(engine).of_call("c")] == ["CallHeld", "CallTeleported"]
 
 
 def test_consumers_of_two_names_each_get_everything(engine: Engine) -> None:

@@ -14,7 +14,13 @@ from callcenter.errors import CallGone, NotFound
 from callcenter.events import AgentStateName
 from callcenter.telephony.acd import agent as machine
 from callcenter.telephony.acd.agent import AgentState
-from callcenter.telephony.acd.routing import STRATEGIES, Candidate, Waiting, pick
+from callcenter.telephony.acd.routing import (
+    DECLINED_SECONDS,
+    STRATEGIES,
+    Candidate,
+    Waiting,
+    pick,
+)
 
 
 @dataclass(slots=True)
@@ -142,7 +148,7 @@ class Floor:
                 one.only = None  # took another call or left meanwhile: anybody may have it
             queue = self.queues[one.queue]
             candidates = list(self._candidates(queue, one.only))
-            agent = pick(one, candidates, STRATEGIES[queue.strategy])
+            agent = pick(one, candidates, STRATEGIES[queue.strategy], now)
             if agent is None:
                 continue
             if agent in one.tried:
@@ -151,11 +157,16 @@ class Floor:
         return found
 
     def decline(self, call: str, agent: str, now: float, *, unanswered: bool) -> list[Change]:
-        """The agent did not take the call: it goes on to the next one."""
+        """The agent did not take the call: it goes on to the next one.
+
+        To one who declined it (was there, and said no) it does not come back at once.
+        """
         limit = 1 << 30
         for one in self.waiting:
             if one.call == call:
                 one.tried.add(agent)
+                if not unanswered:
+                    one.declined[agent] = now + DECLINED_SECONDS
                 one.only = None
                 limit = self.queues[one.queue].unanswered_limit
         return self.stop_ringing(agent, now, unanswered=unanswered, limit=limit)

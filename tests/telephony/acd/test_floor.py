@@ -8,6 +8,7 @@ from callcenter.config import Queue
 from callcenter.errors import CallGone, NotFound
 from callcenter.telephony.acd.agent import AgentState
 from callcenter.telephony.acd.floor import Floor, Seat
+from callcenter.telephony.acd.routing import DECLINED_SECONDS
 
 
 def make_floor(*agents: str, **queue: Any) -> Floor:
@@ -48,15 +49,35 @@ def test_an_agent_who_cannot_be_heard_is_rung_only_when_nobody_else_is_there() -
     assert pairs(floor) == [("c1", "heard"), ("c2", "mute")]
 
 
-def test_a_declined_call_goes_to_the_next_agent_and_comes_back_when_all_declined() -> None:
+def test_a_declined_call_goes_to_the_next_agent_and_comes_back_after_a_while() -> None:
     floor = make_floor("a", "b")
     floor.enqueue("c1", "support", 50.0)
-    rung = []
-    for _ in range(3):
-        ((_, agent),) = pairs(floor)
-        rung.append(agent)
+    for agent in ("a", "b"):
+        assert pairs(floor) == [("c1", agent)]
         floor.decline("c1", agent, 101.0, unanswered=False)
-    assert rung == ["a", "b", "a"]
+    assert pairs(floor, 101.0) == [], "both said no a moment ago"
+    assert pairs(floor, 101.0 + DECLINED_SECONDS) == [("c1", "a")]
+
+
+def test_a_lone_agent_who_declines_is_not_rung_again_at_once_but_others_who_come_are() -> None:
+    floor = make_floor("a")
+    floor.enqueue("c1", "support", 50.0)
+    assert pairs(floor) == [("c1", "a")]
+    floor.decline("c1", "a", 101.0, unanswered=False)
+    assert pairs(floor, 101.1) == []
+    floor.enqueue("c2", "support", 102.0)
+    assert pairs(floor, 102.0) == [("c2", "a")], "another caller may ring there"
+    floor.seat(seat_of("b"), 103.0)
+    floor.choose("b", "available", None, 103.0)
+    assert pairs(floor, 103.0) == [("c1", "b")]
+
+
+def test_an_offer_that_was_not_answered_may_come_back_at_once() -> None:
+    floor = make_floor("a")
+    floor.enqueue("c1", "support", 50.0)
+    assert pairs(floor) == [("c1", "a")]
+    floor.decline("c1", "a", 120.0, unanswered=True)
+    assert pairs(floor, 120.0) == [("c1", "a")]
 
 
 def test_an_unanswered_limit_sets_the_agent_to_not_answering() -> None:
