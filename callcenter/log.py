@@ -120,9 +120,20 @@ class EventLog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def append(self, *new: Fact) -> list[Entry]:
-        """Commit the facts together, in this order, and return them with their places."""
+    @property
+    def engine(self) -> Engine:
+        """The database that holds it."""
+        return self._engine
+
+    def append(
+        self, *new: Fact, also: Callable[[Connection], None] = lambda connection: None
+    ) -> list[Entry]:
+        """Commit the facts together, in this order, and return them with their places.
+
+        `also` writes what belongs to them, in the same transaction.
+        """
         with self._engine.begin() as connection:
+            also(connection)
             return append_within(connection, *new)
 
     def read(self, after: int = 0, *, limit: int = 500) -> list[Entry]:

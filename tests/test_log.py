@@ -13,7 +13,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, insert, s
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from callcenter import log
+from callcenter import events, log
 from callcenter.database import open_database, reading
 from callcenter.errors import Conflict
 from callcenter.events import AgentStateChanged, CallHeld, CallResumed
@@ -300,7 +300,7 @@ def test_a_fact_of_a_newer_version_neither_stops_a_consumer_nor_is_lost(
     assert (unread.kind, unread.fact.subject) == (kind, "c")
 
     # The update: the process knows the kind now. It is applied once, late, by the first that can.
-    monkeypatch.setattr(log.events, "unpack", lambda kind, payload: CallHeld(call="c", by="agent"))
+    monkeypatch.setattr(events, "unpack", lambda kind, payload: CallHeld(call="c", by="agent"))
     newer, other = Consumer(engine, "crm", note), Consumer(engine, "crm", note)
     assert [entry.position for entry in newer.catch_up()] == [2]
     assert list(other.catch_up()) == []

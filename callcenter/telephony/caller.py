@@ -32,6 +32,11 @@ class CallerSide:
         self._entertainment: asyncio.Task[None] | None = None
 
     @property
+    def answered(self) -> bool:
+        """Whether the phone was told 200."""
+        return self._answered
+
+    @property
     def leg(self) -> RtpLeg:
         """The caller's sound; there is one once the dialog is answered."""
         assert self._leg is not None

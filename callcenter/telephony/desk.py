@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from callcenter.config import Settings
 from callcenter.events import Fact
@@ -72,6 +72,9 @@ class Desk(Protocol):
 
         The facts are owed then, and follow in their order as soon as it works again.
         """
+
+    def keep_dialog(self, call: str, memo: dict[str, Any] | None) -> None:
+        """The dialog is open as `memo` says, or over (None): kept with the next facts."""
 
     def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
         """The agents' changes as facts."""

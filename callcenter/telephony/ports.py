@@ -268,6 +268,10 @@ class InboundCall(Protocol):
         Raises SipFailure when the caller is gone or never acknowledges a late offer.
         """
 
+    def memo(self) -> dict[str, Any] | None:
+        """What a later process needs to end this dialog (`SipBackend.say_goodbye`), as JSON
+        types; None where none could."""
+
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
         """A final refusal, e.g. 486 or 503."""
 
@@ -297,6 +301,12 @@ class SipBackend(Protocol):
 
     async def stop(self) -> None:
         """Close the sockets after what is under way was sent."""
+
+    async def say_goodbye(self, memo: dict[str, Any]) -> None:
+        """BYE for a dialog of an earlier process, repeated until it is answered or given up.
+
+        Raises SipFailure for a memo that cannot be used.
+        """
 
     def active(self) -> int:
         """How many dialogs are open."""

@@ -48,6 +48,7 @@ from callcenter.events import (
 )
 from callcenter.ids import new_id
 from callcenter.log import EventLog
+from callcenter.telephony import dialogs
 from callcenter.telephony.acd.agent import AgentState
 from callcenter.telephony.acd.floor import Change, Floor, Seat, serves
 from callcenter.telephony.desk import Sounds
@@ -96,6 +97,8 @@ class TelephonyService:
         self._chores: set[asyncio.Task[Any]] = set()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-log")
         self._owed: list[Fact] = []  # of the writer's thread: what the database could not take
+        self._memos: dict[str, dict[str, Any] | None] = {}  # to be kept with the next facts
+        self._owed_memos: dict[str, dict[str, Any] | None] = {}  # of the writer's thread
         self._floor_dirty = False
         self._draining = False
 
@@ -108,6 +111,7 @@ class TelephonyService:
         self._parts.audio.on_change(self._audio_changed)
         self._bus.serve("telephony", self._handlers())
         await self._parts.sip.start(self._take_call)
+        self._chore(self._say_goodbyes())
         self._chore(self._forever(self._tick, TICK_SECONDS))
         self._chore(self._forever(self._pay, PAY_SECONDS))
         self._bus.publish(ServiceStarted(service="telephony", node=self._node))
@@ -139,6 +143,18 @@ class TelephonyService:
                 _LOGGER.exception("an interrupted call could not be ended", call=call)
                 continue
             await self.commit(end)
+
+    async def _say_goodbyes(self) -> None:
+        """BYE for every dialog that a kill left open, so that nobody listens to silence."""
+        left = await self._in_writer(dialogs.left_open, self._log.engine, self._node)
+        await asyncio.gather(*(self._say_goodbye(call, memo) for call, memo in left.items()))
+
+    async def _say_goodbye(self, call: str, memo: dict[str, Any]) -> None:
+        try:
+            await self._parts.sip.say_goodbye(memo)
+        except Exception as error:
+            _LOGGER.error("a dialog left open could not be ended", call=call, error=repr(error))
+        self.keep_dialog(call, None)
 
     def _interruption_of(self, call: str) -> CallEnded:
         facts = [entry.fact for entry in self._log.of_call(call)]
@@ -189,14 +205,22 @@ class TelephonyService:
     async def commit(self, *facts: Fact) -> None:
         """See Desk."""
         if facts:
-            await self._in_writer(self._append_and_tell, facts)
+            await self._in_writer(self._append_and_tell, facts, self._take_memos())
             self._floor_dirty = True
 
     async def record(self, *facts: Fact) -> None:
         """See Desk."""
-        if facts:
-            await self._in_writer(self._append_or_owe, facts)
+        if facts or self._memos:
+            await self._in_writer(self._append_or_owe, facts, self._take_memos())
             self._floor_dirty = True
+
+    def keep_dialog(self, call: str, memo: dict[str, Any] | None) -> None:
+        """See Desk."""
+        self._memos[call] = memo
+
+    def _take_memos(self) -> dialogs.Memos:
+        memos, self._memos = self._memos, {}
+        return memos
 
     def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
         """See Desk."""
@@ -392,17 +416,26 @@ class TelephonyService:
 
         return handle
 
-    def _append_and_tell(self, facts: tuple[Fact, ...]) -> None:
-        """What is owed comes first, so that facts keep their order."""
-        if not self._owed and not facts:
-            return
-        entries = self._log.append(*self._owed, *facts)
-        self._owed = []
-        self._bus.publish(LogAdvanced(position=entries[-1].position))
+    def _append_and_tell(self, facts: tuple[Fact, ...], memos: dialogs.Memos) -> None:
+        """What is owed comes first, so that facts keep their order.
 
-    def _append_or_owe(self, facts: tuple[Fact, ...]) -> None:
+        Memos are owed from the start: they are no reason to refuse anything.
+        """
+        self._owed_memos |= memos
+        if not self._owed and not facts and not self._owed_memos:
+            return
+        entries = self._log.append(
+            *self._owed,
+            *facts,
+            also=lambda connection: dialogs.keep(connection, self._node, self._owed_memos),
+        )
+        self._owed, self._owed_memos = [], {}
+        if entries:
+            self._bus.publish(LogAdvanced(position=entries[-1].position))
+
+    def _append_or_owe(self, facts: tuple[Fact, ...], memos: dialogs.Memos) -> None:
         try:
-            self._append_and_tell(facts)
+            self._append_and_tell(facts, memos)
         except OperationalError as error:  # locked for long, full, away: not the fact's fault
             self._owed += facts
             _LOGGER.error(
@@ -431,9 +464,9 @@ class TelephonyService:
             self._bus.publish(FloorChanged())
 
     async def _pay(self) -> None:
-        """Facts that are owed."""
-        if self._owed:
-            await self._in_writer(self._append_or_owe, ())
+        """Facts and memos that are owed."""
+        if self._owed or self._owed_memos or self._memos:
+            await self._in_writer(self._append_or_owe, (), self._take_memos())
 
     def _chore(self, work: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(work)

@@ -124,6 +124,8 @@ class Session:
         """A line that lets callers hear music while they wait: answered at once, or before that."""
         if self.line.answer == "early":
             await self.caller.answer()
+            self._keep_dialog()
+            await self.desk.record()
             self.caller.entertain()
         elif self.line.answer == "early_media" and await self.caller.early():
             self.caller.entertain()
@@ -176,6 +178,8 @@ class Session:
             seconds=round(now - self._rang_at, 3),
             talk_seconds=round(now - (self._answered_at or now), 3),
         )
+        if self.caller.answered:
+            self.desk.keep_dialog(self.id, None)
         rang = [self._rang] if self._rang and self.call is None else []  # could not be committed
         await self.desk.record(*rang, ended, *self.desk.state_facts(freed))
         self.refuse_rest()
@@ -269,6 +273,7 @@ class Session:
         if self._left(offer, asked):
             self.caller.part(None)
             return False
+        self._keep_dialog()
         changes = self.desk.floor.answer(self.id, offer.agent, self._now())
         self.agent, self._agent_leg = offer.agent, agent_leg
         self.caller.join(agent_leg)
@@ -428,10 +433,16 @@ class Session:
                     raise Over("interrupted", "system", "the system was stopped")
                 case MediaChanged(wish):
                     holds = self.caller.change_media(wish)
+                    self._keep_dialog()  # the peer may have moved, too
                     if holds is not None and self.agent is not None:
                         await (self._hold if holds else self._resume)("customer")
                 case _:
                     return happening
+
+    def _keep_dialog(self) -> None:
+        """Should we be killed, the next process ends the dialog."""
+        if self.caller.answered:
+            self.desk.keep_dialog(self.id, self.caller.inbound.memo())
 
     def _caller_left(self, how: SipEnd) -> Over:
         if how == "no_ack":

@@ -21,6 +21,7 @@ from callcenter.events import (
     SetAgentState,
 )
 from callcenter.log import EventLog, metadata
+from callcenter.telephony import dialogs
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.fakes.media import FakeLeg, FakeMediaPlane
 from callcenter.telephony.media import tones
@@ -67,6 +68,9 @@ class ScriptedCaller:
         self.did.append("200")
         return PHONE
 
+    def memo(self) -> dict[str, Any] | None:
+        return {"call": self.sip_call_id, "said": len(self.did)}
+
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
         self.did.append(str(status))
         self.leave("refused")
@@ -99,6 +103,9 @@ class ScriptedCaller:
 class ScriptedSip:
     """Hands callers to the service."""
 
+    def __init__(self) -> None:
+        self.goodbyes: list[dict[str, Any]] = []
+
     async def start(self, on_call: Callable[[InboundCall], None]) -> None:
         self.on_call = on_call
 
@@ -107,6 +114,9 @@ class ScriptedSip:
 
     def active(self) -> int:
         return 0
+
+    async def say_goodbye(self, memo: dict[str, Any]) -> None:
+        self.goodbyes.append(memo)
 
     def describe(self) -> dict[str, Any]:
         return {}
@@ -217,6 +227,7 @@ class Stage:
     def __init__(self, settings: Settings) -> None:
         engine = open_database(settings.database_url)
         metadata.create_all(engine)
+        dialogs.metadata.create_all(engine)
         self.log, self.bus = EventLog(engine), MemoryBus()
         self.media = FakeMediaPlane()
         self.sip, self.audio = ScriptedSip(), ScriptedAudio(self.media)

@@ -29,6 +29,7 @@ from callcenter.events import (
     TransferCall,
     UnseatAgent,
 )
+from callcenter.telephony import dialogs
 from callcenter.telephony.caller import CallerSide
 from callcenter.telephony.ports import Address, Direction, MediaDescription
 
@@ -38,7 +39,7 @@ def a_database_that_fails(floor: Stage) -> Iterator[None]:
     """Every append fails as SQLite does when the disk is full or a lock is held for long."""
     append = floor.log.append
 
-    def fail(*facts: Any) -> Any:
+    def fail(*facts: Any, **_: Any) -> Any:
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
     floor.log.append = fail  # type: ignore[method-assign]
@@ -369,5 +370,54 @@ def test_an_agent_who_vanishes_while_the_sound_is_waited_for_answers_nothing(
             assert inbound.did == ["180"]
             await floor.seat("b")
             await floor.until("b ringing")
+
+    run(scene())
+
+
+def memos(floor: Stage) -> dict[str, Any]:
+    return dialogs.left_open(floor.log.engine, "node-1")
+
+
+def test_the_dialog_is_kept_with_the_answer_and_forgotten_with_the_end(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(wrap_up_seconds=0) as floor:
+            await floor.seat("a")
+            inbound = await floor.talking()
+            assert memos(floor) == {floor.call: {"call": "sip-1", "said": 2}}
+            inbound.did.append("re-INVITE")
+            inbound.wants(Direction.SENDONLY)
+            await until(lambda: memos(floor)[floor.call]["said"] == 3, "the memo follows")
+            inbound.leave("bye")
+            await floor.until("CallEnded")
+            assert memos(floor) == {}
+
+    run(scene())
+
+
+def test_a_line_that_answers_early_keeps_its_dialog_before_any_agent(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(line_answer="early") as floor:
+            inbound = floor.calls()
+            await until(lambda: memos(floor), "the memo")
+            inbound.leave("bye")
+            await floor.until("CallEnded")
+            assert memos(floor) == {}
+
+    run(scene())
+
+
+def test_dialogs_that_a_kill_left_open_get_their_bye_once(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")  # the start has looked already, and found nothing
+            left: dict[str, dict[str, Any] | None] = {"c1": {"call": "old-1"}, "c2": {"call": "x"}}
+            with floor.log.engine.begin() as connection:
+                dialogs.keep(connection, "node-1", left)
+                dialogs.keep(connection, "node-2", {"c3": {"call": "of another node"}})
+            await floor.service._say_goodbyes()
+            assert [memo["call"] for memo in floor.sip.goodbyes] == ["old-1", "x"]
+            await floor.service.record()
+            assert memos(floor) == {}
+            assert list(dialogs.left_open(floor.log.engine, "node-2")) == ["c3"]
 
     run(scene())

@@ -11,6 +11,7 @@ import secrets
 import ssl
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from callcenter.telephony.ports import (
     Referral,
     SipEnd,
 )
+from callcenter.telephony.sip import farewell
 from callcenter.telephony.sip.actions import (
     Acknowledged,
     Action,
@@ -118,6 +120,22 @@ class NativeSipBackend:
         registrations = self._registrations.describe()
         refused, banned = dict(self._guard.counts), self._guard.banned(now)
         return {"refused": refused, "banned": banned, "registrations": registrations}
+
+    async def say_goodbye(self, memo: dict[str, Any]) -> None:
+        """See `SipBackend.say_goodbye`; from the listener that the dialog came to."""
+        kept = farewell.read_memo(memo)
+        flow = kept.flow
+        listener = self._listeners.get(flow.listener) or next(
+            (one for one in self._listeners.values() if one.transport_name == flow.transport), None
+        )
+        if listener is None:
+            raise SipFailure("no listener is left that the dialog came to")
+        local = Address(flow.local.host, listener.bound.port)
+        kept = replace(kept, flow=replace(flow, listener=listener.url, local=local))
+        answered: asyncio.Future[int | None] = self._loop.create_future()
+        self._perform(self._core.say_goodbye(kept, self._loop.time(), answered.set_result))
+        status = await answered
+        _LOGGER.info("sip dialog of an earlier process ended", answer=status)
 
     def active(self) -> int:
         """How many dialogs are open."""
@@ -353,6 +371,10 @@ class NativeCall:
         if agreed.done():
             return agreed.result()
         raise SipFailure("The caller never agreed to a codec.")
+
+    def memo(self) -> dict[str, Any] | None:
+        """See `InboundCall.memo`."""
+        return farewell.memo_of(self._usage.dialog, self._usage.flow)
 
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
         """A final refusal."""

@@ -34,6 +34,7 @@ class FakeSipBackend:
 
     def __init__(self) -> None:
         self.calls: list[FakeCall] = []
+        self.goodbyes: list[dict[str, Any]] = []
         self._on_call: Callable[[InboundCall], None] | None = None
 
     async def start(self, on_call: Callable[[InboundCall], None]) -> None:
@@ -47,6 +48,10 @@ class FakeSipBackend:
     def active(self) -> int:
         """How many calls are not over."""
         return sum(not call.over for call in self.calls)
+
+    async def say_goodbye(self, memo: dict[str, Any]) -> None:
+        """Note it."""
+        self.goodbyes.append(memo)
 
     def describe(self) -> dict[str, Any]:
         """Nobody is refused here."""
@@ -164,6 +169,10 @@ class FakeCall:
         if self._agreed.done():
             return self._agreed.result()
         raise SipFailure("The caller never agreed to a codec.")
+
+    def memo(self) -> dict[str, Any] | None:
+        """The call's own name is enough here."""
+        return {"call": self._id}
 
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
         """A final refusal; nothing once answered or over."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from callcenter.errors import SipSyntaxError
 from callcenter.telephony.ports import Address
-from callcenter.telephony.sip import offer_answer
+from callcenter.telephony.sip import farewell, offer_answer
 from callcenter.telephony.sip.actions import (
     Action,
     Flow,
@@ -18,6 +18,7 @@ from callcenter.telephony.sip.actions import (
 from callcenter.telephony.sip.client import InviteClient, NonInviteClient
 from callcenter.telephony.sip.dialog import DialogId
 from callcenter.telephony.sip.digest import Authenticator, Proof
+from callcenter.telephony.sip.farewell import Memo
 from callcenter.telephony.sip.incoming import InviteUsage
 from callcenter.telephony.sip.inspection import Refusal, inspect, refused_method
 from callcenter.telephony.sip.message import Request, Response
@@ -158,6 +159,13 @@ class UserAgent:
         """Send the INVITE."""
         self._remember(call)
         call.begin(now)
+        return self._collect()
+
+    def say_goodbye(
+        self, memo: Memo, now: float, done: Callable[[int | None], None]
+    ) -> list[Action]:
+        """BYE for a dialog of an earlier process; see `farewell.say`."""
+        farewell.say(self._layer, self._token, memo, now, done)
         return self._collect()
 
     def registration(self, account: Account) -> Registration:

@@ -1,0 +1,54 @@
+"""Memos of the dialogs that are open now: what a restarted process says goodbye with.
+
+A table and not a fact: a memo changes during the call (target, way, CSeq) and is worthless, and
+personal, once the call is over. It is written and deleted in the transaction of the facts that
+open and end the call. `node` is the telephony process from whose address the BYE must come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+)
+
+from callcenter.database import reading
+
+Memos = Mapping[str, dict[str, Any] | None]
+"""Call → its memo; None: the dialog is over."""
+
+metadata = MetaData()
+
+open_dialogs = Table(
+    "open_dialogs",
+    metadata,
+    Column("call", String(36), primary_key=True),
+    Column("node", String(64), nullable=False, index=True),
+    Column("memo", JSON, nullable=False),
+)
+
+
+def keep(connection: Connection, node: str, memos: Memos) -> None:
+    """Write what changed, in the caller's transaction."""
+    for call, memo in memos.items():
+        connection.execute(delete(open_dialogs).where(open_dialogs.c.call == call))
+        if memo is not None:
+            connection.execute(insert(open_dialogs).values(call=call, node=node, memo=memo))
+
+
+def left_open(engine: Engine, node: str) -> dict[str, dict[str, Any]]:
+    """What that node had open when it was stopped: call → memo."""
+    query = select(open_dialogs.c.call, open_dialogs.c.memo).where(open_dialogs.c.node == node)
+    with reading(engine).connect() as connection:
+        return {row.call: row.memo for row in connection.execute(query)}

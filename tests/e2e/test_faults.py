@@ -1,0 +1,55 @@
+"""Faults of the whole telephone system: what the catalogue of research/reliability.md asks (A13–A19
+beside test_kills and test_pops), on one running system without recognisers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from udp_peer import UdpPeer
+from world import World, running, wait_for
+
+from callcenter.database import open_database
+from callcenter.events import CallEnded
+from callcenter.telephony import dialogs
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+NO_SPEECH = {"live": {"en": "off", "fa": "off", "he": "off"}, "second_pass": "off"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = Path(tmp_path_factory.mktemp("faults"))
+    with running(folder, recording={"format": "wav"}, speech=NO_SPEECH) as started:
+        yield started
+
+
+def test_dialogs_that_were_open_at_a_kill_get_their_bye_after_the_restart(world: World) -> None:
+    """A14: the caller does not sit in silence. One peer answers the BYE, the other is deaf."""
+    routes = f"Record-Route: <sip:127.0.0.1:{world.sip_port + 1};lr>\r\n"
+    peer, deaf = UdpPeer(world.sip_port, extra=routes), UdpPeer(world.sip_port, answers_bye=False)
+    for one in (peer, deaf):
+        one.invite(to="400")  # the line that answers early: no agent is needed
+        one.answered()
+    engine = open_database(world.settings.database_url)
+    wait_for(lambda: len(dialogs.left_open(engine, "local")) == 2, "both dialogs are kept")
+    world.kill("telephony")
+    for one in (peer, deaf):
+        wait_for(partial(one.saw, "BYE "), "BYE after the restart", seconds=30)
+    (bye,) = peer.saw("BYE ")
+    assert bye.line == f"BYE sip:caller@127.0.0.1:{peer.own} SIP/2.0"
+    assert (bye.header("Call-ID"), bye.header("From")) == (peer.call_id, peer.remote)
+    assert bye.header("To").endswith(f";tag={peer.tag}")
+    assert bye.header("Route") == f"<sip:127.0.0.1:{world.sip_port + 1};lr>"
+    assert f"127.0.0.1:{world.sip_port};" in bye.header("Via"), "from the address of before"
+    repeated = wait_for(lambda: len(deaf.saw("BYE ")) >= 3 and deaf.saw("BYE "), "repetitions")
+    assert len({one.text for one in repeated}) == 1
+    deaf.answers_bye = True  # it hears again: the next repetition is the last
+    wait_for(lambda: not dialogs.left_open(engine, "local"), "both are forgotten")
+    assert len(peer.saw("BYE ")) == 1
+    assert [end.reason for end in world.facts(CallEnded)] == ["interrupted", "interrupted"]
+    engine.dispose()
+    for one in (peer, deaf):
+        one.close()
