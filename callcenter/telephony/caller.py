@@ -27,6 +27,7 @@ class CallerSide:
         self._media, self._sounds = media, sounds
         self._leg: RtpLeg | None = None
         self._answered = False
+        self._agreed = False  # on a codec and an address, with the answer or before it
         self._holds = False
         self._expected_at = 0.0
         self._entertainment: asyncio.Task[None] | None = None
@@ -38,18 +39,25 @@ class CallerSide:
 
     @property
     def leg(self) -> RtpLeg:
-        """The caller's sound; there is one once the dialog is answered."""
+        """The caller's sound; there is one from the moment the port is taken."""
         assert self._leg is not None
         return self._leg
 
-    async def answer(self) -> None:
-        """200 with our media address, once. Raises Over when the caller is gone."""
-        if self._answered:
-            return
+    def take_port(self) -> None:
+        """Have a port for the sound, before anybody is told that the phone rings.
+
+        Raises NoFreePort.
+        """
         if self._leg is None:
             self._leg = self._media.open_rtp(self.inbound.local_host)
+
+    async def answer(self) -> None:
+        """200 with our media address, once. Raises Over when the caller is gone, NoFreePort."""
+        if self._answered:
+            return
+        self.take_port()
         try:
-            agreed = await self.inbound.answer(self._leg.local)
+            agreed = await self.inbound.answer(self.leg.local)
         except SipFailure as failure:
             raise Over("abandoned", "customer", failure.detail) from failure
         self._answered = True
@@ -57,9 +65,9 @@ class CallerSide:
 
     async def early(self) -> bool:
         """183: the caller hears us before the answer, where the phone can. Raises Over."""
-        self._leg = self._media.open_rtp(self.inbound.local_host)
+        self.take_port()
         try:
-            agreed = await self.inbound.early(self._leg.local)
+            agreed = await self.inbound.early(self.leg.local)
         except SipFailure as failure:
             raise Over("abandoned", "customer", failure.detail) from failure
         if agreed is not None:
@@ -91,7 +99,7 @@ class CallerSide:
     def change_media(self, wish: MediaDescription) -> bool | None:
         """Follow a re-INVITE. True: the phone holds the call; False: it talks (again);
         None: nobody has answered yet, so nothing is held."""
-        if self._leg is None:
+        if not self._agreed:
             return None
         self._follow(wish)
         return self._holds
@@ -122,6 +130,7 @@ class CallerSide:
         self._leg.close()
 
     def _follow(self, wish: MediaDescription) -> None:
+        self._agreed = True
         self.leg.connect(wish)
         self._holds = wish.direction in (Direction.SENDONLY, Direction.INACTIVE)
         self._expected_at = _now()

@@ -153,6 +153,9 @@ class MediaPlane(Protocol):
     def open_rtp(self, host: str) -> RtpLeg:
         """A leg on a free even port of `host`. Raises NoFreePort."""
 
+    def ports(self) -> tuple[int, int]:
+        """How many RTP ports cannot be had now, and how many there are."""
+
     def bridge(self, one: MediaLeg, other: MediaLeg) -> None:
         """Let the two hear each other; replaces whatever either heard before."""
 

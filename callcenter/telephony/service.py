@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from callcenter.bus import Answer, Bus, Handler
 from callcenter.config import Settings
-from callcenter.errors import CallGone, Unavailable
+from callcenter.errors import CallGone, NoFreePort, Unavailable
 from callcenter.events import (
     AgentStateChanged,
     AnswerCall,
@@ -67,6 +67,8 @@ from callcenter.telephony.session import Session, run_call
 TICK_SECONDS = 0.25
 PAY_SECONDS = 1.0
 COMMAND_SECONDS = 10.0
+RETRY_AFTER = 10
+"""Seconds that a caller is asked to wait where no port is free (RFC 3261 20.33)."""
 _LOGGER = structlog.get_logger()
 
 
@@ -270,6 +272,12 @@ class TelephonyService:
             region=line.region or trunk_region or self._settings.site.region,
             language=line.language or self._settings.site.default_language,
         )
+        try:
+            session.caller.take_port()
+        except NoFreePort as error:
+            _LOGGER.warning("call refused", reason=error.detail)
+            inbound.reject(503, retry_after=RETRY_AFTER)
+            return
         self._sessions[session.id] = session
         life = self._loop.create_task(run_call(session), name=f"call {session.id}")
         self._lives.add(life)

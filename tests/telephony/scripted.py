@@ -72,7 +72,7 @@ class ScriptedCaller:
         return {"call": self.sip_call_id, "said": len(self.did)}
 
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
-        self.did.append(str(status))
+        self.did.append(f"{status} after {retry_after}" if retry_after == 10 else str(status))
         self.leave("refused")
 
     def hang_up(self) -> None:

@@ -13,7 +13,7 @@ from scripted import PATIENCE, PHONE, ScriptedCaller, ScriptedJournal, Stage, St
 from sqlalchemy.exc import OperationalError
 
 from callcenter.config import Settings
-from callcenter.errors import CallGone, NoFreePort, RecordingError
+from callcenter.errors import CallGone, RecordingError
 from callcenter.events import (
     AgentOffered,
     AnswerCall,
@@ -127,22 +127,23 @@ def test_a_database_that_fails_costs_no_call_in_progress_and_gets_the_facts_late
     run(scene())
 
 
-def test_without_a_free_port_the_answer_is_refused_and_nobody_stays_ringing(
+def test_without_a_free_port_a_caller_is_refused_at_once_and_asked_to_come_back(
     stage: StageMaker,
 ) -> None:
     async def scene() -> None:
         async with stage() as floor:
             await floor.seat("a")
+            kept, floor.media._free = floor.media._free[:1], []
             inbound = floor.calls()
+            assert inbound.did == ["503 after 10"]
+            floor.media._free = kept
+            first, second = floor.calls(), floor.calls()
+            assert (first.did, second.did) == ([], ["503 after 10"]), "the port is promised already"
             await floor.until("a ringing")
-            floor.media._free.clear()
-            with pytest.raises(NoFreePort):
-                await floor.order(AnswerCall(call=floor.call, agent="a"))
+            first.leave("cancelled")
             await floor.until("CallEnded")
             await nothing_is_left(floor)
-            assert inbound.did == ["180", "503"]
-            assert await state(floor, "a") == "available"
-            assert floor.recordings.journals[0].did == ["discard"]
+            assert floor.story().count("CallRang") == 1
 
     run(scene())
 
@@ -340,7 +341,7 @@ def test_while_calls_drain_new_ones_are_refused_and_those_there_end_by_themselve
             talking = await floor.talking()
             stop = asyncio.create_task(floor.service.stop(PATIENCE))
             await until(lambda: floor.service._draining, "it drains")
-            assert floor.calls().did == ["503"]
+            assert floor.calls().did == ["503 after 10"]
             assert (await floor.order(HoldCall(call=floor.call, agent="a")))["state"] == "held"
             talking.leave("bye")
             await stop

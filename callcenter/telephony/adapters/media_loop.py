@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import selectors
 import socket
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
 
-from callcenter.errors import NoFreePort
+from callcenter.telephony.adapters.rtp_ports import PortPool
 from callcenter.telephony.adapters.srtp import Srtp
 from callcenter.telephony.media.latch import Source, SourceLatch
 from callcenter.telephony.media.leg import Leg, Playback, Tap
@@ -41,11 +39,6 @@ _MOST_FRAMES = 5  # sent at once after a stall; what is older is skipped
 _MOST_PACKETS = 64  # taken from one socket at a wake-up: a flood must not stop the clock
 _DATAGRAM = 2048
 _NO_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
-_EXPEDITED = {
-    socket.AF_INET: (socket.IPPROTO_IP, socket.IP_TOS, 0xB8),
-    socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_TCLASS, 0xB8),
-}
-"""DSCP EF (RFC 3246): routers that care let voice pass first."""
 _LISTENING = frozenset({Direction.SENDRECV, Direction.RECVONLY})
 
 
@@ -58,37 +51,6 @@ class Carrier(Protocol):
 
     def send(self, packet: bytearray) -> None:
         """Bring one RTP packet to the party; never blocks, never raises."""
-
-
-class PortPool:
-    """Even UDP ports (RFC 3550 section 11) from a free list: the longest unused comes first."""
-
-    def __init__(self, first: int, last: int) -> None:
-        self._range = (first, last)
-        self._free = deque(range(first + first % 2, last + 1, 2))
-
-    def bind(self, host: str) -> socket.socket:
-        """A bound, non-blocking socket. Raises NoFreePort when none can be had."""
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-        for _ in range(len(self._free)):
-            port = self._free.popleft()
-            sock = socket.socket(family, socket.SOCK_DGRAM)
-            try:
-                sock.bind((host, port))
-            except OSError:
-                sock.close()
-                self._free.append(port)
-                continue
-            sock.setblocking(False)
-            with contextlib.suppress(OSError):
-                sock.setsockopt(*_EXPEDITED[family])
-            return sock
-        first, last = self._range
-        raise NoFreePort(f"every RTP port from {first} to {last} is in use; widen sip.rtp_ports")
-
-    def give_back(self, port: int) -> None:
-        """The port may be used again."""
-        self._free.append(port)
 
 
 class SocketLeg:
@@ -234,6 +196,10 @@ class BatchingMediaPlane:
                 other.sound.listen_to(None)
         leg.close_taps()
         self._carriers = [other for other in self._carriers if other is not carrier]
+
+    def ports(self) -> tuple[int, int]:
+        """How many RTP ports are taken or cool down, and how many there are."""
+        return self._ports.used(), self._ports.size
 
     def release(self, leg: SocketLeg) -> None:
         """Close a leg's socket."""

@@ -93,6 +93,7 @@ class FakeMediaPlane:
     """Implements `MediaPlane`; `legs` holds all that were opened, in order."""
 
     def __init__(self, ports: int = 100) -> None:
+        self._ports = ports
         self._free = list(range(20000, 20000 + 2 * ports, 2))
         self.legs: list[FakeLeg] = []
 
@@ -106,6 +107,10 @@ class FakeMediaPlane:
             raise NoFreePort("every RTP port is in use; widen sip.rtp_ports")
         port = self._free.pop(0)
         return self._new(f"rtp-{port}", Address(host, port), lambda: self._free.append(port))
+
+    def ports(self) -> tuple[int, int]:
+        """How many are taken, and how many there are."""
+        return self._ports - len(self._free), self._ports
 
     def bridge(self, one: MediaLeg, other: MediaLeg) -> None:
         """Let the two hear each other; replaces whatever either heard before."""

@@ -16,7 +16,8 @@ import uvloop
 from soundlink import Recorder, numbered, numbers_of, packet
 
 from callcenter.errors import NoFreePort
-from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, PortPool, SocketLeg
+from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, SocketLeg
+from callcenter.telephony.adapters.rtp_ports import COOL_SECONDS, PortPool
 from callcenter.telephony.adapters.srtp import Srtp
 from callcenter.telephony.media import g711, rtp
 from callcenter.telephony.media.tones import Clip, ringback
@@ -376,7 +377,8 @@ def test_ports_are_even_and_come_back_and_run_out() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((HOST, 0))
         middle = probe.getsockname()[1] & ~1
-    pool = PortPool(middle - 5, middle + 5)
+    now = [0.0]
+    pool = PortPool(middle - 5, middle + 5, clock=lambda: now[0])
     taken: list[socket.socket] = []
 
     def take_all() -> None:
@@ -389,8 +391,12 @@ def test_ports_are_even_and_come_back_and_run_out() -> None:
     assert ports
     assert all(port % 2 == 0 and middle - 5 <= port <= middle + 5 for port in ports)
     assert len(ports) == len(set(ports))
+    assert pool.used() == pool.size
     taken[0].close()
     pool.give_back(ports[0])
+    with pytest.raises(NoFreePort):
+        pool.bind(HOST)  # late packets of its call may still come
+    now[0] += COOL_SECONDS
     with pool.bind(HOST) as again:
         assert again.getsockname()[1] == ports[0]
     for sock in taken:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
-import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import structlog
 from sip_bench import RingThenAnswer, request, tokens
 from test_sip_native import LOOPBACK_OFFER, Client, listening, until
 
-from callcenter import logs
-from callcenter.config import Log, Sip, SipLimits, Trunk, TrunkAuth
+from callcenter.config import Sip, SipLimits, Trunk, TrunkAuth
 from callcenter.errors import ConfigError
 from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.ports import InboundCall
@@ -26,7 +22,6 @@ from callcenter.telephony.sip.parser import parse
 pytestmark = pytest.mark.integration  # real sockets, in real time
 
 NEAR = Trunk(name="near", hosts=["127.0.0.1/32", "127.0.0.2/32"])
-PAGE = Path(__file__).parents[3] / "docs" / "operations" / "sip.md"
 AUTH = TrunkAuth(username="trunk", password="open sesame")
 PROVING = Trunk(name="near", hosts=NEAR.hosts, auth=AUTH)
 
@@ -187,22 +182,3 @@ def test_a_password_is_read_from_its_file_and_a_missing_one_named(tmp_path: Path
     file.write_text("open sesame\n", encoding="utf-8")
     assert auth.secret() == "open sesame"
     assert "sesame" not in repr(AUTH)
-
-
-@pytest.mark.parametrize("style", ["json", "console"])
-def test_the_filter_of_the_docs_finds_the_address_in_the_line(
-    style: Literal["json", "console"], capsys: pytest.CaptureFixture[str]
-) -> None:
-    root, before = logging.getLogger(), structlog.get_config()
-    kept = root.handlers[:], root.level, sys.excepthook
-    patterns = re.findall(r"^(?:failregex =|    +) (.*<HOST>.*)$", PAGE.read_text("utf-8"), re.M)
-    try:
-        logs.setup(Log(format=style), "telephony")
-        structlog.get_logger().warning("SECURITY sip", src="192.0.2.7", reason="wrong digest")
-    finally:
-        root.handlers[:], root.level, sys.excepthook = kept
-        logging.captureWarnings(False)
-        structlog.configure(**before)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "SECURITY" in line]
-    found = [re.search(each.replace("<HOST>", r"(?P<host>[0-9a-f.:]+)"), line) for each in patterns]
-    assert [match["host"] for match in found if match] == ["192.0.2.7"]
