@@ -1,6 +1,7 @@
 # callcenter: `make run` and `make test` are the two commands to know.
 .DEFAULT_GOAL := help
-.PHONY: help run demo install test test-scaled check dev lock openapi docs screenshots clean
+.PHONY: help run demo install test test-scaled check torture fuzz
+.PHONY: dev lock openapi docs screenshots clean
 
 bin := .venv/bin
 python := $(bin)/python
@@ -57,6 +58,18 @@ check: ## Fast look before a commit: lint, types, unit tests (under a minute)
 	  $(python) tools/frontend.py npm run check && \
 	  $(python) tools/frontend.py digest > .venv/.callcenter/vitest; fi
 	$(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
+
+torture: ## The torture messages (RFC 4475, RFC 5118, abuse) against a running system: the score
+	@tools/install.sh test
+	@tools/test-needs.sh
+	$(python) tools/torture.py
+
+fuzz: ## For the night: the parsers under atheris, 5,000 mutants against a running system
+	@tools/install.sh test
+	@tools/test-needs.sh
+	@$(bin)/pip install -q --require-hashes --no-deps -r requirements/fuzz.lock || \
+	  echo "callcenter: no atheris for this machine: the parsers are left to the mutants" >&2
+	$(python) tools/fuzz.py
 
 dev: install ## Run with the front end's development server
 	@$(bin)/callcenter run & system=$$!; trap 'kill $$system; wait $$system' EXIT; \

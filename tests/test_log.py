@@ -295,7 +295,7 @@ def test_a_fact_of_a_newer_version_neither_stops_a_consumer_nor_is_lost(
         assert [entry.position for entry in older.catch_up()] == [1, 3]
     (line,) = [line for line in said if line["log_level"] == "error"]
     assert (line["kind"], line["position"]) == (kind, 2)
-    assert applied(engine) == [1, 3]
+    assert positions(engine) == [1, 3]
     (unread,) = EventLog(engine).unread("crm")
     assert (unread.kind, unread.fact.subject) == (kind, "c")
 
@@ -304,7 +304,7 @@ def test_a_fact_of_a_newer_version_neither_stops_a_consumer_nor_is_lost(
     newer, other = Consumer(engine, "crm", note), Consumer(engine, "crm", note)
     assert [entry.position for entry in newer.catch_up()] == [2]
     assert list(other.catch_up()) == []
-    assert applied(engine) == [1, 3, 2]
+    assert positions(engine) == [1, 3, 2]
     assert EventLog(engine).unread("crm") == []
 
 

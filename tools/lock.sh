@@ -11,3 +11,4 @@ compile() {
 compile requirements/bootstrap.in -o requirements/bootstrap.lock
 compile pyproject.toml -o requirements/runtime.lock
 compile pyproject.toml --extra test -c requirements/runtime.lock -o requirements/test.lock
+compile requirements/fuzz.in -o requirements/fuzz.lock

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Index,
     MetaData,
     String,
     Table,
@@ -34,8 +35,9 @@ open_dialogs = Table(
     "open_dialogs",
     metadata,
     Column("call", String(36), primary_key=True),
-    Column("node", String(64), nullable=False, index=True),
+    Column("node", String(64), nullable=False),
     Column("memo", JSON, nullable=False),
+    Index("ix_open_dialogs_node", "node"),
 )
 
 

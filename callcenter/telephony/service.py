@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import OperationalError
+
 
 from callcenter.bus import Answer, Bus, Handler
 from callcenter.config import Settings
+from callcenter.database import AWAY
 from callcenter.errors import CallGone, NoFreePort, Unavailable
 from callcenter.events import (
     AgentStateChanged,
@@ -444,7 +445,7 @@ class TelephonyService:
     def _append_or_owe(self, facts: tuple[Fact, ...], memos: dialogs.Memos) -> None:
         try:
             self._append_and_tell(facts, memos)
-        except OperationalError as error:  # locked for long, full, away: not the fact's fault
+        except AWAY as error:  # locked for long, full, away: not the fact's fault
             self._owed += facts
             _LOGGER.error(
                 "facts wait for the database", owed=len(self._owed), error=type(error).__name__

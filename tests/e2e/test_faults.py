@@ -8,6 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from fuzz import bombard
+from target import SETTINGS, live_call
+from torture import Sender
+from torture_set import cases
 from udp_peer import UdpPeer
 from world import World, running, wait_for
 
@@ -16,13 +20,12 @@ from callcenter.events import CallEnded
 from callcenter.telephony import dialogs
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
-NO_SPEECH = {"live": {"en": "off", "fa": "off", "he": "off"}, "second_pass": "off"}
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = Path(tmp_path_factory.mktemp("faults"))
-    with running(folder, recording={"format": "wav"}, speech=NO_SPEECH) as started:
+    with running(folder, recording={"format": "wav"}, **SETTINGS) as started:
         yield started
 
 
@@ -53,3 +56,26 @@ def test_dialogs_that_were_open_at_a_kill_get_their_bye_after_the_restart(world:
     engine.dispose()
     for one in (peer, deaf):
         one.close()
+
+
+def test_the_torture_set_kills_and_slows_nothing_while_somebody_calls(world: World) -> None:
+    """A01, A02: RFC 4475, RFC 5118 and the abuse set over real sockets; the goals are reached."""
+    (pid,) = world.pids("telephony")
+    sender = Sender("127.0.0.1", world.sip_port)
+    with live_call(world):
+        score = sender.run(cases())
+    sender.close()
+    print("\n".join(score.lines()))  # noqa: T201 - the score, for who runs it with -s
+    assert score.reached, score.lines()
+    assert world.pids("telephony") == [pid]
+    assert not [line for line in world.log_lines() if "Traceback" in line]
+
+
+def test_mutants_leave_the_listener_alive_and_its_memory_flat(world: World) -> None:
+    """The short form of `make fuzz`; the long one sends 5,000."""
+    (pid,) = world.pids("telephony")
+    with live_call(world):
+        outcome = bombard(world.sip_port, pid, messages=1600, seed=4475)
+    print(outcome.line())  # noqa: T201
+    assert outcome.well, outcome.line()
+    assert world.pids("telephony") == [pid]

@@ -1,58 +1,24 @@
 """The torture set through the core: RFC 4475, RFC 5118 and our own abuse messages.
 
-`index.tsv` says which answers each message allows: `none`, a status, a class such as `4xx`, or
-`proc` for "treated as well formed".
+The same over real sockets, with a live call: tests/e2e/test_faults.py.
 """
 
 from __future__ import annotations
 
-import csv
 import random
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from sip_bench import FLOW, OFFER, Scene, events, messages, request, statuses
+from torture_set import Case, allowed, cases, mutant
 
 from callcenter.telephony.ports import Address
 from callcenter.telephony.sip.actions import IncomingInvite, Send
 from callcenter.telephony.sip.message import Response
 
-FOLDER = Path(__file__).parents[2] / "data" / "torture"
 ROUTED = {"100", "user", "probe"}
 
 
-@dataclass(frozen=True)
-class Case:
-    file: str
-    set: str
-    expect: str
-
-    @property
-    def data(self) -> bytes:
-        return (FOLDER / "msgs" / self.file).read_bytes()
-
-
-def cases() -> list[Case]:
-    with (FOLDER / "index.tsv").open(encoding="utf-8", newline="") as lines:
-        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [Case(row["file"], row["set"], row["expect"]) for row in rows]
-
-
 CASES = cases()
-
-
-def allowed(status: int | None, expect: str) -> bool:
-    for word in expect.split(","):
-        if word == "none" and status is None:
-            return True
-        if status is None:
-            continue
-        if word == "proc" and status not in (400, 416, 420) and not 500 <= status < 600:
-            return True
-        if word == str(status) or (word.endswith("xx") and word[0] == str(status)[0]):
-            return True
-    return False
 
 
 def outcome(scene: Scene, data: bytes) -> int | None:
@@ -131,19 +97,6 @@ def test_five_thousand_mutants_leave_a_live_call_alone_and_nothing_behind() -> N
     assert scene.ua.next_deadline() is None
     assert not scene.ua._layer.servers
     assert not scene.ua._calls
-
-
-def mutant(data: bytes, chance: random.Random) -> bytes:
-    """The message with a few octets, lines or pieces replaced, doubled or gone."""
-    changed = bytearray(data)
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(len(changed) + 1)
-        piece = changed[at : at + chance.randint(0, 40)]
-        other = chance.choice(
-            [b"", bytes(piece) * 2, bytes([chance.randrange(256)]), b"\r\n", b'"', b"<", b";", b","]
-        )
-        changed[at : at + len(piece)] = other
-    return bytes(changed)
 
 
 def test_a_message_over_the_limit_is_told_so() -> None:
