@@ -15,7 +15,6 @@ from typing import Any
 
 import structlog
 
-
 from callcenter.bus import Answer, Bus, Handler
 from callcenter.config import Settings
 from callcenter.database import AWAY
