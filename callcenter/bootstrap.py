@@ -7,8 +7,13 @@ what it is made of.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from callcenter.config import Settings
+
+if TYPE_CHECKING:
+    from callcenter.config import Sip
+    from callcenter.telephony.ports import SipBackend
 
 DRAIN_SECONDS = 8.0
 
@@ -21,6 +26,17 @@ def _node(settings: Settings) -> str:
     import platform
 
     return "local" if settings.bus_url == "local" else platform.node()
+
+
+def _sip_backend(sip: Sip) -> SipBackend:
+    """Who speaks SIP, as `sip.backend` says."""
+    if sip.backend == "pyvoip":
+        from callcenter.telephony.adapters.sip_pyvoip import PyVoipSipBackend
+
+        return PyVoipSipBackend(sip)
+    from callcenter.telephony.adapters.sip_native import NativeSipBackend
+
+    return NativeSipBackend(sip)
 
 
 def run_telephony(settings: Settings) -> None:
@@ -43,7 +59,6 @@ async def _telephony(settings: Settings) -> None:
     from callcenter.log import EventLog
     from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
     from callcenter.telephony.adapters.recordings import DiskRecordings
-    from callcenter.telephony.adapters.sip_native import NativeSipBackend
     from callcenter.telephony.adapters.speech_socket import SpeechSocket
     from callcenter.telephony.adapters.webrtc import BrowserLegs
     from callcenter.telephony.desk import Sounds
@@ -56,7 +71,7 @@ async def _telephony(settings: Settings) -> None:
     audio = BrowserLegs(media)
     speech = SpeechSocket(settings.run_dir, workers=settings.speech.workers)
     parts = Parts(
-        sip=NativeSipBackend(settings.sip),
+        sip=_sip_backend(settings.sip),
         media=media,
         audio=audio,
         recordings=DiskRecordings(

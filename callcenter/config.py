@@ -63,6 +63,10 @@ def _listen(url: str) -> str:
     return url
 
 
+def _one_udp4(urls: list[str]) -> bool:
+    return len(urls) == 1 and urls[0].startswith("udp://") and "[" not in urls[0]
+
+
 def _region(code: str) -> str:
     if not re.fullmatch(r"[A-Z]{2}", code):
         raise ValueError("a two-letter region such as IR or IL")
@@ -271,6 +275,23 @@ class Sip(Section):
     registrations: list[Registration] = Field(
         [], description="accounts with PBXs and providers, see docs/operations/sip.md"
     )
+
+    @model_validator(mode="after")
+    def _backend_can(self) -> Self:
+        if self.backend == "pyvoip":
+            beyond = [
+                what
+                for what, asked in (
+                    ("one address udp://IPv4:port in listen", not _one_udp4(self.listen)),
+                    ("one entry in registrations at most", len(self.registrations) > 1),
+                    ("no auth in trunks", any(trunk.auth.username for trunk in self.trunks)),
+                    ("no srtp in trunks", any(trunk.srtp != "never" for trunk in self.trunks)),
+                )
+                if asked
+            ]
+            if beyond:
+                raise ValueError(f"with backend pyvoip {' and '.join(beyond)}")
+        return self
 
     def region_of(self, name: str) -> str | None:
         """The country of that trunk's or registration's numbers, if it has one of its own."""

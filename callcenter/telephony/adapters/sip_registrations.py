@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,7 +19,6 @@ from callcenter.telephony.sip.actions import Action, Flow
 from callcenter.telephony.sip.digest import MD5, SHA256, Login
 from callcenter.telephony.sip.registration import Account, Registration, Standing
 from callcenter.telephony.sip.sources import Sources
-from callcenter.telephony.sip.useragent import UserAgent
 
 RESOLVE_AGAIN = 60.0  # seconds between look-ups of a registrar that is not reached
 
@@ -29,13 +28,26 @@ Listeners = dict[str, Listener]
 _LOGGER = structlog.get_logger()
 
 
+class RegisteringCore(Protocol):
+    """The core's part: see `UserAgent`. What comes back is to be carried out."""
+
+    def registration(self, account: Account) -> Registration:
+        """A registration of ours, not begun yet."""
+
+    def register(self, registration: Registration, flow: Flow, now: float) -> list[Action]:
+        """Begin it, or go on along another flow."""
+
+    def unregister(self, registration: Registration, now: float) -> list[Action]:
+        """End it."""
+
+
 class Registrations:
     """Every account of `sip.registrations`; `perform` carries out what the core asks for."""
 
     def __init__(
         self,
         settings: Sip,
-        core: UserAgent,
+        core: RegisteringCore,
         sources: Sources,
         listeners: Listeners,
         perform: Callable[[Iterable[Action]], None],

@@ -9,6 +9,7 @@ from typing import Any
 
 from callcenter.config import Sip, Trunk
 from callcenter.telephony.adapters.sip_native import NativeSipBackend
+from callcenter.telephony.adapters.sip_pyvoip import PyVoipSipBackend
 from callcenter.telephony.ports import Address, InboundCall
 from callcenter.telephony.sip.actions import (
     Action,
@@ -150,6 +151,17 @@ async def backend(
     native = NativeSipBackend(Sip(**({"listen": ["udp://127.0.0.1:0"]} | settings)))
     await native.start(on_call)
     return native, native.addresses[0]
+
+
+async def pyvoip_backend(
+    on_call: Callable[[InboundCall], None], **settings: Any
+) -> tuple[PyVoipSipBackend, Address]:
+    """The same with pyVoIP."""
+    settings.setdefault("trunks", [Trunk(name="local", hosts=["127.0.0.0/8"])])
+    listen = {"backend": "pyvoip", "listen": ["udp://127.0.0.1:0"]}
+    pyvoip = PyVoipSipBackend(Sip(**(listen | settings)))
+    await pyvoip.start(on_call)
+    return pyvoip, pyvoip.addresses[0]
 
 
 class RingThenAnswer:

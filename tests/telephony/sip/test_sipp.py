@@ -1,4 +1,4 @@
-"""The fourteen SIPp scenarios: SIPp calls the real adapter, exit code 0 = it behaves."""
+"""The fourteen SIPp scenarios: SIPp calls the real adapters, exit code 0 = it behaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sip_bench import RingThenAnswer, backend
+from sip_bench import RingThenAnswer, backend, pyvoip_backend
 
 SCENARIOS = Path(__file__).parents[2] / "data" / "sipp"
 NAMES = sorted(path.stem for path in SCENARIOS.glob("f*.xml"))
@@ -39,6 +39,16 @@ def test_sipp_scenario(name: str, tmp_path: Path) -> None:
     assert run.calls <= 1
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "f08_late_offer"])
+def test_sipp_scenario_with_pyvoip(name: str, tmp_path: Path) -> None:
+    """f08 is what pyVoIP cannot do: see CANNOT in test_sip_backend_contract.py."""
+    run = asyncio.run(play(name, tmp_path, with_pyvoip=True))
+    log = "".join(path.read_text(errors="replace") for path in tmp_path.glob("*.log"))
+    assert run.code == 0, run.output[-500:] + log[-6000:]
+    assert run.open_calls == 0
+    assert run.calls <= 1
+
+
 @pytest.mark.parametrize("name", ["f01_basic", "f03_cancel", "f06_hold_resume"])
 def test_sipp_scenario_over_tcp(name: str, tmp_path: Path) -> None:
     run = asyncio.run(play(name, tmp_path, "tcp", "-t", "t1"))
@@ -55,10 +65,13 @@ class Run:
     open_calls: int
 
 
-async def play(name: str, folder: Path, transport: str = "udp", *more: str) -> Run:
+async def play(
+    name: str, folder: Path, transport: str = "udp", *more: str, with_pyvoip: bool = False
+) -> Run:
     """One scenario; the application rings for a second, then answers."""
     app = RingThenAnswer(1.0)
-    native, address = await backend(app, listen=[f"{transport}://127.0.0.1:0"])
+    start = pyvoip_backend if with_pyvoip else backend
+    native, address = await start(app, listen=[f"{transport}://127.0.0.1:0"])
     sipp = await asyncio.create_subprocess_exec(
         *("sipp", f"{address.host}:{address.port}", "-sf", str(SCENARIOS / f"{name}.xml")),
         *("-i", "127.0.0.1", "-p", str(free_port()), "-mi", "127.0.0.1", "-mp", str(free_port())),
