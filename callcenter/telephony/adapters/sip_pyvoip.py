@@ -11,6 +11,7 @@ import asyncio
 import secrets
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from callcenter.telephony.adapters.sip_pyvoip_phone import Phone
 from callcenter.telephony.adapters.sip_registrations import Listener, Listeners, Registrations
 from callcenter.telephony.adapters.sip_udp import UdpListener
 from callcenter.telephony.ports import Address, InboundCall
-from callcenter.telephony.sip import offer_answer
+from callcenter.telephony.sip import farewell, offer_answer
 from callcenter.telephony.sip.actions import Action, Flow, RegistrationChanged, Send
 from callcenter.telephony.sip.client import NonInviteClient
 from callcenter.telephony.sip.dialog import DialogId
@@ -103,6 +104,18 @@ class PyVoipSipBackend:
         for listener in self._listeners.values():
             await listener.close()
         self._listeners.clear()
+
+    async def say_goodbye(self, memo: dict[str, Any]) -> None:
+        """See `SipBackend.say_goodbye`; the dialog is the core's, so pyVoIP has no part in it."""
+        kept = farewell.read_memo(memo)
+        (listener,) = self._listeners.values()
+        local = Address(kept.flow.local.host, listener.bound.port)
+        kept = replace(kept, flow=replace(kept.flow, listener=listener.url, local=local))
+        answered: asyncio.Future[int | None] = self._loop.create_future()
+        farewell.say(self.layer, _token, kept, self.now(), answered.set_result)
+        self.settle()
+        status = await answered
+        _LOGGER.info("sip dialog of an earlier process ended", answer=status)
 
     def active(self) -> int:
         """How many dialogs are open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from callcenter.errors import SipFailure
 from callcenter.telephony.adapters.sip_pyvoip_phone import Call
@@ -17,7 +17,7 @@ from callcenter.telephony.ports import (
     Referral,
     SipEnd,
 )
-from callcenter.telephony.sip import offer_answer
+from callcenter.telephony.sip import farewell, offer_answer
 from callcenter.telephony.sip.actions import Flow
 from callcenter.telephony.sip.client import NonInviteClient
 from callcenter.telephony.sip.dialog import Dialog
@@ -147,6 +147,10 @@ class PyVoipCall(Timed):
             raise SipFailure(error.detail) from None
         self.voip.accept(bytes(agreement.answer), local.port)
         return agreement.media
+
+    def memo(self) -> dict[str, Any] | None:
+        """See `InboundCall.memo`."""
+        return farewell.memo_of(self.dialog, self.flow)
 
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
         """A final refusal; 486 in pyVoIP's words, which knows no other."""

@@ -20,7 +20,7 @@ from callcenter.errors import ConfigError
 from callcenter.telephony.adapters.sip_pyvoip import PyVoipSipBackend
 from callcenter.telephony.adapters.sip_pyvoip_call import PyVoipCall
 from callcenter.telephony.ports import Address, Codec, Direction, InboundCall, MediaDescription
-from callcenter.telephony.sip.message import Request, Response
+from callcenter.telephony.sip.message import Request, Response, respond
 from callcenter.telephony.sip.parser import parse
 
 pytestmark = pytest.mark.integration  # real sockets, in real time
@@ -162,6 +162,30 @@ def test_hanging_up_before_the_ack_waits_for_it_with_the_bye() -> None:
             await caller.hear("BYE")
 
     asyncio.run(scene())
+
+
+def test_a_later_process_ends_the_dialog_from_its_memo() -> None:
+    async def scene() -> None:
+        calls: list[InboundCall] = []
+        async with extension(calls) as (_, caller):
+            memo = (await talking(caller, calls)).memo()
+            assert memo is not None
+            async with extension([]) as (later, _):
+                goodbye = asyncio.ensure_future(later.say_goodbye(memo))
+                bye = await caller.hear("BYE")
+                assert bye.to.tag == "caller"
+                assert bye.from_.tag == caller.tag
+                answer = respond(bye, 200, tag="x") if isinstance(bye, Request) else None
+                assert answer is not None
+                answer.set_body(b"")
+                caller.socket.sendto(bytes(answer), tuple_of(later.addresses[0]))
+                await asyncio.wait_for(goodbye, 10)
+
+    asyncio.run(scene())
+
+
+def tuple_of(address: Address) -> tuple[str, int]:
+    return address.host, address.port
 
 
 def test_each_reinvite_is_answered_with_its_direction_and_starts_nothing_twice() -> None:
