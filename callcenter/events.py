@@ -31,6 +31,7 @@ AgentStateName = Literal[
     "not_answering",
     "offline",
 ]
+Verstat = Literal["passed", "failed", "none"]  # of a number, by the network (STIR/SHAKEN)
 RecordPolicy = Literal["never", "on_demand", "ask", "always"]
 
 
@@ -56,7 +57,10 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallRang(Fact):
-    """A caller's INVITE was taken. `from_number` is as received; None when withheld."""
+    """A caller's INVITE was taken. `from_number` is as received; None when withheld.
+
+    `diverted_from` is the first number that diverted the call to us.
+    """
 
     call: str
     direction: Literal["inbound", "outbound"] = "inbound"
@@ -70,6 +74,8 @@ class CallRang(Fact):
     policy: RecordPolicy
     node: str
     sip_call_id: str
+    diverted_from: str | None = None
+    verstat: Verstat | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +140,19 @@ class CallTransferred(Fact):
     from_agent: str
     to_agent: str | None = None
     to_queue: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallerReplaced(Fact):
+    """Another dialog took the caller's place in the call (attended transfer): who talks now."""
+
+    call: str
+    from_number: str | None
+    from_name: str | None
+    trunk: str
+    sip_call_id: str
+    diverted_from: str | None = None
+    verstat: Verstat | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

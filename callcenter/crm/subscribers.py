@@ -23,6 +23,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.AgentOffered: (records.offered,),
     events.CallAnswered: (records.answered,),
     events.CallTransferred: (records.transferred,),
+    events.CallerReplaced: (records.replaced,),
     events.CallEnded: (records.ended,),
     events.WrapUpEnded: (records.wrapped_up,),
     events.UtteranceHeard: (records.heard,),

@@ -16,6 +16,7 @@ from callcenter.events import (
     AgentOffered,
     CallAnswered,
     CallEnded,
+    CallerReplaced,
     CallHeld,
     CallQueued,
     CallRang,
@@ -97,6 +98,8 @@ def evolve(call: Call, fact: Fact) -> Call:
         case CallTransferred():
             _demand(call.state in ("talking", "held"), call, fact)
             return replace(call, state="queued", agent=None, held_by=frozenset())
+        case CallerReplaced():
+            return replace(call, from_number=fact.from_number)
         case CallEnded():
             return replace(call, state="ended")
     return call

@@ -43,6 +43,11 @@ class CallerSide:
         assert self._leg is not None
         return self._leg
 
+    @property
+    def answered(self) -> bool:
+        """Whether the phone got its 200."""
+        return self._answered
+
     def take_port(self) -> None:
         """Have a port for the sound, before anybody is told that the phone rings.
 
@@ -73,6 +78,26 @@ class CallerSide:
         if agreed is not None:
             self._follow(agreed)
         return agreed is not None
+
+    async def replace(self, inbound: InboundCall) -> None:
+        """That dialog is the caller's from now on; the former one ends. Raises SipFailure."""
+        leg = self._media.open_rtp(inbound.local_host)
+        try:
+            agreed = await inbound.answer(leg.local)
+        except BaseException:
+            leg.close()
+            raise
+        self._stop_entertainment()
+        former, former_leg = self.inbound, self.leg
+        self.inbound, self._leg = inbound, leg
+        self._follow(agreed)
+        former.hang_up()
+        former_leg.close()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the phone holds the call."""
+        return self._holds
 
     def entertain(self) -> None:
         """Ringback first, as any phone does, then music until somebody answers."""

@@ -9,14 +9,15 @@ from typing import Any, Literal
 
 from callcenter.events import Command, Outcome
 from callcenter.telephony.acd.floor import Offer
-from callcenter.telephony.ports import MediaDescription, SipEnd
+from callcenter.telephony.ports import InboundCall, MediaDescription, Referral, SipEnd
 
 
 @dataclass(frozen=True, slots=True)
 class CallerLeft:
-    """The dialog is over from the caller's side."""
+    """The dialog is over from the caller's side; another may have taken its place by then."""
 
     how: SipEnd
+    inbound: InboundCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,20 @@ class MediaChanged:
     """The caller's phone wants its media otherwise: hold, resume, another address."""
 
     wish: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """A trusted peer wants the call moved (REFER)."""
+
+    referral: Referral
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Another dialog is to take the caller's place (Replaces)."""
+
+    inbound: InboundCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Stop:
     """The system goes down; calls have had their time to drain."""
 
 
-Happening = CallerLeft | MediaChanged | Offered | Asked | AgentLost | Stop
+Happening = CallerLeft | MediaChanged | Referred | Replaced | Offered | Asked | AgentLost | Stop
 
 
 class Over(Exception):

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from callcenter.events import LegName
+from callcenter.events import LegName, Verstat
 
 # --- Sound -----------------------------------------------------------------------------------
 
@@ -207,10 +207,16 @@ SipEnd = Literal["cancelled", "bye", "no_ack", "refused", "hung_up", "failed", "
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as far as the trunk says. `number` is None when withheld."""
+    """Who calls, as far as the trunk says. `number` is None when withheld.
+
+    `diverted_from` is the first number that diverted the call; `verstat` what a trusted
+    network found of the caller's number.
+    """
 
     number: str | None
     name: str | None
+    diverted_from: str | None = None
+    verstat: Verstat | None = None
 
 
 class Referral(Protocol):

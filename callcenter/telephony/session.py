@@ -21,6 +21,7 @@ from callcenter.events import (
     AnswerCall,
     CallAnswered,
     CallEnded,
+    CallerReplaced,
     CallHeld,
     CallQueued,
     CallRang,
@@ -47,9 +48,11 @@ from callcenter.telephony.mailbox import (
     MediaChanged,
     Offered,
     Over,
+    Referred,
+    Replaced,
     Stop,
 )
-from callcenter.telephony.ports import InboundCall, MediaLeg, SipEnd
+from callcenter.telephony.ports import InboundCall, MediaLeg, Referral, SipEnd
 
 WATCH_SECONDS = 1.0
 AUDIO_PATIENCE = 3.0
@@ -112,6 +115,8 @@ class Session:
             policy=self.line.record,
             node=self.desk.node,
             sip_call_id=inbound.sip_call_id,
+            diverted_from=inbound.caller.diverted_from,
+            verstat=inbound.caller.verstat,
         )
         position = self.desk.floor.enqueue(self.id, queue, self._rang_at)
         queued = CallQueued(call=self.id, queue=queue, position=position)
@@ -144,6 +149,8 @@ class Session:
                 if await self._ring_at(happening.offer):
                     return happening.offer.agent
                 self.desk.distribute()
+            elif isinstance(happening, Referred):
+                happening.referral.report(480)  # moved is what somebody talks in
             else:
                 self._demand_sound()
 
@@ -156,6 +163,9 @@ class Session:
                         return
                 case AgentLost(lost) if lost == agent:
                     return await self._back_to_queue(self._call.queue)
+                case Referred(referral):
+                    if await self._follow_referral(referral):
+                        return
                 case None:
                     self._demand_sound()
 
@@ -195,6 +205,10 @@ class Session:
                     asked.refuse(CallGone("the call is over"))
                 case Offered(offer):
                     unheard.append(offer)
+                case Referred(referral):
+                    referral.report(481)
+                case Replaced(inbound):
+                    inbound.reject(481)
         return unheard
 
     def _withdraw(self) -> list[Change]:
@@ -243,6 +257,8 @@ class Session:
                     return False
                 case Asked() as asked:
                     asked.refuse(CallGone("this call does not ring at you"))
+                case Referred(referral):
+                    referral.report(480)
                 case AgentLost(lost) if lost == offer.agent:
                     await self._declined(offer.agent, "unreachable")
                     return False
@@ -377,6 +393,68 @@ class Session:
             if seat is None or seat.state.name != "available":
                 raise Conflict("that agent is not available")
 
+    async def _follow_referral(self, referral: Referral) -> bool:
+        """The phone's wish to move the call, inside of this system only. True when it went."""
+        status, to_queue, to_agent = self._referred_to(referral)
+        if status != 200:
+            referral.report(status)
+            return False
+        await self._back_to_queue(to_queue, to_agent)
+        referral.report(200)
+        return True
+
+    def _referred_to(self, referral: Referral) -> tuple[int, str | None, str | None]:
+        """The status of the target; a number, a queue, or an agent by extension or user name."""
+        user, floor = referral.user, self.desk.floor
+        if referral.attended:
+            return 501, None, None
+        line = next((one for one in self.desk.settings.lines if one.number == user), None)
+        if line and line.number != "*":
+            return 200, line.queue, None
+        if user in floor.queues:
+            return 200, user, None
+        for seat in floor.seats.values():
+            if user and user in (seat.extension, seat.username):
+                free = seat.state.name == "available"
+                return 200 if free else 480, None, seat.agent
+        return 404, None, None
+
+    async def _take_over(self, inbound: InboundCall) -> None:
+        """Another dialog is the caller now: same call, same agent, same recording."""
+        if not self.caller.answered:
+            inbound.reject(481)
+            return
+        try:
+            await self.caller.replace(inbound)
+        except (CallcenterError, Over):
+            _LOGGER.warning("call not taken over", call=self.id)
+            inbound.reject(500)
+            return
+        if self._watcher:
+            self._watcher.cancel()
+        self._watcher = asyncio.create_task(self._watch(inbound))
+        if self._capture and self._answered_at is not None:
+            self._capture.follow("customer", self.caller.leg)
+        await self._happened(
+            CallerReplaced(
+                call=self.id,
+                from_number=inbound.caller.number,
+                from_name=inbound.caller.name,
+                trunk=inbound.trunk,
+                sip_call_id=inbound.sip_call_id,
+                diverted_from=inbound.caller.diverted_from,
+                verstat=inbound.caller.verstat,
+            )
+        )
+        if self._agent_leg is None:
+            self.caller.entertain()
+            return
+        await (self._hold if self.caller.holds else self._resume)("customer")
+        if "agent" in self._call.held_by:
+            self.caller.part(self._agent_leg)
+        else:
+            self.caller.join(self._agent_leg)
+
     async def _back_to_queue(self, to_queue: str | None, to_agent: str | None = None) -> None:
         """This agent's part is over; the caller waits, first in line, with music."""
         former, queue = self.agent, to_queue or self._call.queue or self.line.queue
@@ -412,9 +490,11 @@ class Session:
 
     async def _watch(self, inbound: InboundCall) -> None:
         inbound.on_media(lambda wish: self.mailbox.put_nowait(MediaChanged(wish)))
-        self.mailbox.put_nowait(CallerLeft(await asyncio.shield(inbound.ended)))
+        inbound.on_refer(lambda referral: self.mailbox.put_nowait(Referred(referral)))
+        inbound.on_replace(lambda other: self.mailbox.put_nowait(Replaced(other)))
+        self.mailbox.put_nowait(CallerLeft(await asyncio.shield(inbound.ended), inbound))
 
-    async def _next(self, *, until: float) -> Offered | Asked | AgentLost | None:
+    async def _next(self, *, until: float) -> Offered | Asked | AgentLost | Referred | None:
         """The next happening that the step must look at, None when the time is over.
 
         What ends a call in every step (the caller left, the system stops) raises Over here;
@@ -427,8 +507,12 @@ class Session:
             except TimeoutError:
                 return None
             match happening:
+                case CallerLeft(_, inbound) if inbound is not self.caller.inbound:
+                    pass  # another took its place
                 case CallerLeft(how):
                     raise self._caller_left(how)
+                case Replaced(inbound):
+                    await self._take_over(inbound)
                 case Stop():
                     raise Over("interrupted", "system", "the system was stopped")
                 case MediaChanged(wish):

@@ -26,7 +26,7 @@ from callcenter.crm.agents import queries as outboxes
 from callcenter.crm.customers import phones
 from callcenter.crm.interactions import queries as interactions
 from callcenter.crm.interactions.models import Interaction
-from callcenter.events import AgentStateName, Fact, LegName, Outcome, RecordPolicy
+from callcenter.events import AgentStateName, Fact, LegName, Outcome, RecordPolicy, Verstat
 from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
@@ -44,13 +44,19 @@ class Payload(BaseModel):
 
 
 class CallerShape(Payload):
-    """Who calls, as far as the line says; `country` is ISO 3166."""
+    """Who calls, as far as the line says; `country` is ISO 3166.
+
+    `diverted_from` is the number that was dialled before the call was diverted to us; `verstat`
+    what the network found of the caller's number.
+    """
 
     event = ""
     number: str | None
     name: str | None
     country: str | None
     withheld: bool
+    diverted_from: str | None = None
+    verstat: Verstat | None = None
 
 
 class Ringing(Payload):
@@ -311,6 +317,8 @@ def _offered(live: Live, session: Session, fact: events.AgentOffered) -> Told:
             name=row.from_name,
             country=number.region if number else None,
             withheld=row.from_number is None,
+            diverted_from=_e164(row.diverted_from, region),
+            verstat=row.verstat,
         ),
         matches=[
             MatchView.model_validate(
@@ -329,6 +337,12 @@ def _offered(live: Live, session: Session, fact: events.AgentOffered) -> Told:
         wait_seconds=max(0.0, (fact.at - row.started_at).total_seconds()),
     )
     return [(fact.agent, payload, fact.call)]
+
+
+def _e164(written: str | None, region: str) -> str | None:
+    """A number as it is shown, where it is one."""
+    number = phones.canonical(written, region)
+    return number.e164 if number else written
 
 
 def _updated(
@@ -364,6 +378,12 @@ def _talk(session: Session, call: str, state: str, by: str) -> Told:
     row = interactions.by_call(session, call)
     agent = row.agent if row else None
     return _updated(session, call, state, agent, agent, by)
+
+
+def _replaced(live: Live, session: Session, fact: events.CallerReplaced) -> Told:
+    row = interactions.by_call(session, fact.call)
+    agent = row.agent if row else None
+    return _updated(session, fact.call, "talking", agent, agent, "replaced")
 
 
 def _transferred(live: Live, session: Session, fact: events.CallTransferred) -> Told:
@@ -426,6 +446,7 @@ _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.CallHeld: _held,
     events.CallResumed: _resumed,
     events.CallTransferred: _transferred,
+    events.CallerReplaced: _replaced,
     events.CallEnded: _ended,
     events.AgentStateChanged: _state,
 }

@@ -184,7 +184,8 @@ def _moment(one: timeline_queries.Moment, shown: Row, named: dict[str | None, Ro
 # fmt: off
 _COPIED = (
     "id", "call_id", "channel", "direction", "queue", "line", "language", "from_number",
-    "from_name", "to_number", "outcome", "detail", "disposition", "notes", "draft",
+    "from_name", "to_number", "diverted_from", "verstat", "outcome", "detail", "disposition",
+    "notes", "draft",
     "started_at", "answered_at", "ended_at", "wait_seconds", "talk_seconds", "wrapped_at",
     "closed_at", "handled_at", "recording_state", "transcript_state", "version",
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from callcenter.events import AgentStateName, LegName, Outcome
+from callcenter.events import AgentStateName, LegName, Outcome, Verstat
 
 Text = Annotated[str, Field(max_length=200)]
 LongText = Annotated[str, Field(max_length=20_000)]
@@ -178,6 +178,8 @@ class InteractionView(View):
     from_number: str | None = None
     from_name: str | None = None
     to_number: str | None = None
+    diverted_from: str | None = Field(None, description="the first number that diverted the call")
+    verstat: Verstat | None = Field(None, description="of from_number, as the network found it")
     agent: PersonView | None = None
     participants: list[PersonView] = Field([], description="who talked, in this order")
     customer: CustomerBrief | None = None

@@ -76,6 +76,14 @@ describe("payloads", () => {
     expect(contact.seq).toBe(3);
   });
 
+  it("say what the network found of the number and who diverted the call", () => {
+    const call = { id: "k", from: "+1" };
+    const told = readContact({ call, caller: { verstat: "failed", diverted_from: "+2" } });
+    expect([told.caller.verstat, told.caller.divertedFrom]).toEqual(["failed", "+2"]);
+    const odd = readContact({ call, caller: { verstat: "<b>" } });
+    expect([odd.caller.verstat, odd.caller.divertedFrom]).toEqual([null, null]);
+  });
+
   it("without an id are no captions", () => {
     expect(readCaption({ call: "k", text: "x" })).toBeNull();
   });

@@ -19,7 +19,8 @@ def stage(make_settings: Callable[..., Settings]) -> Callable[..., Any]:
         line = {"number": "100", "queue": "support", "language": "en"}
         line["answer"] = queue.pop("line_answer", "on_agent")
         line["record"] = queue.pop("line_record", "always")
-        settings = make_settings(lines=[line], queues=[{"name": "support", **queue}])
+        lines = queue.pop("lines", [line])
+        settings = make_settings(lines=lines, queues=[{"name": "support", **queue}])
         stage = Stage(settings)
         await stage.service.start()
         try:

@@ -45,9 +45,9 @@ PATIENCE = 20.0
 class ScriptedCaller:
     """A caller's dialog: what we did to it is on the record, what it does is called."""
 
-    def __init__(self, number: str | None = "+989121234567", to: str = "100") -> None:
+    def __init__(self, number: str | None = "+989121234567", to: str = "100", **more: Any) -> None:
         self.sip_call_id, self.trunk, self.local_host = "sip-1", "local", "127.0.0.1"
-        self.caller, self.request_user = Caller(number, None), to
+        self.caller, self.request_user = Caller(number, None, **more), to
         self.ended: asyncio.Future[SipEnd] = asyncio.get_running_loop().create_future()
         self.did: list[str] = []
         self.refuses_answer = False

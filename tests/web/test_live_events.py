@@ -58,6 +58,8 @@ def test_a_call_is_told_to_its_agent_from_the_pop_to_the_end(world: World) -> No
         "name": None,
         "country": "IR",
         "withheld": False,
+        "diverted_from": None,
+        "verstat": None,
     }
     assert [(m["customer"]["id"], m["reason"], m["score"]) for m in pop["matches"]] == [
         (customer.get_json()["id"], "exact", 1.0)
@@ -80,6 +82,33 @@ def test_a_call_is_told_to_its_agent_from_the_pop_to_the_end(world: World) -> No
     }
     assert got(theirs) == []
     assert other not in {payload.get("agent") for _, payload in told}
+
+
+def test_a_pop_says_who_diverted_the_call_and_what_the_network_found(world: World) -> None:
+    mine = tab(world, world.client("agent"))
+    call = world.call(agent=world.people["agent"], diverted_from="02112345678", verstat="failed")
+    ((_, pop),) = got(mine, "call.ringing")
+    assert (pop["caller"]["diverted_from"], pop["caller"]["verstat"]) == (
+        "+982112345678",
+        "failed",
+    )
+    shown = world.client("agent").get(f"/api/v1/interactions/{world.interaction(call)}").get_json()
+    assert (shown["diverted_from"], shown["verstat"]) == ("02112345678", "failed")
+
+
+def test_an_agent_hears_that_another_phone_took_the_callers_place(world: World) -> None:
+    mine = tab(world, world.client("agent"))
+    call = world.call(agent=world.people["agent"])
+    got(mine)
+    world.happens(
+        events.CallerReplaced(
+            call=call, from_number="+98912", from_name="Sara", trunk="t", sip_call_id="s"
+        )
+    )
+    ((name, told),) = got(mine)
+    assert (name, told["reason"], told["call"]["from"], told["call"]["from_name"]) == (
+        *("call.updated", "replaced", "+98912", "Sara"),
+    )
 
 
 def test_resume_sends_exactly_what_was_missed_with_its_old_numbers(world: World) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, Stri
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from callcenter.crm.db import ID, Base
-from callcenter.events import LegName, Outcome, now
+from callcenter.events import LegName, Outcome, Verstat, now
 from callcenter.ids import new_id
 
 Channel = Literal["phone", "mail", "chat", "portal", "visit"]
@@ -41,6 +41,8 @@ class Interaction(Base):
     from_number: Mapped[str | None] = mapped_column(String(128))  # None when withheld
     from_name: Mapped[str | None] = mapped_column(String(200))
     to_number: Mapped[str | None] = mapped_column(String(128))
+    diverted_from: Mapped[str | None] = mapped_column(String(128))  # the first that diverted
+    verstat: Mapped[Verstat | None] = mapped_column(String(16))  # of from_number, by the network
     region: Mapped[str | None] = mapped_column(String(2))
     language: Mapped[str | None] = mapped_column(String(8))
     policy: Mapped[str | None] = mapped_column(String(16))

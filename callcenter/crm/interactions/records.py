@@ -31,6 +31,8 @@ def rang(session: Session, fact: events.CallRang) -> None:
             from_number=_cut(fact.from_number, 128),
             from_name=_cut(fact.from_name, 200),
             to_number=_cut(fact.to_number, 128),
+            diverted_from=_cut(fact.diverted_from, 128),
+            verstat=fact.verstat,
             region=fact.region,
             language=fact.language,
             policy=fact.policy,
@@ -70,6 +72,20 @@ def transferred(session: Session, fact: events.CallTransferred) -> None:
     interaction = _of(session, fact.call)
     interaction.agent = fact.to_agent or interaction.agent
     interaction.queue = fact.to_queue or interaction.queue
+
+
+def replaced(session: Session, fact: events.CallerReplaced) -> None:
+    """Who talks now. A customer whom somebody chose stays; a single exact match becomes it."""
+    row = _of(session, fact.call)
+    row.from_number = _cut(fact.from_number, 128)
+    row.from_name = _cut(fact.from_name, 200)
+    row.diverted_from = _cut(fact.diverted_from, 128)
+    row.verstat = fact.verstat
+    if row.customer_id is None and row.region:
+        matches = match(session, fact.from_number, row.region)
+        exact = [one for one in matches if one.reason == "exact"]
+        row.customer_id = exact[0].customer.id if len(exact) == 1 else None
+        row.candidates = [_candidate(one) for one in matches]
 
 
 def ended(session: Session, fact: events.CallEnded) -> None:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 
 from callcenter.errors import SipSyntaxError
+from callcenter.events import Verstat
 from callcenter.telephony.ports import Caller
-from callcenter.telephony.sip.headers import NameAddr, parse_name_addr, split_values
-from callcenter.telephony.sip.message import Request
-from callcenter.telephony.sip.uri import Uri
-
-LONGEST = 200  # characters of a name or number that are kept
-
-_WITHHELD = frozenset(
-    {
-        "anonymous",
-        "unknown",
-        "unavailable",
-        "restricted",
-        "withheld",
-        "private",
-        "invalid",
-        "asserted",
-    }
+from callcenter.telephony.sip.diversion import diverted_from
+from callcenter.telephony.sip.headers import (
+    NameAddr,
+    parameter,
+    parse_name_addr,
+    parse_parameters,
+    split_values,
 )
-_NUMBER = re.compile(r"\+?[0-9().-]+", re.ASCII)
-_SEPARATORS = str.maketrans("", "", "().-")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+from callcenter.telephony.sip.message import Request
+from callcenter.telephony.sip.number import LONGEST, WITHHELD, number_of, readable
+
+_VERDICTS: dict[str, Verstat] = {
+    "tn-validation-passed": "passed",
+    "tn-validation-failed": "failed",
+    "no-tn-validation": "none",
+}
 
 
 def caller_of(request: Request, *, trusted: bool = False) -> Caller:
@@ -36,10 +31,24 @@ def caller_of(request: Request, *, trusted: bool = False) -> Caller:
     On a trusted trunk the network's word (P-Asserted-Identity, RFC 3325) goes before From.
     """
     who = (trusted and _asserted(request)) or request.from_
-    number = _number(who.uri)
+    number, diverted = number_of(who.uri), diverted_from(request)
     if number is None or _private(request):
-        return Caller(None, None)
-    return Caller(number[:LONGEST], _name(who.name) or _name(request.from_.name))
+        return Caller(None, None, diverted)
+    name = _name(who.name) or _name(request.from_.name)
+    verdict = (verstat_of(who) or verstat_of(request.from_)) if trusted else None
+    return Caller(number[:LONGEST], name, diverted, verdict)
+
+
+def verstat_of(who: NameAddr) -> Verstat | None:
+    """What the network found of the number (3GPP TS 24.229 7.2A.20): a parameter of the number,
+    of its URI or of the header field. Some add the attestation level: `-Passed-A`."""
+    user = ""
+    with suppress(SipSyntaxError):
+        written = parse_parameters(";" + (who.uri.opaque or who.uri.user or "").partition(";")[2])
+        user = parameter(written, "verstat") or ""
+    found = user or who.uri.parameter("verstat") or parameter(who.parameters, "verstat") or ""
+    word = found.lower()
+    return next((told for known, told in _VERDICTS.items() if word.startswith(known)), None)
 
 
 def _asserted(request: Request) -> NameAddr | None:
@@ -47,7 +56,7 @@ def _asserted(request: Request) -> NameAddr | None:
     for written in request.headers.all("P-Asserted-Identity"):
         with suppress(SipSyntaxError):
             for asserted in map(parse_name_addr, split_values(written)):
-                if _number(asserted.uri) is not None:
+                if number_of(asserted.uri) is not None:
                     return asserted
     return None
 
@@ -58,21 +67,7 @@ def _private(request: Request) -> bool:
     return bool({wish.strip() for wish in wishes} & {"id", "user", "header", "session"})
 
 
-def _number(uri: Uri) -> str | None:
-    """The user part; a number without its separators and parameters. None when withheld."""
-    user = _clean(uri.user or "")
-    if not user or user.lower() in _WITHHELD or uri.host.lower().endswith(".invalid"):
-        return None
-    number = user.partition(";")[0]
-    return number.translate(_SEPARATORS) if _NUMBER.fullmatch(number) else user
-
-
 def _name(name: str | None) -> str | None:
     """The display name as text: octets that are no UTF-8 replaced, control characters gone."""
-    shown = _clean(name or "")[:LONGEST]
-    return None if not shown or shown.lower() in _WITHHELD else shown
-
-
-def _clean(text: str) -> str:
-    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return _CONTROLS.sub(" ", readable).strip()
+    shown = readable(name or "")[:LONGEST]
+    return None if not shown or shown.lower() in WITHHELD else shown

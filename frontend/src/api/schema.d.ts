@@ -928,6 +928,10 @@ export interface components {
             from_number: string | null;
             from_name: string | null;
             to_number: string | null;
+            /** @description the first number that diverted the call */
+            diverted_from: string | null;
+            /** @description of from_number, as the network found it */
+            verstat: ("passed" | "failed" | "none") | null;
             agent: components["schemas"]["Person"] | null;
             /** @description who talked, in this order */
             participants: components["schemas"]["Person"][];

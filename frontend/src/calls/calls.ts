@@ -20,7 +20,13 @@ export interface Caller {
   number: string | null;
   name: string | null;
   country: string | null;
+  /** The number that was dialled before the call was diverted to us. */
+  divertedFrom?: string | null;
+  /** What a trusted network found of the number (STIR/SHAKEN). */
+  verstat?: Verstat | null;
 }
+
+export type Verstat = "passed" | "failed" | "none";
 
 /** A call with all that is known of who calls: what a pop shows. */
 export interface Contact {

@@ -1,7 +1,7 @@
 /** What comes over the socket, made into the types of the stores. Tolerant of missing keys. */
 
 import type { AgentStateName, Match, QueueNow } from "@/api/types";
-import type { Call, Caller, CallState, Contact } from "@/calls/calls";
+import type { Call, Caller, CallState, Contact, Verstat } from "@/calls/calls";
 import { likelyCustomer } from "@/calls/calls";
 import type { CaptionEvent } from "@/captions/captions";
 import type { Presence } from "@/presence/presence";
@@ -39,7 +39,13 @@ function readCaller(value: unknown, call: Call): Caller {
     number: text(caller.number) ?? text(caller.e164) ?? call.from,
     name: text(caller.name),
     country: text(caller.country) ?? text(caller.region),
+    divertedFrom: text(caller.diverted_from),
+    verstat: readVerstat(caller.verstat),
   };
+}
+
+function readVerstat(value: unknown): Verstat | null {
+  return value === "passed" || value === "failed" || value === "none" ? value : null;
 }
 
 /** The payload of `call.ringing`, also as it stands in the answer to `resume`. */
