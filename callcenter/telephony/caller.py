@@ -43,11 +43,6 @@ class CallerSide:
         assert self._leg is not None
         return self._leg
 
-    @property
-    def answered(self) -> bool:
-        """Whether the phone got its 200."""
-        return self._answered
-
     def take_port(self) -> None:
         """Have a port for the sound, before anybody is told that the phone rings.
 

@@ -433,6 +433,7 @@ class Session:
         if self._watcher:
             self._watcher.cancel()
         self._watcher = asyncio.create_task(self._watch(inbound))
+        self._keep_dialog()
         if self._capture and self._answered_at is not None:
             self._capture.follow("customer", self.caller.leg)
         await self._happened(

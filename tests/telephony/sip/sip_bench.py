@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any
 
@@ -165,11 +165,17 @@ async def pyvoip_backend(
 
 
 class RingThenAnswer:
-    """The smallest application: rings, answers after a while, knows a few numbers only."""
+    """The smallest application: rings, answers after a while, knows a few numbers only.
 
-    def __init__(self, seconds: float = 1.0, users: frozenset[str] | None = None) -> None:
+    It follows every REFER in words, and lets other dialogs take the place of its calls.
+    """
+
+    def __init__(
+        self, seconds: float = 1.0, users: frozenset[str] | None = None, *, early: bool = False
+    ) -> None:
         self.seconds = seconds
         self.users = users
+        self.early = early
         self.ends: list[str] = []
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -177,12 +183,25 @@ class RingThenAnswer:
         if self.users is not None and call.request_user not in self.users:
             call.reject(404)
             return
-        task = asyncio.get_running_loop().create_task(self._life(call))
+        call.on_refer(lambda referral: referral.report(200))
+        call.on_replace(lambda other: self._keep(self._replace(call, other)))
+        self._keep(self._life(call))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
+    async def _replace(self, call: InboundCall, other: InboundCall) -> None:
+        await other.answer(Address(other.local_host, 30002))
+        call.hang_up()
+        self.ends.append(await other.ended)
+
     async def _life(self, call: InboundCall) -> None:
-        call.ring()
+        if self.early:
+            await call.early(Address(call.local_host, 30000))
+        else:
+            call.ring()
         end = asyncio.ensure_future(call.ended)
         done, _ = await asyncio.wait({end}, timeout=self.seconds)
         if not done:
