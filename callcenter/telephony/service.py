@@ -463,9 +463,11 @@ class TelephonyService:
                 _LOGGER.exception("a chore failed; it goes on")
 
     async def _tick(self) -> None:
-        """Wrap-ups that are over; the floor's picture, at most four times a second."""
-        if changes := self._floor.end_due_wrap_ups(self._loop.time()):
-            await self.record(*self.state_facts(changes))
+        """What the time has brought; the floor's picture, at most four times a second."""
+        now = self._loop.time()
+        changes = self._floor.end_due_wrap_ups(now)
+        await self.record(*self.state_facts(changes))
+        if self._floor.forget_declined(now) or changes:
             self.distribute()
         if self._floor_dirty:
             self._floor_dirty = False

@@ -171,6 +171,18 @@ class Floor:
                 limit = self.queues[one.queue].unanswered_limit
         return self.stop_ringing(agent, now, unanswered=unanswered, limit=limit)
 
+    def forget_declined(self, now: float) -> bool:
+        """Who declined a call long enough ago may hear it again; True when there is such a one."""
+        over = [
+            (one, agent)
+            for one in self.waiting
+            for agent, until in one.declined.items()
+            if until <= now
+        ]
+        for one, agent in over:
+            del one.declined[agent]
+        return bool(over)
+
     def stop_ringing(
         self, agent: str, now: float, *, unanswered: bool = False, limit: int = 1 << 30
     ) -> list[Change]:

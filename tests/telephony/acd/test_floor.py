@@ -59,6 +59,17 @@ def test_a_declined_call_goes_to_the_next_agent_and_comes_back_after_a_while() -
     assert pairs(floor, 101.0 + DECLINED_SECONDS) == [("c1", "a")]
 
 
+def test_the_floor_says_when_a_declined_call_may_ring_again() -> None:
+    floor = make_floor("a")
+    floor.enqueue("c1", "support", 50.0)
+    floor.offers(100.0)
+    floor.decline("c1", "a", 101.0, unanswered=False)
+    assert not floor.forget_declined(101.0 + DECLINED_SECONDS - 0.1)
+    assert floor.forget_declined(101.0 + DECLINED_SECONDS)
+    assert pairs(floor, 101.0 + DECLINED_SECONDS) == [("c1", "a")]
+    assert not floor.forget_declined(200.0)
+
+
 def test_a_lone_agent_who_declines_is_not_rung_again_at_once_but_others_who_come_are() -> None:
     floor = make_floor("a")
     floor.enqueue("c1", "support", 50.0)
