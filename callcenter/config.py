@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import available_timezones
 
 import yaml
@@ -31,6 +32,8 @@ from callcenter.config_problems import across, sentences
 from callcenter.errors import ConfigError
 
 Language = Literal["fa", "he", "en"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 ENV_PREFIX = "CALLCENTER_"
 
 
@@ -73,6 +76,12 @@ def _region(code: str) -> str:
     return code
 
 
+def _country(code: str) -> str:
+    if code != "none" and not re.fullmatch(r"[A-Z]{2}", code):
+        raise ValueError("a two-letter country such as IR or IL, or none")
+    return code
+
+
 def _port_range(ports: tuple[int, int]) -> tuple[int, int]:
     if ports[0] < 1024 or ports[1] - ports[0] < 3:
         raise ValueError("[first, last] with first ≥ 1024 and room for a call")
@@ -96,6 +105,30 @@ Cidr = Annotated[str, AfterValidator(_cidr)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Days = Annotated[int, Field(ge=0, le=365)]
+
+
+def read_secret(value: SecretStr | None, file: Path | None) -> str:
+    """A secret, from its file if it is in one; "" where there is none. Raises ConfigError."""
+    if file is None:
+        return value.get_secret_value() if value else ""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read ({error.strerror})"]) from error
+
+
+class Calendar(Section):
+    """Which days are working days."""
+
+    country: Annotated[str, AfterValidator(_country)] | None = Field(
+        None, description="whose holidays are free; none: nobody's; else site.region"
+    )
+    workdays: list[Weekday] | None = Field(
+        None, min_length=1, description="else by country: IR sat to wed, IL sun to thu, mon to fri"
+    )
+    closed: list[date] = Field([], description="further days without work, such as 2027-03-25")
+    open: list[date] = Field([], description="days of work that would be free")
 
 
 class Site(Section):
@@ -110,6 +143,7 @@ class Site(Section):
         ["fa", "he", "en"], min_length=1, description="languages offered to people"
     )
     default_language: Language = Field("fa", description="where nobody chose one")
+    calendar: Calendar = Field(Calendar(), description="which days are working days")
 
 
 class Tls(Section):
@@ -376,6 +410,109 @@ class Speech(Section):
     )
 
 
+class Escalation(Section):
+    """Who hears of a complaint that is late."""
+
+    days: Annotated[int, Field(ge=0, le=60)] = Field(
+        description="working days after the deadline; 0 = at the deadline"
+    )
+    to: Literal["agent", "supervisor", "manager", "admin"] = Field(
+        description="role that is told, beside the owner"
+    )
+
+
+class DecideDays(Section):
+    """Working days until the customer has an answer, by severity."""
+
+    critical: Days = Field(1, description="working days until the answer")
+    high: Days = Field(3, description="working days until the answer")
+    normal: Days = Field(10, description="working days until the answer")
+    low: Days = Field(20, description="working days until the answer")
+
+
+class Complaints(Section):
+    """The complaint desk."""
+
+    acknowledge_days: Days = Field(
+        1, description="working days until it is acknowledged; 0 = the same day"
+    )
+    decide_days: DecideDays = Field(DecideDays(), description="working days until the answer")
+    escalate: list[Escalation] = Field(
+        [Escalation(days=0, to="supervisor"), Escalation(days=3, to="manager")],
+        description="who hears of late ones, step by step",
+    )
+    incident_size: Annotated[int, Field(ge=0, le=1000)] = Field(
+        3, description="open complaints of one cause that make an incident; 0 = only by hand"
+    )
+    incident_days: Annotated[int, Field(ge=1, le=365)] = Field(
+        7, description="days within which they must have come in"
+    )
+    currency: str = Field("IRR", pattern=r"^[A-Z]{3}$", description="of what remedies cost")
+    portal: bool = Field(True, description="customers see the status at /portal by their code")
+
+
+class Mail(Section):
+    """E-mail to customers."""
+
+    via: Literal["off", "file", "smtp"] = Field(
+        "off", description="file: each message a file in data_dir/messages, for trials"
+    )
+    host: str = Field("localhost", description="SMTP server")
+    port: Port = Field(587, description="its port")
+    security: Literal["none", "starttls", "tls"] = Field("starttls", description="of the way there")
+    username: str | None = Field(None, description="to sign in with; none: without")
+    password: SecretStr | None = Field(None, description="of that user")
+    password_file: Path | None = Field(None, description="file that holds it instead")
+    sender: str = Field("", description="address in From; needed for smtp")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.via == "smtp" and "@" not in self.sender:
+            raise ValueError("with via: smtp a sender such as desk@example.com")
+        return self
+
+    def secret(self) -> str:
+        """The password, from its file if it is in one. Raises ConfigError."""
+        return read_secret(self.password, self.password_file)
+
+
+class Sms(Section):
+    """Text messages to customers, by the gateway of a provider."""
+
+    via: Literal["off", "file", "http"] = Field(
+        "off", description="file: each message a file in data_dir/messages, for trials"
+    )
+    url: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="of the provider's gateway"
+    )
+    format: Literal["json", "form", "query"] = Field("json", description="how it takes a message")
+    to_field: str = Field("to", description="its name for the number (E.164)")
+    text_field: str = Field("text", description="its name for the text")
+    extra: dict[str, str] | None = Field(
+        None, description="further fields that it wants, such as from"
+    )
+    header: str = Field("Authorization", description="header that carries the token")
+    token: SecretStr | None = Field(None, description="value of that header")
+    token_file: Path | None = Field(None, description="file that holds it instead")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.via == "http" and not self.url:
+            raise ValueError("with via: http the url of the gateway")
+        return self
+
+    def secret(self) -> str:
+        """The token, from its file if it is in one. Raises ConfigError."""
+        return read_secret(self.token, self.token_file)
+
+
+class Messages(Section):
+    """What customers are sent."""
+
+    mail: Mail = Field(Mail(), description="e-mail")
+    sms: Sms = Field(Sms(), description="text messages")
+
+
 class Log(Section):
     """What the processes print."""
 
@@ -405,6 +542,8 @@ class Settings(Section):
     )
     recording: Recording = Field(Recording(), description="the sealed file")
     speech: Speech = Field(Speech(), description="captions and transcripts")
+    complaints: Complaints = Field(Complaints(), description="the complaint desk")
+    messages: Messages = Field(Messages(), description="what customers are sent")
     log: Log = Field(Log(), description="what the processes print")
 
     @model_validator(mode="after")
