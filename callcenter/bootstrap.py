@@ -13,6 +13,8 @@ from callcenter.config import Settings
 
 if TYPE_CHECKING:
     from callcenter.config import Sip
+    from callcenter.crm.messages.models import Channel
+    from callcenter.crm.messages.ports import Messenger
     from callcenter.telephony.ports import SipBackend
 
 DRAIN_SECONDS = 8.0
@@ -195,6 +197,9 @@ def run_jobs(settings: Settings) -> None:
 
     from callcenter import jobs, process
     from callcenter.buses import open_bus
+    from callcenter.crm.complaints.clocks import rules_of
+    from callcenter.crm.complaints.watch import Watch
+    from callcenter.crm.messages.postman import Postman
     from callcenter.database import open_database
     from callcenter.telephony.adapters.recordings import DiskRecordings
 
@@ -206,8 +211,31 @@ def run_jobs(settings: Settings) -> None:
     recordings = DiskRecordings(
         settings.recordings_dir, format=settings.recording.format, node=_node(settings)
     )
-    jobs.run(settings, engine, bus, recordings, stop)
+    rounds = [
+        Watch(engine, bus, rules_of(settings)).round,
+        Postman(engine, messengers(settings)).round,
+    ]
+    jobs.run(settings, engine, bus, recordings, stop, rounds)
     bus.close()
+
+
+def messengers(settings: Settings) -> dict[Channel, Messenger]:
+    """The ways to customers that are switched on."""
+    from callcenter.messengers.folder import Folder
+    from callcenter.messengers.sms_gateway import SmsGateway
+    from callcenter.messengers.smtp import SmtpMessenger
+
+    mail, sms = settings.messages.mail, settings.messages.sms
+    ways: dict[Channel, Messenger] = {}
+    if mail.via != "off":
+        ways["mail"] = (
+            SmtpMessenger(mail) if mail.via == "smtp" else Folder(settings.data_dir / "messages")
+        )
+    if sms.via != "off":
+        ways["sms"] = (
+            SmsGateway(sms) if sms.via == "http" else Folder(settings.data_dir / "messages")
+        )
+    return ways
 
 
 def verify_recordings(settings: Settings) -> list[str]:

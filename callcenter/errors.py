@@ -20,6 +20,8 @@
     │   ├── SipSyntaxError       bytes that are no SIP message or SDP (also a ValueError)
     │   ├── SipFailure           the peer refused, vanished or never acknowledged
     │   └── NoFreePort           every RTP port is in use
+    ├── MessageError             a mail or text message was not taken; it may be later
+    │   └── MessageRefused       another attempt is of no use
     ├── RecordingError           the journal or the sealed file cannot be written or read
     └── SpeechError
         ├── ModelMissing         no model for that language
@@ -178,6 +180,18 @@ class NoFreePort(TelephonyError):
     """Every RTP port of `sip.rtp_ports` is in use."""
 
     slug = "no-free-port"
+
+
+class MessageError(CallcenterError):
+    """A mail or text message was not taken; another attempt may work."""
+
+    slug = "message"
+
+
+class MessageRefused(MessageError):
+    """A mail or text message was refused for good."""
+
+    slug = "message-refused"
 
 
 class RecordingError(CallcenterError):

@@ -290,6 +290,48 @@ class ComplaintOpened(Fact):
     call: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComplaintMoved(Fact):
+    """A complaint went to another stage (ISO 10002); `by` is a user."""
+
+    complaint: str
+    code: str
+    from_stage: str
+    to_stage: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComplaintEscalated(Fact):
+    """A complaint is late: `level` 1 is the first step. `awaited`: acknowledge, decide, tell."""
+
+    complaint: str
+    code: str
+    level: int
+    role: str
+    owner: str | None
+    awaited: str
+    due: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IncidentOpened(Fact):
+    """Several complaints have one cause; agents see it with the next caller."""
+
+    incident: str
+    cause: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IncidentClosed(Fact):
+    """The cause is dealt with."""
+
+    incident: str
+    cause: str
+    by: str
+
+
 # --- Signals -------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The jobs process: work that may take long and must not be lost. Now: sealing recordings.
+"""The jobs process: work that may take long and must not be lost: sealing recordings, and chores.
 
     CallEnded in the log → task in the queue → sealed file → RecordingSealed → journal removed
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0)
 FALLBACK_SECONDS = 1.0
 TELL_SECONDS = 5.0
 DRAIN_SECONDS = 12.0
+CHORE_SECONDS = 5.0
 LEAST_FREE_BYTES = 200 * 2**20
 _LOGGER = structlog.get_logger()
 
@@ -180,8 +181,47 @@ def _has(facts: Sequence[Fact], kind: type[Fact]) -> bool:
     return any(isinstance(fact, kind) for fact in facts)
 
 
+class Chores:
+    """Rounds that look for work in the database, on a thread of their own: one may wait for a
+    mail server while recordings are sealed. A round that fails is tried again."""
+
+    def __init__(self, rounds: Sequence[Callable[[], object]]) -> None:
+        self._rounds = rounds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="chores", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first rounds are now."""
+        if self._rounds:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round in hand."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(DRAIN_SECONDS)
+
+    def once(self) -> None:
+        """Every round, whatever becomes of the others."""
+        for one in self._rounds:
+            try:
+                one()
+            except Exception:
+                _LOGGER.exception("a chore failed; it is tried again")
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            self.once()
+            self._stop.wait(CHORE_SECONDS)
+
+
 def run(
-    settings: Settings, engine: Engine, bus: Bus, recordings: SealedStore, stop: threading.Event
+    settings: Settings,
+    engine: Engine,
+    bus: Bus,
+    recordings: SealedStore,
+    stop: threading.Event,
+    rounds: Sequence[Callable[[], object]] = (),
 ) -> None:
     """Work until `stop` is set, then finish the task in hand."""
     wake = threading.Event()
@@ -189,9 +229,12 @@ def run(
     bus.subscribe(LogAdvanced, lambda _: wake.set())
     bus.serve("jobs", {DescribeHealth: lambda _: jobs.health()})
     jobs.start()
+    chores = Chores(rounds)
+    chores.start()
     bus.publish(ServiceStarted(service="jobs", node=platform.node()))
     while not stop.is_set():
         jobs.follow()
         wake.wait(FALLBACK_SECONDS)
         wake.clear()
+    chores.stop()
     jobs.stop()

@@ -2,7 +2,15 @@
 
 from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentState
 from callcenter.crm.audit.models import AuditEntry
-from callcenter.crm.complaints.models import Complaint, ComplaintQuote, ComplaintTransition
+from callcenter.crm.complaints.models import (
+    Cause,
+    Complaint,
+    ComplaintCall,
+    ComplaintChange,
+    ComplaintQuote,
+    ComplaintTransition,
+    Incident,
+)
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
 from callcenter.crm.db import Base
 from callcenter.crm.interactions.models import (
@@ -12,6 +20,7 @@ from callcenter.crm.interactions.models import (
     Recording,
     Utterance,
 )
+from callcenter.crm.messages.models import Message
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 
 metadata = Base.metadata
@@ -21,13 +30,18 @@ __all__ = [
     "AgentOutbox",
     "AgentState",
     "AuditEntry",
+    "Cause",
     "Complaint",
+    "ComplaintCall",
+    "ComplaintChange",
     "ComplaintQuote",
     "ComplaintTransition",
     "Customer",
     "CustomerWord",
     "Disposition",
+    "Incident",
     "Interaction",
+    "Message",
     "Participant",
     "Phone",
     "Recording",

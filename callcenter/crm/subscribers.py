@@ -39,6 +39,10 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.RecordingPaused: (),
     events.RecordingResumed: (),
     events.ComplaintOpened: (),
+    events.ComplaintMoved: (),
+    events.ComplaintEscalated: (),
+    events.IncidentOpened: (),
+    events.IncidentClosed: (),
 }
 
 

@@ -64,7 +64,7 @@ class Workdays:
         return self._end_of(first + timedelta(days=max(days, 1)))
 
     def between(self, start: datetime, end: datetime) -> int:
-        """Working days after the day of `start`, the day of `end` included; 0 when it is earlier."""
+        """Working days after the day of `start` up to that of `end`; 0 when it is earlier."""
         first, last = self.local_day(start), self.local_day(end)
         span = (last - first).days
         return sum(self.works(first + timedelta(days=n)) for n in range(1, span + 1))

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from callcenter import __version__
 from callcenter.bus import Bus
 from callcenter.config import Settings
-from callcenter.web import auth, headers, health, metrics, openapi, pages, problems, proxy
+from callcenter.web import auth, headers, health, metrics, openapi, pages, portal, problems, proxy
 from callcenter.web.access import Access
 from callcenter.web.api import (
     agents,
@@ -22,6 +22,7 @@ from callcenter.web.api import (
     complaints,
     customers,
     imports,
+    incidents,
     interactions,
     queues,
     recordings,
@@ -45,6 +46,7 @@ NOUNS = (
     interactions,
     recordings,
     complaints,
+    incidents,
     search,
     queues,
     agents,
@@ -87,6 +89,7 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
     for noun in NOUNS:
         app.register_blueprint(noun.blueprint, url_prefix=PREFIX)
     openapi.install(app, PREFIX)
+    portal.install(app, parts)
     pages.install(app, parts)
     proxy.install(app, settings.web.public_url)
     auth.check_routes(app)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.bus import Bus
 from callcenter.config import Settings
+from callcenter.crm.complaints.desk import Desk, desk_of
 from callcenter.database import reading as read_only
 from callcenter.errors import CallcenterError, NotSignedIn
 from callcenter.events import DescribeHealth, SpeechStatus
@@ -57,9 +58,11 @@ class Services:
     metrics: Metrics
     speech: SpeechStatus | None = None
     reader: Engine = field(init=False)
+    desk: Desk = field(init=False)
 
     def __post_init__(self) -> None:
         self.reader = read_only(self.engine)
+        self.desk = desk_of(self.settings)
 
     @property
     def tls(self) -> bool:

@@ -23,9 +23,11 @@ from callcenter import events
 from callcenter.crm import pop
 from callcenter.crm.agents import operations as outbox
 from callcenter.crm.agents import queries as outboxes
+from callcenter.crm.complaints import incidents
 from callcenter.crm.customers import phones
 from callcenter.crm.interactions import queries as interactions
 from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.users import queries as users
 from callcenter.events import AgentStateName, Fact, LegName, Outcome, RecordPolicy, Verstat
 from callcenter.log import Entry
 from callcenter.web import records
@@ -33,6 +35,7 @@ from callcenter.web.context import Services
 from callcenter.web.shapes import CallView, MatchView, Moment
 
 FLOOR_ROOM = "floor"
+INCIDENTS_SHOWN = 3
 _LOGGER = structlog.get_logger()
 
 
@@ -59,6 +62,18 @@ class CallerShape(Payload):
     verstat: Verstat | None = None
 
 
+class IncidentShape(Payload):
+    """Trouble that several customers have: what to tell the next one who calls."""
+
+    event = ""
+    id: str
+    cause: str
+    product: str
+    title: str
+    advice: str
+    complaints: int
+
+
 class Ringing(Payload):
     """Durable. A call rings at this agent: the pop."""
 
@@ -66,6 +81,7 @@ class Ringing(Payload):
     call: CallView
     caller: CallerShape
     matches: list[MatchView]
+    incidents: list[IncidentShape] = []
     queue: str | None
     policy: RecordPolicy | None
     interaction: str | None
@@ -113,6 +129,17 @@ class MissedChanged(Payload):
     event = "missed.changed"
     count: int
     interaction: str | None
+
+
+class Escalated(Payload):
+    """Durable. A complaint is late: to its owner and the role of that step."""
+
+    event = "complaint.escalated"
+    complaint: str
+    code: str
+    level: int
+    awaited: str
+    due: Moment
 
 
 class Caption(Payload):
@@ -330,6 +357,7 @@ def _offered(live: Live, session: Session, fact: events.AgentOffered) -> Told:
             )
             for card in cards
         ],
+        incidents=_incidents(session),
         queue=fact.queue,
         policy=row.policy,
         interaction=row.id,
@@ -343,6 +371,21 @@ def _e164(written: str | None, region: str) -> str | None:
     """A number as it is shown, where it is one."""
     number = phones.canonical(written, region)
     return number.e164 if number else written
+
+
+def _incidents(session: Session) -> list[IncidentShape]:
+    """The newest open ones: the caller may have the same trouble."""
+    return [
+        IncidentShape(
+            id=one.incident.id,
+            cause=one.incident.cause,
+            product=one.incident.product,
+            title=one.incident.title,
+            advice=one.incident.advice,
+            complaints=one.complaints,
+        )
+        for one in incidents.listed(session, is_open=True, limit=INCIDENTS_SHOWN)
+    ]
 
 
 def _updated(
@@ -439,6 +482,18 @@ def _state(live: Live, session: Session, fact: events.AgentStateChanged) -> Told
     return [(fact.agent, payload, fact.call)]
 
 
+def _escalated(live: Live, session: Session, fact: events.ComplaintEscalated) -> Told:
+    payload = Escalated(
+        complaint=fact.complaint,
+        code=fact.code,
+        level=fact.level,
+        awaited=fact.awaited,
+        due=fact.due,
+    )
+    whom = {user.id for user in users.everybody(session) if user.role == fact.role}
+    return [(one, payload, None) for one in sorted(whom | ({fact.owner} if fact.owner else set()))]
+
+
 _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.AgentOffered: _offered,
     events.AgentDeclined: _declined,
@@ -449,4 +504,5 @@ _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.CallerReplaced: _replaced,
     events.CallEnded: _ended,
     events.AgentStateChanged: _state,
+    events.ComplaintEscalated: _escalated,
 }

@@ -20,7 +20,7 @@ from callcenter.web.context import Services, maybe_who
 from callcenter.web.texts import choose, direction, texts
 
 # Addresses that are no page of the app: a wrong one is a 404, not the app.
-_NO_PAGES = ("api", "static", "socket.io", "healthz", "readyz", "metrics", "sign-in")
+_NO_PAGES = ("api", "static", "socket.io", "healthz", "readyz", "metrics", "sign-in", "portal")
 
 
 def install(app: APIFlask, parts: Services) -> None:
@@ -81,7 +81,7 @@ def _shell(parts: Services) -> AnyResponse:
     language = choose(request, parts.settings.site, person.language)
     found = assets.find(assets.DIST)
     if found is None:
-        page = _render(parts, "not_built.html", language, "not_built", person=person)
+        page = render(parts, "not_built.html", language, "not_built", person=person)
         return make_response(page, 503)
     return make_response(
         render_template(
@@ -112,7 +112,7 @@ def _sign_in_form(
     words = texts(language)
     problem = words.get(error.slug, words["error"]) if error else ""
     wait = math.ceil(error.retry_after) if isinstance(error, TooManyTries) else 0
-    page = _render(
+    page = render(
         parts,
         "sign_in.html",
         language,
@@ -129,7 +129,8 @@ def _sign_in_form(
     return response
 
 
-def _render(parts: Services, template: str, language: str, title: str, **values: Any) -> str:
+def render(parts: Services, template: str, language: str, title: str, **values: Any) -> str:
+    """A page of ours in that language; `title` is the key of its heading."""
     words = texts(language)
     return render_template(
         template,

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     COMPLAINTS_CREATE = "complaints.create"
     COMPLAINTS_WORK = "complaints.work"
     COMPLAINTS_CLOSE = "complaints.close"
+    INCIDENTS_MANAGE = "incidents.manage"
     FLOOR_READ = "floor.read"
     CALLS_TAKE = "calls.take"
     IMPORT = "import"
@@ -66,6 +67,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.COMPLAINTS_CREATE: _STAFF,
     Permission.COMPLAINTS_WORK: {**_LEAD, "agent": Scope.OWN},
     Permission.COMPLAINTS_CLOSE: _LEAD,
+    Permission.INCIDENTS_MANAGE: _LEAD,
     Permission.FLOOR_READ: {**_STAFF, "admin": Scope.ALL},
     Permission.CALLS_TAKE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
     Permission.IMPORT: {**_LEAD, "admin": Scope.ALL},

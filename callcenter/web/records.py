@@ -11,12 +11,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from callcenter.crm import timeline as timeline_queries
 from callcenter.crm.audit import queries as audit_queries
-from callcenter.crm.complaints import operations as complaint_operations
 from callcenter.crm.complaints import queries as complaint_queries
-from callcenter.crm.complaints.models import Complaint, ComplaintTransition
-from callcenter.crm.complaints.stages import Step, check
 from callcenter.crm.customers import operations as customer_operations
 from callcenter.crm.customers import queries as customer_queries
 from callcenter.crm.customers.models import Customer
@@ -26,10 +22,8 @@ from callcenter.crm.interactions import queries as interaction_queries
 from callcenter.crm.interactions.models import Interaction, Recording
 from callcenter.crm.paging import Page
 from callcenter.crm.users import queries as user_queries
-from callcenter.errors import Invalid, NotFound
-from callcenter.events import LogAdvanced
-from callcenter.log import EventLog
-from callcenter.web.context import Services, services
+from callcenter.errors import NotFound
+from callcenter.web.context import services
 
 Row = dict[str, Any]
 
@@ -154,30 +148,6 @@ def matches(session: Session, phone: str | None, region: str) -> list[Row]:
     ]
 
 
-def timeline(session: Session, id: str, limit: int, cursor: str | None) -> Row:
-    """Interactions of every channel and complaints, newest first."""
-    customer_operations.get_or_raise(session, id)
-    page = timeline_queries.page(session, id, limit=limit, cursor=cursor)
-    rows = [one.record for one in page.items]
-    calls = _interactions(session, [row for row in rows if isinstance(row, Interaction)])
-    steps = [row for row in rows if isinstance(row, ComplaintTransition)]
-    opened = {row.id: row for row in rows if isinstance(row, Complaint)}
-    missing = {step.complaint_id for step in steps} - set(opened)
-    opened |= complaint_queries.by_ids(session, missing)
-    shown = {row["id"]: row for row in [*calls, *_complaints(session, list(opened.values()))]}
-    named = people(session, [step.by for step in steps])
-    return _page(page, [_moment(one, shown, named) for one in page.items])
-
-
-def _moment(one: timeline_queries.Moment, shown: Row, named: dict[str | None, Row]) -> Row:
-    row, item = one.record, {"kind": one.kind, "at": one.at}
-    if isinstance(row, Interaction):
-        return {**item, "interaction": shown[row.id]}
-    if isinstance(row, Complaint):
-        return {**item, "complaint": shown[row.id]}
-    return {**item, "complaint": shown[row.complaint_id], "change": _change(row, named)}
-
-
 # --- Interactions --------------------------------------------------------------------------
 
 
@@ -205,6 +175,11 @@ def _interactions(session: Session, rows: Sequence[Interaction]) -> list[Row]:
         }
         for row in rows
     ]
+
+
+def interaction_rows(session: Session, rows: Sequence[Interaction]) -> list[Row]:
+    """These interactions, in their order."""
+    return _interactions(session, rows)
 
 
 def interactions(session: Session, filters: Row, limit: int, cursor: str | None) -> Row:
@@ -291,101 +266,3 @@ def recording_view(row: Recording, interaction: Interaction) -> Row:
 def dispositions(session: Session) -> list[Any]:
     """What an agent may choose."""
     return list(interaction_queries.dispositions(session))
-
-
-# --- Complaints ----------------------------------------------------------------------------
-
-
-def _complaints(session: Session, rows: Sequence[Complaint]) -> list[Row]:
-    involved = [row.owner for row in rows] + [t.by for row in rows for t in row.transitions]
-    named = people(session, involved)
-    known = briefs(session, [row.customer_id for row in rows])
-    return [
-        {
-            **{name: getattr(row, name) for name in _COMPLAINT},
-            "interaction": row.interaction_id,
-            "due": row.due_at,
-            "overdue": complaint_queries.is_overdue(row),
-            "owner": named.get(row.owner),
-            "customer": known.get(row.customer_id),
-            "quotes": list(row.quotes),
-            "history": [_change(step, named) for step in row.transitions],
-        }
-        for row in rows
-    ]
-
-
-# fmt: off
-_COMPLAINT = (
-    "id", "code", "stage", "subject", "description", "severity", "decision", "told_by",
-    "version", "created_at", "updated_at",
-)
-# fmt: on
-
-
-def _change(step: ComplaintTransition, named: dict[str | None, Row]) -> Row:
-    return {
-        "at": step.at,
-        "by": named.get(step.by),
-        "from_stage": step.from_stage,
-        "to_stage": step.to_stage,
-        "note": step.note,
-    }
-
-
-def complaints(session: Session, filters: Row, limit: int, cursor: str | None) -> Row:
-    """Complaints, newest first."""
-    page = complaint_queries.page(session, **filters, limit=limit, cursor=cursor)
-    return _page(page, _complaints(session, page.items))
-
-
-def complaint_row(session: Session, id: str) -> Complaint:
-    """The row, for a permission check. Raises NotFound."""
-    return complaint_operations.get_or_raise(session, id)
-
-
-def complaint(session: Session, id: str) -> Row:
-    """One complaint."""
-    return _complaints(session, [complaint_row(session, id)])[0]
-
-
-def open_complaint(parts: Services, fields: Row, quotes: list[str], by: str) -> Row:
-    """Register a complaint; the fact is in the log with it."""
-    with parts.writing() as session:
-        _known_user(session, fields.get("owner"))
-        row = complaint_operations.open_complaint(session, by=by, utterances=quotes, **fields)
-        shown = _complaints(session, [row])[0]
-    parts.bus.publish(LogAdvanced(position=EventLog(parts.engine).end()))
-    return shown
-
-
-def _known_user(session: Session, user: str | None) -> None:
-    if user is not None and user_queries.by_id(session, user) is None:
-        raise Invalid("there is no such user", {"owner": "is no user's id"})
-
-
-def change_complaint(session: Session, row: Complaint, changes: Row, version: int | None) -> Row:
-    """A changed complaint."""
-    if "due" in changes:
-        changes["due_at"] = changes.pop("due")
-    fields = {name: value for name, value in changes.items() if value is not None}
-    _known_user(session, fields.get("owner"))
-    complaint_operations.change(session, row, version=version, **fields)
-    return _complaints(session, [row])[0]
-
-
-def check_step(row: Complaint, step: Row) -> None:
-    """Silent when the complaint may go there. Raises DecisionNotTold, Conflict, Invalid."""
-    check(row.stage, _step(step))
-
-
-def move_complaint(session: Session, row: Complaint, step: Row, by: str) -> Row:
-    """The complaint at its next stage."""
-    complaint_operations.transition(session, row, _step(step), by=by)
-    return _complaints(session, [row])[0]
-
-
-def _step(step: Row) -> Step:
-    return Step(
-        to=step["to"], note=step["note"], decision=step["decision"], channel=step["channel"]
-    )

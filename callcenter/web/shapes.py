@@ -268,6 +268,10 @@ Stage = Literal[
     "reopened",
 ]
 Severity = Literal["low", "normal", "high", "critical"]
+Level = Literal["low", "normal", "high"]
+Remedy = Literal[
+    "none", "apology", "explanation", "correction", "repair", "replacement", "refund", "discount"
+]
 
 
 class QuoteView(View):
@@ -278,6 +282,7 @@ class QuoteView(View):
     text: str
     t0: float
     t1: float
+    interaction: str | None = Field(None, description="where it was said")
 
 
 class StageChangeView(View):
@@ -288,6 +293,15 @@ class StageChangeView(View):
     from_stage: str | None = None
     to_stage: str
     note: str = ""
+
+
+class ClockView(View):
+    """What a complaint waits for, until when, and how many working days are left."""
+
+    awaited: Literal["acknowledge", "decide", "tell"] | None = None
+    due: Moment | None = None
+    state: Literal["done", "on_time", "soon", "overdue"]
+    days: int = Field(0, description="working days left; negative: so many too late")
 
 
 class ComplaintView(View):
@@ -304,13 +318,152 @@ class ComplaintView(View):
     owner: PersonView | None = None
     due: Moment | None = None
     overdue: bool = Field(False, description="due is over and the customer was not told yet")
+    clock: ClockView
     decision: str | None = None
     told_by: str | None = None
+    product: str = ""
+    queue: str | None = None
+    wanted: str = Field("", description="what the customer asks for")
+    safety: bool = Field(False, description="somebody may get hurt")
+    impact: Level | None = None
+    complexity: Level | None = None
+    cause: str | None = Field(None, description="id of a cause")
+    corrective: str = Field("", description="what is done so that it does not happen again")
+    remedy: Remedy | None = None
+    remedy_cost: float | None = Field(None, description="in `complaints.currency`")
+    accepted: bool | None = Field(None, description="whether the customer takes the decision")
+    incident: str | None = None
+    escalation: int = Field(0, description="steps of `complaints.escalate` taken")
+    reopened: int = 0
+    acknowledged_at: Moment | None = None
+    decided_at: Moment | None = None
+    told_at: Moment | None = None
+    closed_at: Moment | None = None
     quotes: list[QuoteView] = []
     history: list[StageChangeView] = []
     version: int = 1
     created_at: Moment
     updated_at: Moment
+
+
+class FieldChangeView(View):
+    """A field that was changed: who, when, from, to, why. `by` null: the system."""
+
+    at: Moment
+    by: PersonView | None = None
+    field: str
+    before: str | None = None
+    after: str | None = None
+    why: str = ""
+
+
+class MessageView(View):
+    """A mail or text message to the customer; `problem` says why it was not taken yet."""
+
+    channel: Literal["mail", "sms"]
+    kind: str
+    state: Literal["waiting", "sent", "failed"]
+    attempts: int
+    problem: str
+    created_at: Moment
+    sent_at: Moment | None = None
+
+
+class ComplaintCallView(View):
+    """A contact in which the complaint was talked about, the first one where it was born."""
+
+    interaction: str
+    born: bool
+    at: Moment
+    channel: str
+    direction: str
+    agent: PersonView | None = None
+    recording: bool = Field(False, description="whether there is sound that this person may hear")
+
+
+class ComplaintDetailView(ComplaintView):
+    """A complaint with all that belongs to it."""
+
+    changes: list[FieldChangeView] = []
+    calls: list[ComplaintCallView] = []
+    messages: list[MessageView] = []
+
+
+class CauseView(View):
+    """What can go wrong."""
+
+    id: str
+    label_fa: str
+    label_he: str
+    label_en: str
+
+
+class IncidentView(View):
+    """Several complaints of one cause."""
+
+    id: str
+    cause: str
+    product: str = ""
+    title: str = ""
+    advice: str = Field("", description="what agents tell callers")
+    complaints: int = 0
+    opened_at: Moment
+    opened_by: PersonView | None = Field(None, description="null: the system")
+    closed_at: Moment | None = None
+    closed_by: PersonView | None = None
+    closing: str = ""
+    version: int = 1
+
+
+class ColumnView(View):
+    """The complaints of one stage; `count` may be more than are shown."""
+
+    stage: str
+    count: int
+    items: list[ComplaintView]
+
+
+class BoardView(View):
+    """All stages in their order."""
+
+    columns: list[ColumnView]
+
+
+class TimeView(View):
+    """How long a step took, in working days."""
+
+    count: int
+    median: float | None = None
+    ninety: int | None = Field(None, description="nine of ten took no longer")
+    in_time: float | None = Field(None, description="share within the promised days, 0 to 1")
+
+
+class GroupView(View):
+    """Complaints of one cause, product or queue; `key` null: none was given."""
+
+    key: str | None = None
+    count: int
+    open: int
+    reopened: int
+    cost: float
+
+
+class FiguresView(View):
+    """The desk in figures. `open` and `overdue` are now, the rest was received in the period."""
+
+    since: Moment
+    until: Moment
+    ages: list[int] = Field(description="upper bounds of the age groups, calendar days")
+    open: dict[str, list[int]]
+    overdue: int
+    received: int
+    reopened: int
+    acknowledge: TimeView
+    decide: TimeView
+    causes: list[GroupView]
+    products: list[GroupView]
+    queues: list[GroupView]
+    currency: str
 
 
 # --- The floor -----------------------------------------------------------------------------

@@ -436,7 +436,14 @@ def test_a_complaint_quotes_what_was_said(world: World) -> None:
         quotes=[{"utterance": "u1", "text": "forged", "leg": "customer", "t0": 0}],
     )
     assert complaint["quotes"] == [
-        {"utterance": "u1", "leg": "customer", "text": "it is broken", "t0": 2.5, "t1": 3.5}
+        {
+            "utterance": "u1",
+            "leg": "customer",
+            "text": "it is broken",
+            "t0": 2.5,
+            "t1": 3.5,
+            "interaction": world.interaction(call),
+        }
     ]
     assert (complaint["stage"], complaint["severity"]) == ("received", "high")
     assert complaint["owner"]["username"] == "agent"

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter import log
+from callcenter.crm.complaints import fields as complaint_fields
+from callcenter.crm.complaints.clocks import Rules, usual
 from callcenter.crm.complaints.codes import new_code
 from callcenter.crm.complaints.models import (
-    SEVERITIES,
     Complaint,
+    ComplaintCall,
+    ComplaintChange,
     ComplaintQuote,
     ComplaintTransition,
-    Severity,
 )
-from callcenter.crm.complaints.stages import Stage, Step, check
+from callcenter.crm.complaints.stages import BEGIN_ANEW, Stage, Step, check
 from callcenter.crm.customers.operations import get_or_raise as customer_or_raise
 from callcenter.crm.interactions.models import Interaction, Utterance
 from callcenter.crm.interactions.operations import get_or_raise as interaction_or_raise
 from callcenter.crm.text import checked
 from callcenter.errors import Conflict, Invalid, NotFound
-from callcenter.events import ComplaintOpened, now
-
-DUE: dict[Severity, timedelta] = {
-    "critical": timedelta(days=1),
-    "high": timedelta(days=3),
-    "normal": timedelta(days=10),
-    "low": timedelta(days=20),
-}
+from callcenter.events import ComplaintMoved, ComplaintOpened, now
 
 
 def get_or_raise(session: Session, complaint: str) -> Complaint:
@@ -54,30 +48,40 @@ def open_complaint(
     interaction: str | None = None,
     owner: str | None = None,
     due_at: datetime | None = None,
+    product: str = "",
+    wanted: str = "",
     utterances: Sequence[str] = (),
+    rules: Rules | None = None,
 ) -> Complaint:
     """Register a complaint and append `ComplaintOpened` in the same transaction.
 
     `utterances`: ids of what was said in that interaction, quoted as it stands now. Without
-    a customer the interaction's is taken.
+    a customer the interaction's is taken. The clocks of `rules` start now.
     """
     born = interaction_or_raise(session, interaction) if interaction else None
     if customer is None and born is not None:
         customer = born.customer_id
     if customer is not None:
         customer_or_raise(session, customer)
+    rules, moment = rules or usual(), now()
     complaint = Complaint(
         code=_free_code(session),
         customer_id=customer,
         interaction_id=interaction,
         subject=checked("subject", subject, most=200, needed=True),
         description=checked("description", description, most=200_000),
-        severity=_severity(severity),
+        severity=complaint_fields.severity(severity),
+        product=checked("product", product, most=200),
+        wanted=checked("wanted", wanted, most=20_000),
+        queue=born.queue if born else None,
         owner=owner or by,
         created_by=by,
+        created_at=moment,
+        clock_from=moment,
     )
     complaint.stage = "received"
-    complaint.due_at = due_at or now() + DUE[complaint.severity]
+    complaint.acknowledge_due_at = rules.acknowledge_due(moment)
+    complaint.due_at = due_at or rules.decide_due(moment, complaint.severity)
     complaint.quotes = _quotes(session, born, utterances)
     complaint.transitions = [
         ComplaintTransition(from_stage=None, to_stage="received", by=by, note="", details={})
@@ -88,68 +92,120 @@ def open_complaint(
     return complaint
 
 
-def quote(session: Session, complaint: Complaint, utterances: Sequence[str]) -> None:
-    """Quote more of what was said in the complaint's interaction."""
-    if complaint.interaction_id is None:
+def quote(
+    session: Session, complaint: Complaint, utterances: Sequence[str], *, call: str | None = None
+) -> None:
+    """Quote more of what was said where the complaint was born, or in another contact `call`."""
+    where = call or complaint.interaction_id
+    if where is None:
         raise Conflict("this complaint was not born in a call: there is nothing to quote")
-    born = interaction_or_raise(session, complaint.interaction_id)
+    said_in = interaction_or_raise(session, where)
     known = {one.utterance for one in complaint.quotes}
-    fresh = [one for one in utterances if one not in known]
-    complaint.quotes.extend(_quotes(session, born, fresh))
+    fresh = _quotes(session, said_in, [one for one in utterances if one not in known])
+    for one in fresh:
+        one.interaction_id = None if where == complaint.interaction_id else where
+    complaint.quotes.extend(fresh)
+    session.flush()
+
+
+def add_call(session: Session, complaint: Complaint, interaction: str, *, by: str) -> None:
+    """A further contact was about this complaint; adding it twice changes nothing."""
+    row = interaction_or_raise(session, interaction)
+    known = {complaint.interaction_id, *(one.interaction_id for one in complaint.calls)}
+    if row.id in known:
+        return
+    complaint.calls.append(ComplaintCall(interaction_id=row.id, by=by))
+    _touched(complaint)
     session.flush()
 
 
 def change(
-    session: Session, complaint: Complaint, *, version: int | None = None, **fields: Any
+    session: Session,
+    complaint: Complaint,
+    *,
+    by: str,
+    why: str = "",
+    version: int | None = None,
+    rules: Rules | None = None,
+    **fields: Any,
 ) -> Complaint:
-    """Set any of subject, description, severity, owner, due_at, customer."""
+    """Set any of `fields.CHECKS`; every one that really changes is noted with who and why.
+
+    Another severity sets another deadline, counted from where the clock began.
+    """
     if version is not None and version != complaint.version:
         raise Conflict("somebody changed this complaint meanwhile: load it again")
-    for field, value in fields.items():
-        if field == "subject":
-            complaint.subject = checked(field, value, most=200, needed=True)
-        elif field == "description":
-            complaint.description = checked(field, value, most=200_000)
-        elif field == "severity":
-            complaint.severity = _severity(value)
-        elif field == "owner":
-            complaint.owner = value
-        elif field == "due_at":
-            complaint.due_at = value
-        elif field == "customer":
-            complaint.customer_id = customer_or_raise(session, value).id
-        else:
-            raise Invalid(f"{field} cannot be changed", {field: "cannot be changed"})
+    reason = checked("why", why, most=2_000)
+    values = {name: complaint_fields.check(session, name, value) for name, value in fields.items()}
+    if "severity" in values and "due_at" not in values:
+        start = complaint.clock_from or complaint.created_at
+        if values["severity"] != complaint.severity:
+            values["due_at"] = (rules or usual()).decide_due(start, values["severity"])
+    for name, value in values.items():
+        before = getattr(complaint, name)
+        if before != value:
+            setattr(complaint, name, value)
+            _note(complaint, name, before, value, by=by, why=reason)
     _touched(complaint)
     session.flush()
     return complaint
 
 
-def transition(session: Session, complaint: Complaint, step: Step, *, by: str) -> Complaint:
-    """Take one step (`stages.check` says which may be taken) and note who took it."""
+def _note(complaint: Complaint, name: str, before: Any, after: Any, *, by: str, why: str) -> None:
+    shown = complaint_fields.shown
+    change = ComplaintChange(field=name, before=shown(before), after=shown(after), by=by, why=why)
+    complaint.changes.append(change)
+
+
+def transition(
+    session: Session, complaint: Complaint, step: Step, *, by: str, rules: Rules | None = None
+) -> Complaint:
+    """Take one step (`stages.check` says which may be taken), note it, and tell the log."""
     check(complaint.stage, step)
     before: Stage = complaint.stage
-    details = {key: value for key, value in asdict(step).items() if value}
+    details: dict[str, Any] = {
+        key: value for key in ("decision", "channel") if (value := getattr(step, key))
+    }
+    if step.accepted is not None:
+        details["accepted"] = step.accepted
     complaint.transitions.append(
         ComplaintTransition(
             from_stage=before,
             to_stage=step.to,
             by=by,
             note=checked("note", step.note, most=20_000),
-            details={key: details[key] for key in ("decision", "channel") if key in details},
+            details=details,
         )
     )
     complaint.stage = step.to
-    if step.to == "responded":
-        complaint.decision = checked("decision", step.decision, most=20_000)
-    elif step.to == "communicated":
-        complaint.told_by = checked("channel", step.channel, most=32)
-    complaint.closed_at = now() if step.to == "closed" else None
-    if step.to in ("reopened", "appealed"):
-        complaint.reopened += 1
+    _arrived(complaint, step, now(), rules or usual())
     _touched(complaint)
     session.flush()
+    moved = ComplaintMoved(
+        complaint=complaint.id, code=complaint.code, from_stage=before, to_stage=step.to, by=by
+    )
+    log.append_within(session.connection(), moved)
     return complaint
+
+
+def _arrived(complaint: Complaint, step: Step, moment: datetime, rules: Rules) -> None:
+    """What a stage means for the record and its clocks."""
+    complaint.acknowledged_at = complaint.acknowledged_at or moment
+    complaint.acknowledge_due_at = None
+    if step.to == "responded":
+        complaint.decision = checked("decision", step.decision, most=20_000)
+        complaint.decided_at = complaint.decided_at or moment
+    elif step.to == "communicated":
+        complaint.told_by = checked("channel", step.channel, most=32)
+        complaint.told_at = moment
+    elif step.to in BEGIN_ANEW:
+        complaint.reopened += 1
+        complaint.accepted = None
+        complaint.clock_from, complaint.escalation = moment, 0
+        complaint.due_at = rules.decide_due(moment, complaint.severity)
+    if step.to == "closed":
+        complaint.accepted = step.accepted
+    complaint.closed_at = moment if step.to == "closed" else None
 
 
 def _touched(complaint: Complaint) -> None:
@@ -193,10 +249,3 @@ def _quotes(
         ComplaintQuote(utterance=one.id, leg=one.leg, text=one.text, t0=one.t0, t1=one.t1)
         for one in sorted(found.values(), key=lambda one: one.t0)
     ]
-
-
-def _severity(severity: str) -> Severity:
-    for known in SEVERITIES:
-        if known == severity:
-            return known
-    raise Invalid(f"a severity is one of {', '.join(SEVERITIES)}", {"severity": "is no severity"})

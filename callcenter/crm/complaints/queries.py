@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from callcenter.crm.complaints.codes import read
-from callcenter.crm.complaints.models import Complaint
+from callcenter.crm.complaints.models import Cause, Complaint, ComplaintCall
 from callcenter.crm.complaints.operations import get_or_raise
-from callcenter.crm.complaints.stages import OPEN_STAGES, WAITING_STAGES
+from callcenter.crm.complaints.stages import OPEN_STAGES, STAGES, WAITING_STAGES, Stage
 from callcenter.crm.paging import Page, after, limited, moment_and_id
 from callcenter.events import now
 
@@ -42,22 +44,32 @@ def page(
     owner: str | None = None,
     visible_to: str | None = None,
     overdue: bool | None = None,
+    escalated: bool | None = None,
+    cause: str | None = None,
+    incident: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Page[Complaint]:
     """Complaints, newest first. `stage` may be `open`: everything but closed.
 
-    `visible_to`: an agent who sees what he opened or owns; None sees all.
+    `interaction`: born in it, or talked about in it. `visible_to`: an agent who sees what he
+    opened or owns; None sees all.
     """
     query = select(Complaint).order_by(Complaint.created_at.desc(), Complaint.id.desc())
+    if interaction is not None:
+        query = query.where(_of_interaction(interaction))
+    if escalated is not None:
+        reached = Complaint.escalation > 0
+        query = query.where(reached if escalated else not_(reached))
     if stage == "open":
         query = query.where(Complaint.stage.in_(OPEN_STAGES))
     elif stage is not None:
         query = query.where(Complaint.stage == stage)
     for column, value in (
         (Complaint.customer_id, customer),
-        (Complaint.interaction_id, interaction),
         (Complaint.owner, owner),
+        (Complaint.cause, cause),
+        (Complaint.incident_id, incident),
     ):
         if value is not None:
             query = query.where(column == value)
@@ -74,6 +86,46 @@ def page(
     rows = session.scalars(query.limit(count + 1)).all()
     last = rows[count - 1] if len(rows) > count else None
     return Page(rows[:count], after(last.created_at, last.id) if last else None)
+
+
+def _of_interaction(interaction: str) -> ColumnElement[bool]:
+    later = select(ComplaintCall.complaint_id).where(ComplaintCall.interaction_id == interaction)
+    return or_(Complaint.interaction_id == interaction, Complaint.id.in_(later))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The complaints of one stage: how many there are, and the first of them by deadline."""
+
+    stage: Stage
+    count: int
+    cards: Sequence[Complaint]
+
+
+def board(
+    session: Session, *, owner: str | None = None, most: int = 50, closed: int = 10
+) -> list[Column]:
+    """Every stage with its complaints, the most urgent first; of closed ones the last few."""
+
+    def narrowed(query: Any) -> Any:
+        return query if owner is None else query.where(Complaint.owner == owner)
+
+    counted = narrowed(select(Complaint.stage, func.count()).group_by(Complaint.stage))
+    counts = {row[0]: row[1] for row in session.execute(counted)}
+    columns = []
+    for stage in STAGES:
+        query = narrowed(select(Complaint).where(Complaint.stage == stage))
+        if stage == "closed":
+            query = query.order_by(Complaint.closed_at.desc(), Complaint.id).limit(closed)
+        else:
+            query = query.order_by(Complaint.due_at, Complaint.id).limit(most)
+        columns.append(Column(stage, counts.get(stage, 0), session.scalars(query).all()))
+    return columns
+
+
+def causes(session: Session) -> Sequence[Cause]:
+    """The list of causes, in its order."""
+    return session.scalars(select(Cause).order_by(Cause.position, Cause.id)).all()
 
 
 def is_overdue(complaint: Complaint) -> bool:

@@ -24,6 +24,8 @@ WAITING_STAGES: tuple[Stage, ...] = tuple(
     stage for stage in OPEN_STAGES if stage != "communicated"
 )  # the customer still waits for an answer
 
+BEGIN_ANEW: tuple[Stage, ...] = ("appealed", "reopened")  # the clock starts again
+
 # A stage may be skipped forwards (a small matter is decided on the phone), never backwards.
 _WORK: frozenset[Stage] = frozenset({"assessing", "investigating", "responded"})
 _FIRST: frozenset[Stage] = frozenset({"acknowledged"})
@@ -42,12 +44,16 @@ STEPS: dict[Stage, frozenset[Stage]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A wish to go to `to`. `decision` is the answer, `channel` how the customer was told."""
+    """A wish to go to `to`. `decision` is the answer, `channel` how the customer was told.
+
+    `accepted`: whether the customer takes the decision, where closing it is known.
+    """
 
     to: Stage
     note: str = ""
     decision: str = ""
     channel: str = ""
+    accepted: bool | None = None
 
 
 def check(stage: Stage, step: Step) -> None:

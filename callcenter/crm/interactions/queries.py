@@ -83,6 +83,14 @@ def missed_count(session: Session, agent: str | None = None) -> int:
     return session.scalar(query) or 0
 
 
+def by_ids(session: Session, interactions: Iterable[str]) -> Sequence[Interaction]:
+    """These interactions, in one query; unknown ids are left out."""
+    wanted = set(interactions)
+    if not wanted:
+        return []
+    return session.scalars(select(Interaction).where(Interaction.id.in_(wanted))).all()
+
+
 def by_call(session: Session, call: str) -> Interaction | None:
     """The interaction of that call."""
     return session.scalar(select(Interaction).where(Interaction.call_id == call))

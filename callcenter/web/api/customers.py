@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from apiflask import APIBlueprint
 from pydantic import Field
 
-from callcenter.web import auth, records
+from callcenter.web import auth, records, timeline_records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
 from callcenter.web.shapes import (
@@ -154,4 +154,4 @@ def change(id: str, body: CustomerPatch) -> Any:
 def timeline(id: str, query: PageQuery) -> Any:
     """Everything that happened with the customer, newest first."""
     with services().reading() as session:
-        return records.timeline(session, id, query.limit, query.cursor)
+        return timeline_records.timeline(session, id, query.limit, query.cursor)

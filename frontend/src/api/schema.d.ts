@@ -201,8 +201,59 @@ export interface paths {
         /** Complaints, newest first. */
         get: operations["get_complaints_index"];
         put?: never;
-        /** Register a complaint, with the words of the call that it quotes. */
+        /** Register a complaint, with the words of the call that it quotes; sends the receipt. */
         post: operations["post_complaints_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/complaints/board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every stage with its complaints, the most urgent first; 50 a stage, of closed ones 10. */
+        get: operations["get_complaints_board"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/complaints/causes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a complaint's cause may be. */
+        get: operations["get_complaints_causes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/complaints/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Open by stage and age, times, causes, reopened, by product and queue. */
+        get: operations["get_complaints_figures"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -216,15 +267,32 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One complaint with its history and quotes. */
+        /** One complaint with its history, quotes, contacts and messages. */
         get: operations["get_complaints_show"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Change a complaint; an agent only their own. */
+        /** Change a complaint; an agent only their own. Every changed field is kept with its why. */
         patch: operations["patch_complaints_change"];
+        trace?: never;
+    };
+    "/api/v1/complaints/{id}/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A further contact was about this complaint; its words may be quoted too. */
+        post: operations["post_complaints_add_call"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/complaints/{id}/transitions": {
@@ -363,6 +431,42 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Incidents, newest first; 200 at most. */
+        get: operations["get_incidents_index"];
+        put?: never;
+        /** Open an incident by hand; one of the same cause and product that is open → 409. */
+        post: operations["post_incidents_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One incident. */
+        get: operations["get_incidents_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** What agents read of it, or its end. */
+        patch: operations["patch_incidents_change"];
         trace?: never;
     };
     "/api/v1/interactions": {
@@ -746,6 +850,57 @@ export interface components {
             next: string | null;
         };
         /**
+         * Board
+         * @description All stages in their order.
+         */
+        Board: {
+            columns: components["schemas"]["Column"][];
+        };
+        /**
+         * CallIn
+         * @description A further contact about the complaint, with what is quoted of it.
+         */
+        CallIn: {
+            interaction: string;
+            quotes?: string[];
+        };
+        /**
+         * Cause
+         * @description What can go wrong.
+         */
+        Cause: {
+            id: string;
+            label_fa: string;
+            label_he: string;
+            label_en: string;
+        };
+        /** CausePage */
+        CausePage: {
+            items: components["schemas"]["Cause"][];
+            next: string | null;
+        };
+        /**
+         * Clock
+         * @description What a complaint waits for, until when, and how many working days are left.
+         */
+        Clock: {
+            awaited: ("acknowledge" | "decide" | "tell") | null;
+            due: string | null;
+            /** @enum {string} */
+            state: "done" | "on_time" | "soon" | "overdue";
+            /** @description working days left; negative: so many too late */
+            days: number;
+        };
+        /**
+         * Column
+         * @description The complaints of one stage; `count` may be more than are shown.
+         */
+        Column: {
+            stage: string;
+            count: number;
+            items: components["schemas"]["Complaint"][];
+        };
+        /**
          * Complaint
          * @description A complaint and how far it is (ISO 10002).
          */
@@ -762,8 +917,34 @@ export interface components {
             due: string | null;
             /** @description due is over and the customer was not told yet */
             overdue: boolean;
+            clock: components["schemas"]["Clock"];
             decision: string | null;
             told_by: string | null;
+            product: string;
+            queue: string | null;
+            /** @description what the customer asks for */
+            wanted: string;
+            /** @description somebody may get hurt */
+            safety: boolean;
+            impact: ("low" | "normal" | "high") | null;
+            complexity: ("low" | "normal" | "high") | null;
+            /** @description id of a cause */
+            cause: string | null;
+            /** @description what is done so that it does not happen again */
+            corrective: string;
+            remedy: ("none" | "apology" | "explanation" | "correction" | "repair" | "replacement" | "refund" | "discount") | null;
+            /** @description in `complaints.currency` */
+            remedy_cost: number | null;
+            /** @description whether the customer takes the decision */
+            accepted: boolean | null;
+            incident: string | null;
+            /** @description steps of `complaints.escalate` taken */
+            escalation: number;
+            reopened: number;
+            acknowledged_at: string | null;
+            decided_at: string | null;
+            told_at: string | null;
+            closed_at: string | null;
             quotes: components["schemas"]["Quote"][];
             history: components["schemas"]["StageChange"][];
             version: number;
@@ -771,6 +952,77 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /**
+         * ComplaintCall
+         * @description A contact in which the complaint was talked about, the first one where it was born.
+         */
+        ComplaintCall: {
+            interaction: string;
+            born: boolean;
+            /** Format: date-time */
+            at: string;
+            channel: string;
+            direction: string;
+            agent: components["schemas"]["Person"] | null;
+            /** @description whether there is sound that this person may hear */
+            recording: boolean;
+        };
+        /**
+         * ComplaintDetail
+         * @description A complaint with all that belongs to it.
+         */
+        ComplaintDetail: {
+            id: string;
+            code: string;
+            stage: string;
+            customer: components["schemas"]["CustomerBrief"] | null;
+            interaction: string | null;
+            subject: string;
+            description: string;
+            severity: string;
+            owner: components["schemas"]["Person"] | null;
+            due: string | null;
+            /** @description due is over and the customer was not told yet */
+            overdue: boolean;
+            clock: components["schemas"]["Clock"];
+            decision: string | null;
+            told_by: string | null;
+            product: string;
+            queue: string | null;
+            /** @description what the customer asks for */
+            wanted: string;
+            /** @description somebody may get hurt */
+            safety: boolean;
+            impact: ("low" | "normal" | "high") | null;
+            complexity: ("low" | "normal" | "high") | null;
+            /** @description id of a cause */
+            cause: string | null;
+            /** @description what is done so that it does not happen again */
+            corrective: string;
+            remedy: ("none" | "apology" | "explanation" | "correction" | "repair" | "replacement" | "refund" | "discount") | null;
+            /** @description in `complaints.currency` */
+            remedy_cost: number | null;
+            /** @description whether the customer takes the decision */
+            accepted: boolean | null;
+            incident: string | null;
+            /** @description steps of `complaints.escalate` taken */
+            escalation: number;
+            reopened: number;
+            acknowledged_at: string | null;
+            decided_at: string | null;
+            told_at: string | null;
+            closed_at: string | null;
+            quotes: components["schemas"]["Quote"][];
+            history: components["schemas"]["StageChange"][];
+            version: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            changes: components["schemas"]["FieldChange"][];
+            calls: components["schemas"]["ComplaintCall"][];
+            messages: components["schemas"]["Message"][];
         };
         /**
          * ComplaintIn
@@ -784,6 +1036,8 @@ export interface components {
             /** @enum {string} */
             severity?: "low" | "normal" | "high" | "critical";
             owner?: string | null;
+            product?: string;
+            wanted?: string;
             quotes?: (components["schemas"]["QuoteIn"] | string)[];
         };
         /** ComplaintPage */
@@ -800,7 +1054,20 @@ export interface components {
             description?: string | null;
             severity?: ("low" | "normal" | "high" | "critical") | null;
             owner?: string | null;
+            customer?: string | null;
             due?: string | null;
+            product?: string | null;
+            wanted?: string | null;
+            safety?: boolean | null;
+            impact?: ("low" | "normal" | "high") | null;
+            complexity?: ("low" | "normal" | "high") | null;
+            cause?: string | null;
+            corrective?: string | null;
+            remedy?: ("none" | "apology" | "explanation" | "correction" | "repair" | "replacement" | "refund" | "discount") | null;
+            remedy_cost?: number | null;
+            incident?: string | null;
+            /** @description kept in the history beside each changed field */
+            why?: string;
             version?: number | null;
         };
         /**
@@ -906,12 +1173,107 @@ export interface components {
             } | null;
         };
         /**
+         * FieldChange
+         * @description A field that was changed: who, when, from, to, why. `by` null: the system.
+         */
+        FieldChange: {
+            /** Format: date-time */
+            at: string;
+            by: components["schemas"]["Person"] | null;
+            field: string;
+            before: string | null;
+            after: string | null;
+            why: string;
+        };
+        /**
+         * Figures
+         * @description The desk in figures. `open` and `overdue` are now, the rest was received in the period.
+         */
+        Figures: {
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
+            /** @description upper bounds of the age groups, calendar days */
+            ages: number[];
+            open: {
+                [key: string]: number[];
+            };
+            overdue: number;
+            received: number;
+            reopened: number;
+            acknowledge: components["schemas"]["Time"];
+            decide: components["schemas"]["Time"];
+            causes: components["schemas"]["Group"][];
+            products: components["schemas"]["Group"][];
+            queues: components["schemas"]["Group"][];
+            currency: string;
+        };
+        /**
          * Found
          * @description What was found, best first.
          */
         Found: {
             customers: components["schemas"]["CustomerBrief"][];
             interactions: components["schemas"]["Interaction"][];
+        };
+        /**
+         * Group
+         * @description Complaints of one cause, product or queue; `key` null: none was given.
+         */
+        Group: {
+            key: string | null;
+            count: number;
+            open: number;
+            reopened: number;
+            cost: number;
+        };
+        /**
+         * Incident
+         * @description Several complaints of one cause.
+         */
+        Incident: {
+            id: string;
+            cause: string;
+            product: string;
+            title: string;
+            /** @description what agents tell callers */
+            advice: string;
+            complaints: number;
+            /** Format: date-time */
+            opened_at: string;
+            /** @description null: the system */
+            opened_by: components["schemas"]["Person"] | null;
+            closed_at: string | null;
+            closed_by: components["schemas"]["Person"] | null;
+            closing: string;
+            version: number;
+        };
+        /**
+         * IncidentIn
+         * @description A new incident and the complaints that belong to it.
+         */
+        IncidentIn: {
+            cause: string;
+            product?: string;
+            title?: string;
+            advice?: string;
+            complaints?: string[];
+        };
+        /** IncidentPage */
+        IncidentPage: {
+            items: components["schemas"]["Incident"][];
+            next: string | null;
+        };
+        /**
+         * IncidentPatch
+         * @description What changes. `closing` ends it: what was done about the cause.
+         */
+        IncidentPatch: {
+            title?: string | null;
+            advice?: string | null;
+            closing?: string | null;
+            version?: number | null;
         };
         /**
          * Interaction
@@ -1012,6 +1374,22 @@ export interface components {
          */
         Matches: {
             items: components["schemas"]["Match"][];
+        };
+        /**
+         * Message
+         * @description A mail or text message to the customer; `problem` says why it was not taken yet.
+         */
+        Message: {
+            /** @enum {string} */
+            channel: "mail" | "sms";
+            kind: string;
+            /** @enum {string} */
+            state: "waiting" | "sent" | "failed";
+            attempts: number;
+            problem: string;
+            /** Format: date-time */
+            created_at: string;
+            sent_at: string | null;
         };
         /**
          * OpenSession
@@ -1115,6 +1493,8 @@ export interface components {
             text: string;
             t0: number;
             t1: number;
+            /** @description where it was said */
+            interaction: string | null;
         };
         /**
          * QuoteIn
@@ -1241,6 +1621,18 @@ export interface components {
             reason?: string | null;
         };
         /**
+         * Time
+         * @description How long a step took, in working days.
+         */
+        Time: {
+            count: number;
+            median: number | null;
+            /** @description nine of ten took no longer */
+            ninety: number | null;
+            /** @description share within the promised days, 0 to 1 */
+            in_time: number | null;
+        };
+        /**
          * TimelineItem
          * @description One thing that happened with the customer.
          */
@@ -1284,6 +1676,8 @@ export interface components {
             note?: string;
             decision?: string;
             channel?: string;
+            /** @description closing: does the customer take it */
+            accepted?: boolean | null;
         };
         /**
          * User
@@ -1689,6 +2083,9 @@ export interface operations {
                 owner?: string | null;
                 open?: boolean | null;
                 overdue?: boolean | null;
+                escalated?: boolean | null;
+                cause?: string | null;
+                incident?: string | null;
             };
             header?: never;
             path?: never;
@@ -1735,7 +2132,99 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Complaint"];
+                    "application/json": components["schemas"]["ComplaintDetail"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_complaints_board: {
+        parameters: {
+            query?: {
+                owner?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Board"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_complaints_causes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CausePage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_complaints_figures: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Figures"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -1766,7 +2255,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Complaint"];
+                    "application/json": components["schemas"]["ComplaintDetail"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -1801,7 +2290,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Complaint"];
+                    "application/json": components["schemas"]["ComplaintDetail"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_complaints_add_call: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CallIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComplaintDetail"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -1836,7 +2360,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Complaint"];
+                    "application/json": components["schemas"]["ComplaintDetail"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -2124,6 +2648,136 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_incidents_index: {
+        parameters: {
+            query?: {
+                open?: boolean | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_incidents_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["IncidentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_incidents_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_incidents_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["IncidentPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
                 };
             };
             /** @description What went wrong (RFC 9457) */

@@ -1,0 +1,1 @@
+"""What customers are sent: an outbox in the database, emptied by the jobs process."""
