@@ -22,7 +22,7 @@ def day(moment: datetime, language: str, zone: ZoneInfo) -> str:
     """`۲ آذر ۱۴۰۵`, `23 בנובמבר 2026`, `23 November 2026`: the day it is in that zone."""
     local = moment.astimezone(zone).date()
     if language == "fa":
-        jalali = JalaliDate.to_jalali(local)
+        jalali = JalaliDate.to_jalali(local)  # type: ignore[no-untyped-call]
         month = jalali.strftime("%B", locale="fa")
         return str(digits.en_to_fa(f"{jalali.day} {month} {jalali.year}"))
     if language == "he":

@@ -81,6 +81,15 @@ function answer(path: string, search: URLSearchParams): unknown {
     if (id) return data.customer(Number(id.slice(1)) || 0);
     return page([0, 1, 2, 3, 4].map(data.customer));
   }
+  if (noun === "complaints" && id === "causes") return page([]);
+  if (noun === "complaints" && id === "board")
+    return {
+      columns: [0, 1, 2].map((n) => {
+        const card = data.complaint(n);
+        return { stage: card.stage, count: 1, items: [card] };
+      }),
+    };
+  if (noun === "incidents") return page([]);
   if (noun === "complaints") return id ? data.complaint(0) : page([0, 1, 2].map(data.complaint));
   if (noun === "agents") return { items: [] };
   return null;

@@ -99,7 +99,7 @@ def test_the_sites_own_days_win_over_the_tables() -> None:
 
 
 def test_a_country_without_tables_and_none_have_weekends_only() -> None:
-    bare = workdays.of(Site(region="IR", calendar={"country": "none"}))  # type: ignore[arg-type]
+    bare = workdays.of(Site(region="IR", calendar={"country": "none"}))
     assert bare.works(date(2027, 3, 22))
     assert bare.country is None
 

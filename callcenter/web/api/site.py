@@ -54,6 +54,7 @@ class SiteView(View):
     dispositions: list[DispositionView]
     severities: list[str]
     break_reasons: list[str]
+    currency: str
     speech: list[SpeechView]
 
 
@@ -97,6 +98,7 @@ def view(parts: Services) -> dict[str, Any]:
         "dispositions": [DispositionView.model_validate(one).model_dump() for one in dispositions],
         "severities": ["low", "normal", "high", "critical"],
         "break_reasons": ["lunch", "coffee", "personal", "meeting"],
+        "currency": parts.settings.complaints.currency,
         "speech": speech(parts),
     }
 

@@ -89,6 +89,19 @@ export const api = {
   complaint: (id: string) => value(client.GET("/api/v1/complaints/{id}", byId(id))),
   createComplaint: (body: Schemas["ComplaintIn"]) =>
     value(client.POST("/api/v1/complaints", { body })),
+  changeComplaint: (id: string, body: Schemas["ComplaintPatch"]) =>
+    value(client.PATCH("/api/v1/complaints/{id}", { ...byId(id), body })),
+  board: (query: ListOf<"/api/v1/complaints/board">) =>
+    value(client.GET("/api/v1/complaints/board", { params: { query } })),
+  causes: () => value(client.GET("/api/v1/complaints/causes")),
+  figures: (query: ListOf<"/api/v1/complaints/figures">) =>
+    value(client.GET("/api/v1/complaints/figures", { params: { query } })),
+  incidents: (query: ListOf<"/api/v1/incidents">) =>
+    value(client.GET("/api/v1/incidents", { params: { query } })),
+  createIncident: (body: Schemas["IncidentIn"]) =>
+    value(client.POST("/api/v1/incidents", { body })),
+  changeIncident: (id: string, body: Schemas["IncidentPatch"]) =>
+    value(client.PATCH("/api/v1/incidents/{id}", { ...byId(id), body })),
   moveComplaint: (id: string, body: Schemas["Transition"]) =>
     value(client.POST("/api/v1/complaints/{id}/transitions", { ...byId(id), body })),
 };

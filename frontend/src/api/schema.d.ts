@@ -1588,6 +1588,7 @@ export interface components {
             dispositions: components["schemas"]["Disposition"][];
             severities: string[];
             break_reasons: string[];
+            currency: string;
             speech: components["schemas"]["Speech"][];
         };
         /**

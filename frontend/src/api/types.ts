@@ -6,9 +6,14 @@ type Schemas = components["schemas"];
 
 export type Agent = Schemas["Agent"];
 export type AgentStateName = Agent["state"];
+export type Board = Schemas["Board"];
+export type Cause = Schemas["Cause"];
 export type Complaint = Schemas["Complaint"];
+export type ComplaintDetail = Schemas["ComplaintDetail"];
 export type Customer = Schemas["Customer"];
 export type CustomerBrief = Schemas["CustomerBrief"];
+export type Figures = Schemas["Figures"];
+export type Incident = Schemas["Incident"];
 export type Disposition = Schemas["Disposition"];
 export type Interaction = Schemas["Interaction"];
 export type Match = Schemas["Match"];

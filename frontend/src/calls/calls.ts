@@ -1,6 +1,6 @@
 /** The agent's call, as a pure fold of what the server tells. */
 
-import type { CustomerBrief, Match } from "@/api/types";
+import type { CustomerBrief, Incident, Match } from "@/api/types";
 
 export type CallState = "queued" | "ringing" | "talking" | "held" | "ended";
 
@@ -28,11 +28,18 @@ export interface Caller {
 
 export type Verstat = "passed" | "failed" | "none";
 
+export type Trouble = Pick<
+  Incident,
+  "id" | "cause" | "product" | "title" | "advice" | "complaints"
+>;
+
 /** A call with all that is known of who calls: what a pop shows. */
 export interface Contact {
   call: Call;
   caller: Caller;
   matches: Match[];
+  /** Trouble that several customers have; the caller may have it too. */
+  incidents?: Trouble[];
   queue: string | null;
   policy: string | null;
   interaction: string | null;

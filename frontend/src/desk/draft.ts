@@ -32,6 +32,13 @@ const noComplaint = (): ComplaintDraft => ({
   quotes: [],
 });
 
+const SUBJECT = 80;
+/** The beginning of what was said, up to a word's end: what the complaint is about. */
+function shortened(text: string): string {
+  const plain = text.replace(/\s+/g, " ").trim();
+  return plain.length <= SUBJECT ? plain : `${plain.slice(0, SUBJECT).replace(/\s\S*$/, "")}…`;
+}
+
 function kept(call: string): Partial<Kept> {
   try {
     return (JSON.parse(localStorage.getItem(keyOf(call)) ?? "null") as Kept | null) ?? {};
@@ -144,6 +151,7 @@ export const useDraft = defineStore("draft", () => {
   function quote(line: Caption): void {
     const chosen = complaint.value.quotes;
     complaint.value.open = true;
+    complaint.value.subject ||= shortened(line.text);
     if (!chosen.includes(line.id)) complaint.value.quotes = [...chosen, line.id];
   }
 

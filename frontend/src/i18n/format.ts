@@ -67,6 +67,14 @@ export function formatNumber(value: number, language: Language): string {
   return new Intl.NumberFormat(LOCALES[language]).format(value);
 }
 
+/** A share of 0 to 1 as a whole percentage. */
+export function formatShare(value: number, language: Language): string {
+  return new Intl.NumberFormat(LOCALES[language], {
+    style: "percent",
+    maximumFractionDigits: 0,
+  }).format(value);
+}
+
 /** Seconds as `m:ss`, from one hour on `h:mm:ss`. To be shown left to right in every language. */
 export function formatDuration(seconds: number, language: Language): string {
   const whole = Math.max(0, Math.floor(Number.isFinite(seconds) ? seconds : 0));

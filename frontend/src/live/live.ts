@@ -200,6 +200,13 @@ export const useLive = defineStore("live", () => {
   const microphone = computed(() => (leading.value ? mic.value : remoteLine.value.mic));
 
   watch(
+    () => state.value.late,
+    (late) => {
+      if (late) say(i18n.global.t("notices.late", { code: late.code }), "bad", 12_000);
+    },
+  );
+
+  watch(
     () => state.value.calls.current?.call.id,
     (call) => {
       if (!call && leading.value) setMuted(false); // nobody starts the next call muted

@@ -1,7 +1,7 @@
 /** What comes over the socket, made into the types of the stores. Tolerant of missing keys. */
 
 import type { AgentStateName, Match, QueueNow } from "@/api/types";
-import type { Call, Caller, CallState, Contact, Verstat } from "@/calls/calls";
+import type { Call, Caller, CallState, Contact, Trouble, Verstat } from "@/calls/calls";
 import { likelyCustomer } from "@/calls/calls";
 import type { CaptionEvent } from "@/captions/captions";
 import type { Presence } from "@/presence/presence";
@@ -58,6 +58,7 @@ export function readContact(payload: unknown, now = Date.now()): Contact {
     call,
     caller: readCaller(body.caller, call),
     matches,
+    incidents: Array.isArray(body.incidents) ? (body.incidents as Trouble[]).slice(0, 3) : [],
     queue: text(body.queue) ?? call.queue,
     policy: text(body.policy),
     interaction: text(body.interaction) ?? text(interaction.id) ?? text(raw(body.call).interaction),

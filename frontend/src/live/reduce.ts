@@ -15,6 +15,8 @@ export interface Live {
   queues: QueueNow[];
   /** Counts up when the list of missed calls changed. */
   missedVersion: number;
+  /** The complaint of which this person was last told that it is late. */
+  late: { complaint: string; code: string } | null;
 }
 
 export const blank: Live = {
@@ -24,6 +26,7 @@ export const blank: Live = {
   captions: noCaptions,
   queues: [],
   missedVersion: 0,
+  late: null,
 };
 
 /** Takes one event in. An event with a number that was already taken in changes nothing. */
@@ -58,6 +61,11 @@ function step(live: Live, name: string, payload: unknown): Live {
     }
     case "missed.changed":
       return { ...live, missedVersion: live.missedVersion + 1 };
+    case "complaint.escalated":
+      return {
+        ...live,
+        late: { complaint: String(body.complaint ?? ""), code: String(body.code ?? "") },
+      };
     case "floor":
       return { ...live, queues: readQueues(payload) };
     default:

@@ -12,6 +12,7 @@ const EVENTS = [
   "caption",
   "agent.state",
   "missed.changed",
+  "complaint.escalated",
   "floor",
   "notice",
 ] as const;
