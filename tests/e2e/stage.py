@@ -11,11 +11,13 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 from world import PASSWORD, World
 
+from callcenter.crm.complaints import incidents
 from callcenter.crm.complaints import operations as complaints
+from callcenter.crm.complaints.models import Complaint
 from callcenter.crm.complaints.stages import Stage, Step
 from callcenter.crm.customers import operations as customers
 from callcenter.crm.customers.models import Customer
@@ -31,6 +33,7 @@ from callcenter.web.passwords import hashed
 
 SITE = "Sepehr"
 PEOPLE = 40
+CAUSES = ("damage", "billing", "delivery", "behaviour", "system", "delivery", "delivery")
 CLEARED = {
     "customers",
     "customer_phones",
@@ -41,6 +44,10 @@ CLEARED = {
     "complaints",
     "complaint_quotes",
     "complaint_transitions",
+    "complaint_changes",
+    "complaint_calls",
+    "incidents",
+    "messages",
 }
 
 
@@ -73,6 +80,7 @@ class Cast:
     notes: str
     old_notes: tuple[str, ...]
     matters: tuple[Matter, ...]
+    trouble: tuple[str, str, str]  # product, title, what agents say
 
 
 def settings() -> dict[str, Any]:
@@ -170,7 +178,18 @@ def _records(session: Session, cast: Cast, agent: str, supervisor: str) -> None:
     session.flush()
     for place, matter in enumerate(cast.matters):
         customer = caller if place == 0 else made[place]
-        _complaint(session, matter, customer, supervisor if place % 2 else agent, place)
+        by = supervisor if place % 2 else agent
+        made_of = _complaint(session, matter, customer, by, place)
+        made_of.product = cast.trouble[0] if place % 3 == 0 else ""
+        made_of.queue = cast.queue
+        made_of.cause = CAUSES[place % len(CAUSES)]
+        made_of.remedy_cents = 45_000_000 if place == 4 else None
+    product, title, advice = cast.trouble
+    trouble = incidents.open_incident(
+        session, cause="delivery", product=product, title=title, advice=advice, by=supervisor
+    )
+    for one in session.scalars(select(Complaint).where(Complaint.cause == "delivery")):
+        incidents.join(session, one, trouble, by=supervisor)
 
 
 def _call(
@@ -220,7 +239,9 @@ def _call(
     )
 
 
-def _complaint(session: Session, matter: Matter, customer: Customer, by: str, place: int) -> None:
+def _complaint(
+    session: Session, matter: Matter, customer: Customer, by: str, place: int
+) -> Complaint:
     complaint = complaints.open_complaint(
         session,
         by=by,
@@ -235,9 +256,15 @@ def _complaint(session: Session, matter: Matter, customer: Customer, by: str, pl
     days = timedelta(days=1 + 2 * place, hours=place)
     complaint.created_at -= days
     complaint.due_at -= days
+    if complaint.acknowledge_due_at:
+        complaint.acknowledge_due_at -= days
+    for moment in ("clock_from", "acknowledged_at", "decided_at"):
+        if at := getattr(complaint, moment):
+            setattr(complaint, moment, at - days + timedelta(hours=5 * (moment != "clock_from")))
     session.flush()
     for hours, change in enumerate(complaint.transitions):
         change.at += timedelta(hours=5 * hours) - days
+    return complaint
 
 
 def speak(world: World, call: str, cast: Cast) -> float:
@@ -316,6 +343,7 @@ PERSIAN = Cast(
         Matter("زمان تعمیر بیش از وعده طول کشید", "", "high", ("acknowledged",)),
         Matter("قطعهٔ اشتباه فرستاده شد", "", "normal"),
     ),
+    trouble=("کتری برقی", "تأخیر پست در غرب کشور", "به‌سبب برف، مرسوله‌ها دو روز دیرتر می‌رسند."),
 )
 
 HEBREW = Cast(
@@ -354,6 +382,7 @@ HEBREW = Cast(
         Matter("התיקון נמשך יותר מהמובטח", "", "high", ("acknowledged",)),
         Matter("נשלח חלק לא נכון", "", "normal"),
     ),
+    trouble=("קומקום חשמלי", "עיכובי דואר בצפון", "בגלל השלג החבילות מגיעות באיחור של יומיים."),
 )
 
 ENGLISH = Cast(
@@ -391,6 +420,11 @@ ENGLISH = Cast(
         Matter("A discount code was refused", "", "normal", ("responded",), "A new code was sent."),
         Matter("The repair took longer than promised", "", "high", ("acknowledged",)),
         Matter("A wrong part was sent", "", "normal"),
+    ),
+    trouble=(
+        "Kettle",
+        "Post delayed in the north",
+        "Because of the snow parcels are two days late.",
     ),
 )
 

@@ -34,8 +34,18 @@ AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 TEXTS = ROOT / "frontend" / "src" / "i18n"
 PICTURES = ROOT / "docs" / "images" / "screens"
 PHOTOGRAPH = os.environ.pop("CALLCENTER_SCREENSHOTS", "") == "1"  # no setting of the system
-DARK = ("talking", "interaction")  # also photographed in dark
-NARROW = ("talking",)  # also photographed at a telephone's width
+DARK = (
+    "talking",
+    "interaction",
+    "complaints-board",
+    "complaint",
+    "portal-status",
+)  # also photographed in dark
+NARROW = (
+    "talking",
+    "complaints-board",
+    "portal-status",
+)  # also photographed at a telephone's width
 WIDTHS = (900, 390)
 LARGEST = 120_000  # bytes of a picture
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -192,9 +202,11 @@ def test_every_screen_can_be_shown_to_anybody(world: World, browser: Browser, ca
     a_shift_begins(agent, screens)
     call = a_call_comes(world, agent, screens, cast)
     the_records(world, agent, screens, call)
+    the_desk(agent, screens)
     agent.close()
+    the_customer_asks(world, browser, cast)
     assert not screens.wrong, "\n".join(screens.wrong)
-    assert len(screens.seen) == 14
+    assert len(screens.seen) == 17
 
 
 DRAWN = """() => [0, 1].map((lane) => {
@@ -292,7 +304,7 @@ def the_records(world: World, agent: AgentPage, screens: Screens, call: str) -> 
         ("calls", "/calls", "history-row"),
         ("customers", "/customers", "customer-row"),
         ("customer", f"/customers/{customer}", "customer-name"),
-        ("complaints", "/complaints", "complaint-row"),
+        ("complaints", "/complaints?view=table", "complaint-row"),
         ("complaint", f"/complaints/{complaint['id']}", "quote"),
         ("interaction", f"/calls/{record['id']}", "utterance"),
     ):
@@ -307,6 +319,38 @@ def the_records(world: World, agent: AgentPage, screens: Screens, call: str) -> 
     agent.page.goto("/calls?q=zzzz")
     expect(agent.page.locator("h1")).to_be_visible()
     screens.look("nothing-found")
+
+
+def the_desk(agent: AgentPage, screens: Screens) -> None:
+    for name, view, ready in (
+        ("complaints-board", "board", "complaint-card"),
+        ("complaints-incidents", "incidents", "incident"),
+        ("complaints-figures", "figures", "figure"),
+    ):
+        agent.page.goto(f"/complaints?view={view}")
+        expect(agent.hook(ready).first).to_be_visible()
+        screens.look(name)
+
+
+def the_customer_asks(world: World, browser: Browser, cast: Cast) -> None:
+    api = world.api(cast.supervisor[0])
+    mine = [
+        one
+        for one in api.get("/complaints")["items"]
+        if one["customer"] and one["customer"]["name"] == cast.caller[0]
+    ]
+    context = browser.new_context(locale=cast.locale, base_url=world.base)
+    page = context.new_page()
+    screens = Screens(page, cast)
+    page.goto("/portal")
+    screens.look("portal")
+    page.fill("input[name=code]", mine[0]["code"])
+    page.fill("input[name=last]", cast.caller[1][-4:])
+    page.click("button[type=submit]")
+    expect(page.get_by_test_id("status")).to_be_visible()
+    screens.look("portal-status")
+    context.close()
+    assert screens.wrong == []
 
 
 KEEP_MICROPHONE = """(() => {
