@@ -31,6 +31,7 @@ WRONG = {
     ),
     "crm": ("callcenter/crm/customers/models.py", "import callcenter.crm.complaints.models"),
     "adapters": ("callcenter/supervisor.py", "import callcenter.telephony.adapters"),
+    "adapters: ways to customers": ("callcenter/jobs.py", "import callcenter.messengers.smtp"),
     "libraries": ("callcenter/telephony/media/g711.py", "import av"),
     "flask": ("callcenter/crm/users/models.py", "import flask"),
     "pure": ("callcenter/telephony/acd/routing.py", "import asyncio"),

@@ -116,7 +116,7 @@ def smtp(mailbox: MailBox) -> Iterator[Post]:
             port=server.port,
             security="none",
             username="desk",
-            password="secret",  # type: ignore[arg-type]
+            password="secret",
             sender="Desk <desk@example.com>",
         )
         yield Post(SmtpMessenger(settings), "sara@example.com", mailbox.arrived, mailbox.set)
@@ -171,7 +171,7 @@ def sms(request: pytest.FixtureRequest) -> Iterator[Post]:
         url=f"http://127.0.0.1:{server.server_port}/send",
         format=request.param,
         extra={"from": "Sepehr"},
-        token="Bearer t0ken",  # type: ignore[arg-type]
+        token="Bearer t0ken",
     )
     post = Post(SmsGateway(settings), "+989121234567", gateway.arrived, gateway.set)
     post.gateway = gateway  # type: ignore[attr-defined]
