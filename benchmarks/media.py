@@ -27,7 +27,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSession
 
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.adapters.webrtc import BrowserLegs
-from callcenter.telephony.ports import Address, Codec, MediaDescription, MediaLeg
+from callcenter.telephony.ports import FRAME_SAMPLES, Address, Codec, MediaDescription, MediaLeg
 
 _SOUND = bytes(range(160))
 _HEAD = struct.Struct("!BBHII")
@@ -40,8 +40,8 @@ class Counter:
         self.frames = 0
 
     def write(self, position: int, payload: bytes, codec: Codec) -> None:
-        """One more."""
-        self.frames += 1
+        """Some more."""
+        self.frames += len(payload) // FRAME_SAMPLES
 
 
 def _cpu() -> float:

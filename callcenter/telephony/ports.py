@@ -97,10 +97,11 @@ class MediaDescription:
 
 
 class FrameSink(Protocol):
-    """Receives a leg's sound: 160-byte G.711 frames placed on the call's clock."""
+    """Receives a leg's sound: runs of 160-byte G.711 frames placed on the call's clock."""
 
     def write(self, position: int, payload: bytes, codec: Codec) -> None:
-        """`position` in samples from the tap's start. Gaps are simply not written."""
+        """`position` in samples from the tap's start; one frame or several in a row, those of
+        a tenth of a second at a time as a rule. Gaps are simply not written."""
 
 
 class MediaLeg(Protocol):

@@ -25,6 +25,8 @@ _PLAYOUT_FRAMES = 3  # 40 to 60 ms of jitter cost nothing
 _PLAYOUT_MOST = 12
 _LATE_PACKETS = 2  # more in a second deepen the playout
 _REORDER_FRAMES = 12  # so long recordings wait for a missing frame
+_USUAL_BYTES = rtp.HEADER_BYTES + FRAME_SAMPLES
+_FEED_FRAMES = 5  # taps get their frames so many at a time
 _TRAILING_FRAMES = 10  # silence sent after the last sound to a leg that may rest
 
 
@@ -37,9 +39,12 @@ class Tap:
         self.start = start
 
     def deliver(self, frame: int, payload: bytes, codec: Codec) -> None:
-        """Hand a frame over; a sink that fails loses its tap, never the loop."""
+        """Hand over what begins at `frame`; a sink that fails loses its tap, never the loop."""
         if frame < self.start:
-            return
+            payload = payload[(self.start - frame) * FRAME_SAMPLES :]
+            frame = self.start
+            if not payload:
+                return
         try:
             self._sink.write((frame - self.start) * FRAME_SAMPLES, payload, codec)
         except Exception:
@@ -86,6 +91,7 @@ class Leg:
         self._name = name
         self._codec = Codec.PCMU
         self._silence = bytes([self._codec.silence]) * FRAME_SAMPLES
+        self._usual = (rtp.PLAIN, self._codec.value)  # how nearly every packet begins
         self._rests = rests
         self.telephone_event: int | None = None
         self.alive_at = 0.0
@@ -131,6 +137,7 @@ class Leg:
         """From now on speak `codec`; what was heard before is translated."""
         self._timeline.recode(codec)
         self._codec = codec
+        self._usual = (rtp.PLAIN, codec.value)
         self._silence = bytes([codec.silence]) * FRAME_SAMPLES
 
     def use_ptime(self, milliseconds: int) -> None:
@@ -148,6 +155,14 @@ class Leg:
 
     def receive(self, data: memoryview, arrival: int) -> bool:
         """Take one datagram of the party; False when it is none of ours."""
+        if len(data) == _USUAL_BYTES and (head := rtp.HEADER.unpack_from(data))[:2] == self._usual:
+            _, _, sequence, timestamp, ssrc = head
+            position = self._timeline.follow(
+                sequence, timestamp, ssrc, data[rtp.HEADER_BYTES :], arrival
+            )
+            if position is not None:
+                self._check_late(position, FRAME_SAMPLES)
+                return True
         packet = rtp.parse(data)
         if packet is None:
             return False
@@ -196,7 +211,9 @@ class Leg:
         """Deliver every frame from `start` on, also those of the last second."""
         tap = Tap(self, sink, start)
         oldest = max(start, self._now - BEHIND_FRAMES)
-        if not self._taps:
+        if self._taps:
+            self._feed_taps(self._stepped)
+        else:
             self._cursor = max(oldest, self._now - _REORDER_FRAMES)
         for index in range(oldest, self._cursor):
             if self._timeline.filled(index):
@@ -222,8 +239,8 @@ class Leg:
         """Call `handler` with each key."""
         self._on_digit.append(handler)
 
-    def _deliver(self, index: int) -> None:
-        payload = self._timeline.frame(index)
+    def _deliver(self, index: int, count: int = 1) -> None:
+        payload = self._timeline.run(index, count)
         for tap in list(self._taps):
             tap.deliver(index, payload, self._codec)
 
@@ -231,12 +248,14 @@ class Leg:
         """In order; a frame that is not whole is waited for, then given as far as it came."""
         cursor = max(self._cursor, self._now - BEHIND_FRAMES)
         while cursor <= present:
-            filled = self._timeline.filled(cursor)
-            if filled < FRAME_SAMPLES and cursor > present - _REORDER_FRAMES:
+            whole = self._timeline.whole(cursor, present + 1)
+            if whole:
+                self._deliver(cursor, whole)
+            elif cursor > present - _REORDER_FRAMES:
                 break
-            if filled:
+            elif self._timeline.filled(cursor):
                 self._deliver(cursor)
-            cursor += 1
+            cursor += whole or 1
         self._cursor = cursor
 
     # --- what the party hears --------------------------------------------------------------
@@ -281,7 +300,7 @@ class Leg:
     def step(self, frame: int) -> bytearray | None:
         """The packet the party gets for `frame`; None when it gets none. Feeds the taps."""
         self._stepped = frame
-        if self._taps:
+        if self._taps and frame % _FEED_FRAMES == 0:
             self._feed_taps(frame)
         if frame % 50 == 0:
             self._deepen()

@@ -11,7 +11,8 @@ from callcenter.telephony.ports import FRAME_SAMPLES
 HEADER = struct.Struct("!BBHII")
 HEADER_BYTES = HEADER.size
 COMFORT_NOISE = 13
-_VERSION = 0x80
+PLAIN = _VERSION = 0x80
+"""The first octet of a packet without padding, extension and contributing sources."""
 
 
 class Packet(NamedTuple):

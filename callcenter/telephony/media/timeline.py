@@ -33,6 +33,7 @@ _TOO_LATE = 240  # samples: so late came even the fastest packet of a window
 _TOO_EARLY = -80
 _FORCED = 250  # packets after which a surplus is cut also from loud sound
 _REORDER = 64  # packets: the window in which a duplicate is known as one
+_SEEN = (1 << _REORDER) - 1
 _LONGEST = FRAME_SAMPLES * 10  # a packet of more than 200 ms is no telephone's
 _EVERY_CODE = bytes(range(256))
 _QUIET = {
@@ -74,6 +75,9 @@ class Timeline:
     def advance(self, frame: int) -> None:
         """The present is `frame`: make room for what may come."""
         end = frame + AHEAD_FRAMES + 1
+        if end == self._cleared + 1 and not self._filled[self._cleared % RING_FRAMES]:
+            self._cleared = end
+            return
         start = max(self._cleared, end - RING_FRAMES)
         for index in range(start, end):
             slot = index % RING_FRAMES
@@ -101,6 +105,56 @@ class Timeline:
             self._write(position, payload)
             self._end = max(self._end, position + len(payload))
         return position
+
+    def follow(
+        self, sequence: int, timestamp: int, ssrc: int, payload: memoryview, arrival: int
+    ) -> int | None:
+        """`place` for what nearly every packet is: the next one in turn, of one whole frame.
+
+        None, and nothing changed, when it is anything else: then it is for `place`.
+        """
+        if (
+            sequence != (self._highest + 1) & 0xFFFF
+            or ssrc != self._ssrc
+            or self._offset is None
+            or self._surplus
+            or len(payload) != FRAME_SAMPLES
+            or (timestamp - self._timestamp) & 0xFFFFFFFF != FRAME_SAMPLES
+        ):
+            return None
+        position = self._timestamp + FRAME_SAMPLES + self._offset
+        late = arrival - position
+        index, inside = divmod(position, FRAME_SAMPLES)
+        if inside or not -_AHEAD < late < _BEHIND:
+            return None
+        self._highest = sequence
+        self._seen = (self._seen << 1 | 1) & _SEEN
+        self._in_turn = True
+        self._timestamp += FRAME_SAMPLES
+        self._jump = 0
+        self._watch(late)
+        slot = index % RING_FRAMES
+        at = slot * FRAME_SAMPLES
+        self._ring[at : at + FRAME_SAMPLES] = payload
+        self._filled[slot] = FRAME_SAMPLES
+        if position + FRAME_SAMPLES > self._end:
+            self._end = position + FRAME_SAMPLES
+        return position
+
+    def whole(self, start: int, end: int) -> int:
+        """How many frames from `start` on, before `end`, came whole and in a row."""
+        filled = self._filled
+        index = start
+        while index < end and filled[index % RING_FRAMES] == FRAME_SAMPLES:
+            index += 1
+        return index - start
+
+    def run(self, index: int, count: int) -> bytes:
+        """The bytes of `count` frames from `index` on."""
+        at = index % RING_FRAMES * FRAME_SAMPLES
+        size = count * FRAME_SAMPLES
+        found = bytes(self._ring[at : at + size])
+        return found if len(found) == size else found + bytes(self._ring[: size - len(found)])
 
     def frame(self, index: int) -> bytes:
         """The 160 bytes of a frame in the ring; silence where nothing came."""
@@ -130,7 +184,7 @@ class Timeline:
         self._in_turn = ahead == 1
         if ahead > 0:
             self._highest = sequence
-            self._seen = (self._seen << min(ahead, _REORDER) | 1) & ((1 << _REORDER) - 1)
+            self._seen = (self._seen << min(ahead, _REORDER) | 1) & _SEEN
             return False
         if ahead <= -_REORDER:
             # Too old to be known: a sender that began its count again, or a very late one.
@@ -170,7 +224,8 @@ class Timeline:
 
     def _watch(self, late: int) -> None:
         """Follow the drift of the sender's clock: the fastest packet of a window counts."""
-        self._earliest = min(self._earliest, late)
+        if late < self._earliest:
+            self._earliest = late
         self._packets += 1
         if self._packets < _WINDOW:
             return

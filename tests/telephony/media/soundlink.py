@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from callcenter.telephony.ports import Codec
+from callcenter.telephony.ports import FRAME_SAMPLES, Codec
 
 _SIPP = Path(__file__).resolve().parents[2] / "data" / "sipp"
 
@@ -66,7 +66,9 @@ class Recorder:
         self.written: list[tuple[int, bytes, Codec]] = []
 
     def write(self, position: int, payload: bytes, codec: Codec) -> None:
-        self.written.append((position, bytes(payload), codec))
+        for at in range(0, len(payload), FRAME_SAMPLES):
+            frame = bytes(payload[at : at + FRAME_SAMPLES])
+            self.written.append((position + at, frame, codec))
 
     @property
     def numbers(self) -> list[int]:

@@ -256,9 +256,10 @@ def test_two_taps_with_one_start_are_aligned_whenever_they_were_opened() -> None
     link.play(packets[:30], 30)
     link.leg.add_tap(late, START + 20)
     assert late.numbers == list(range(20, 30))
-    for frame in range(START + 30, START + 60):
+    for frame in range(START + 30, START + 65):  # taps get some frames at a time
         link.leg.advance(frame)
-        link.leg.receive(memoryview(packets[frame - START][1]), frame * 160 + 48)
+        if frame < START + 60:
+            link.leg.receive(memoryview(packets[frame - START][1]), frame * 160 + 48)
         link.leg.step(frame)
     assert early.written == late.written
     assert early.numbers == list(range(20, 60))
