@@ -7,7 +7,7 @@ say() { printf 'callcenter: %s\n' "$*" >&2; }
 # program:package of Debian
 needs="sipp:sip-tester chromium:chromium flite:flite espeak-ng:espeak-ng \
 redis-server:redis-server kamailio:kamailio nginx:nginx initdb:postgresql \
-fail2ban-regex:fail2ban faketime:faketime"
+fail2ban-regex:fail2ban faketime:faketime baresip:baresip-core"
 missing=""
 # Debian keeps servers in sbin and PostgreSQL's programs in a folder a version
 PATH=$PATH:/usr/sbin:/sbin$(printf ':%s' /usr/lib/postgresql/*/bin)
