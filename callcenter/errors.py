@@ -16,6 +16,7 @@
     │   ├── NotBuilt             promised, and not there yet                       (501)
     │   ├── TooManyTries         come back in `retry_after` seconds                (429)
     │   └── Unavailable          a part of the system does not answer              (503)
+    │       └── StorageFull      the disk has no room; nothing was saved
     ├── TelephonyError
     │   ├── SipSyntaxError       bytes that are no SIP message or SDP (also a ValueError)
     │   ├── SipFailure           the peer refused, vanished or never acknowledged
@@ -23,6 +24,7 @@
     ├── MessageError             a mail or text message was not taken; it may be later
     │   └── MessageRefused       another attempt is of no use
     ├── RecordingError           the journal or the sealed file cannot be written or read
+    │   └── NoSpace              the disk of recordings is full: try again when there is room
     └── SpeechError
         ├── ModelMissing         no model for that language
         └── ModelCorrupt         the bytes do not have the pinned sha256
@@ -158,6 +160,12 @@ class Unavailable(Refused):
     status = 503
 
 
+class StorageFull(Unavailable):
+    """The database's disk has no room: nothing was saved."""
+
+    slug = "storage-full"
+
+
 class TelephonyError(CallcenterError):
     """Something between us and a telephone went wrong."""
 
@@ -198,6 +206,12 @@ class RecordingError(CallcenterError):
     """A journal or a sealed recording cannot be written or read."""
 
     slug = "recording"
+
+
+class NoSpace(RecordingError):
+    """The disk of recordings is full."""
+
+    slug = "no-space"
 
 
 class SpeechError(CallcenterError):

@@ -216,10 +216,19 @@ class RecordingResumed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingTruncated(Fact):
+    """The disk did not take the rest of the sound; the call went on. `reason`: "no space", …"""
+
+    call: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingSealed(Fact):
     """The sealed file is in place and verified. `path` is relative to `recordings_dir`.
 
-    `legs` maps a leg's name to {"channel": 0|1, "offset": s, "seconds": s}.
+    `legs` maps a leg's name to {"channel": 0|1, "offset": s, "seconds": s}. `problem` says what is
+    missing of it, e.g. "truncated: no space".
     """
 
     call: str
@@ -231,6 +240,7 @@ class RecordingSealed(Fact):
     sha256: str
     legs: dict[str, dict[str, float]]
     interrupted: bool = False
+    problem: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -383,6 +393,18 @@ class ServiceStarted(Signal):
 
     service: str
     node: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResourcesSeen(Signal):
+    """How much of what can run out is taken (0 … 1), said every few seconds by one process.
+
+    `alarms` are those that are short. Resources: see `callcenter.resources`.
+    """
+
+    node: str
+    shares: dict[str, float]
+    alarms: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.bus import Answer, Bus
 from callcenter.config import Settings
-from callcenter.errors import CallcenterError
+from callcenter.errors import CallcenterError, NoSpace
 from callcenter.events import (
     CallEnded,
     DescribeHealth,
@@ -33,6 +33,7 @@ from callcenter.events import (
     RecordingFailed,
     RecordingSealed,
     RecordingStarted,
+    RecordingTruncated,
     ServiceStarted,
 )
 from callcenter.log import Consumer, Entry, EventLog
@@ -48,6 +49,8 @@ BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0)
 
 FALLBACK_SECONDS = 1.0
 TELL_SECONDS = 5.0
+ROOM_SECONDS = 10.0
+"""How long sealing waits where the disk is full, again and again: room is made by people."""
 DRAIN_SECONDS = 12.0
 CHORE_SECONDS = 5.0
 LEAST_FREE_BYTES = 200 * 2**20
@@ -114,7 +117,8 @@ class Jobs:
             if _has(facts, RecordingSealed):
                 self._recordings.discard(call)
             elif not _has(facts, RecordingFailed):
-                self._attempt(call, attempt)
+                short = (f.reason for f in facts if isinstance(f, RecordingTruncated))
+                self._attempt(call, attempt, next(short, None))
 
     def health(self) -> Answer:
         """See DescribeHealth."""
@@ -131,7 +135,7 @@ class Jobs:
             if _has(facts, RecordingStarted) or call in self._recordings.journals():
                 self._task(call)
 
-    def _attempt(self, call: str, attempt: int) -> None:
+    def _attempt(self, call: str, attempt: int, truncated: str | None) -> None:
         try:
             sealed = self._recordings.seal(call)
         except StillRecording:
@@ -139,17 +143,20 @@ class Jobs:
         except NothingRecorded as error:
             self._tell(RecordingFailed(call=call, reason=error.detail))
             self._recordings.discard(call)
+        except NoSpace as error:  # no failure of this recording: it waits until there is room
+            _LOGGER.warning("sealing waits for room on the disk", reason=error.detail)
+            self._task.schedule(args=(call, attempt), delay=ROOM_SECONDS)
         except CallcenterError as error:
             self._again(call, attempt, error.detail)
         except Exception:
             _LOGGER.exception("sealing failed")
             self._again(call, attempt, "sealing failed; see the log of jobs")
         else:
-            self._sealed(call, sealed)
+            self._sealed(call, sealed, truncated)
 
-    def _sealed(self, call: str, sealed: Sealed) -> None:
+    def _sealed(self, call: str, sealed: Sealed, truncated: str | None) -> None:
         try:
-            self._tell(sealed.fact())
+            self._tell(sealed.fact(truncated))
         except OperationalError:  # the file is in place: the next attempt only tells of it
             _LOGGER.exception("the log cannot be told of a recording; tried again")
             self._task.schedule(args=(call, 0), delay=TELL_SECONDS)

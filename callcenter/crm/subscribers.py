@@ -36,6 +36,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.AgentDeclined: (),
     events.CallHeld: (),
     events.CallResumed: (),
+    events.RecordingTruncated: (),
     events.RecordingPaused: (),
     events.RecordingResumed: (),
     events.ComplaintOpened: (),

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import structlog
 
-from callcenter.errors import RecordingError
-from callcenter.events import Fact, LegName, RecordingFailed, RecordingStarted
+from callcenter.errors import NoSpace, RecordingError
+from callcenter.events import Fact, LegName, RecordingFailed, RecordingStarted, RecordingTruncated
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.ports import (
     SAMPLE_RATE,
@@ -81,8 +81,8 @@ class Capture:
             tap.close()
         self._taps[name] = []
 
-    async def close(self) -> None:
-        """The call is over: what is left goes to the disk.
+    async def close(self) -> list[Fact]:
+        """The call is over: what is left goes to the disk. The fact of what did not.
 
         Whether a recording comes of it is for the sealing to say, also where the disk failed.
         """
@@ -95,7 +95,11 @@ class Capture:
         if self._start is None:
             await self._discard()
         elif self._journal:
-            await self._guarded(self._journal.close, self._position())
+            error = await self._guarded(self._journal.close, self._position())
+            if error:
+                reason = "no space" if isinstance(error, NoSpace) else error.detail
+                return [RecordingTruncated(call=self._call, reason=reason)]
+        return []
 
     def _position(self) -> int:
         assert self._start is not None
@@ -106,10 +110,11 @@ class Capture:
             await asyncio.sleep(SYNC_SECONDS)
             await self._guarded(journal.sync, self._position())
 
-    async def _guarded(self, write: Callable[[int], None], position: int) -> None:
+    async def _guarded(self, write: Callable[[int], None], position: int) -> RecordingError | None:
         """One write at a time, also when the one before was cancelled half-way in its thread.
 
-        The disk may fail; the call goes on, and the next write catches up where it can.
+        The disk may fail; the call goes on, and the next write catches up where it can. Returns
+        what failed.
         """
         if self._writing:
             await asyncio.wait([self._writing])
@@ -121,6 +126,8 @@ class Capture:
             if not self._failing:
                 _LOGGER.error("recording not written", call=self._call, error=error.detail)
             self._failing = True
+            return error
+        return None
 
     async def _discard(self) -> None:
         try:

@@ -38,6 +38,7 @@ from callcenter.events import (
     LogAdvanced,
     OfferAudio,
     RejectCall,
+    ResourcesSeen,
     ResumeCall,
     SeatAgent,
     ServiceStarted,
@@ -48,6 +49,7 @@ from callcenter.events import (
 )
 from callcenter.ids import new_id
 from callcenter.log import EventLog
+from callcenter.resources import Reserve, Use, Watch, database_file, descriptors, disk, is_full
 from callcenter.telephony import dialogs
 from callcenter.telephony.acd.agent import AgentState
 from callcenter.telephony.acd.floor import Change, Floor, Seat, serves
@@ -66,6 +68,7 @@ from callcenter.telephony.session import Session, run_call
 
 TICK_SECONDS = 0.25
 PAY_SECONDS = 1.0
+WATCH_SECONDS = 2.0
 COMMAND_SECONDS = 10.0
 RETRY_AFTER = 10
 """Seconds that a caller is asked to wait where no port is free (RFC 3261 20.33)."""
@@ -103,6 +106,9 @@ class TelephonyService:
         self._owed_memos: dict[str, dict[str, Any] | None] = {}  # of the writer's thread
         self._floor_dirty = False
         self._draining = False
+        self._watch = Watch()
+        self._database_file = database_file(settings.database_url)
+        self._reserve = Reserve(self._database_file)
 
     # --- Start and stop ---
 
@@ -116,6 +122,7 @@ class TelephonyService:
         self._chore(self._say_goodbyes())
         self._chore(self._forever(self._tick, TICK_SECONDS))
         self._chore(self._forever(self._pay, PAY_SECONDS))
+        self._chore(self._forever(self._watch_resources, WATCH_SECONDS))
         self._bus.publish(ServiceStarted(service="telephony", node=self._node))
         _LOGGER.info("telephony started", node=self._node)
 
@@ -249,6 +256,8 @@ class TelephonyService:
 
     def distribute(self) -> None:
         """See Desk."""
+        if self._owed:
+            return  # nobody would hear of an offer: the calls wait until the database takes facts
         for offer in self._floor.offers(self._loop.time()):
             self._sessions[offer.call].mailbox.put_nowait(Offered(offer))
         self._floor_dirty = True
@@ -366,6 +375,7 @@ class TelephonyService:
         detail = "draining" if self._draining else f"{calls} calls"
         sip = self._parts.sip.describe()
         about = {"detail": detail, "calls": calls, "node": self._node, "sip": sip}
+        about |= {"resources": self._watch.shares, "alarms": self._watch.alarms}
         return {"ok": not self._draining, **about}
 
     def _queue_view(self, name: str) -> Answer:
@@ -445,6 +455,10 @@ class TelephonyService:
         try:
             self._append_and_tell(facts, memos)
         except AWAY as error:  # locked for long, full, away: not the fact's fault
+            if is_full(error) and self._reserve.release():
+                _LOGGER.error("the database's disk is full; the reserve is used up now, make room")
+                self._append_or_owe(facts, {})  # the memos are owed already
+                return
             self._owed += facts
             _LOGGER.error(
                 "facts wait for the database", owed=len(self._owed), error=type(error).__name__
@@ -473,10 +487,41 @@ class TelephonyService:
             self._floor_dirty = False
             self._bus.publish(FloorChanged())
 
+    async def _watch_resources(self) -> None:
+        """Tell what runs short, before it is full; take the reserve back when there is room."""
+        uses = await self._loop.run_in_executor(None, self._uses)
+        for name in self._watch.look(uses):
+            share = self._watch.shares[name]
+            if name in self._watch.alarms:
+                _LOGGER.error("a resource runs short", resource=name, percent=round(100 * share))
+            else:
+                _LOGGER.info("a resource is no longer short", resource=name)
+        self._bus.publish(
+            ResourcesSeen(
+                node=self._node, shares=dict(self._watch.shares), alarms=dict(self._watch.alarms)
+            )
+        )
+        if "database_disk" not in self._watch.alarms:
+            await self._in_writer(self._reserve.hold)
+
+    def _uses(self) -> list[Use]:
+        taken, ports = self._parts.media.ports()
+        found = [
+            disk("recordings_disk", self._settings.recordings_dir),
+            descriptors(),
+            Use("rtp_ports", taken, ports),
+            Use("calls", len(self._sessions), self._settings.sip.max_calls),
+        ]
+        if self._database_file:
+            found.append(disk("database_disk", self._database_file.parent))
+        return found
+
     async def _pay(self) -> None:
         """Facts and memos that are owed."""
         if self._owed or self._owed_memos or self._memos:
             await self._in_writer(self._append_or_owe, (), self._take_memos())
+            if not self._owed:
+                self.distribute()
 
     def _chore(self, work: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(work)

@@ -100,7 +100,11 @@ class Session:
     # --- Steps, in the order of a call's life ---
 
     async def ring(self) -> None:
-        """The caller is known to us: commit, then 180. A call that cannot be kept is refused."""
+        """The caller is known to us: commit, then 180.
+
+        Where the database cannot take it (full, away) the facts are owed and the caller waits:
+        better than an engaged tone for everybody. Nobody is rung before the facts are there.
+        """
         inbound, queue = self.caller.inbound, self.line.queue
         self._watcher = asyncio.create_task(self._watch(inbound))
         self._rang = rang = CallRang(
@@ -120,7 +124,7 @@ class Session:
         )
         position = self.desk.floor.enqueue(self.id, queue, self._rang_at)
         queued = CallQueued(call=self.id, queue=queue, position=position)
-        await self.desk.commit(rang, queued)
+        await self.desk.record(rang, queued)
         self.call = evolve(begin(rang), queued)
         inbound.ring()
         self.desk.distribute()
@@ -176,7 +180,7 @@ class Session:
         if self._watcher:
             self._watcher.cancel()
         self.caller.hang_up(over)
-        await self._close_capture()
+        truncated = await self._close_capture()
         self.caller.close(self._agent_leg)
         freed += self._free_agent()
         ended = CallEnded(
@@ -191,7 +195,7 @@ class Session:
         if self.caller.answered:
             self.desk.keep_dialog(self.id, None)
         rang = [self._rang] if self._rang and self.call is None else []  # could not be committed
-        await self.desk.record(*rang, ended, *self.desk.state_facts(freed))
+        await self.desk.record(*rang, *truncated, ended, *self.desk.state_facts(freed))
         self.refuse_rest()
         self.desk.distribute()
         _LOGGER.info("call ended", call=self.id, reason=over.reason, by=over.by)
@@ -217,12 +221,12 @@ class Session:
         changes = self.desk.floor.withdraw(self.id, self._now())
         return [replace(one, before=before.get(one.agent, one.before)) for one in changes]
 
-    async def _close_capture(self) -> None:
+    async def _close_capture(self) -> list[Fact]:
         try:
-            if self._capture:
-                await self._capture.close()
+            return await self._capture.close() if self._capture else []
         except Exception:
             _LOGGER.exception("recording not closed", call=self.id)
+            return []
 
     # --- Ringing at an agent ---
 

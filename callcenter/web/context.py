@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import current_app, g, has_request_context
 from sqlalchemy import Engine
@@ -17,7 +17,7 @@ from callcenter.config import Settings
 from callcenter.crm.complaints.desk import Desk, desk_of
 from callcenter.database import reading as read_only
 from callcenter.errors import CallcenterError, NotSignedIn
-from callcenter.events import DescribeHealth, SpeechStatus
+from callcenter.events import DescribeHealth, ResourcesSeen, SpeechStatus
 from callcenter.web.permissions import Permission, Scope, scope_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Services:
     access: Access
     metrics: Metrics
     speech: SpeechStatus | None = None
+    resources: dict[str, ResourcesSeen] = field(default_factory=dict)  # by telephony node
     reader: Engine = field(init=False)
     desk: Desk = field(init=False)
 
@@ -69,6 +70,14 @@ class Services:
         """Browsers reach us by https, directly or through a proxy."""
         public = self.settings.web.public_url or ""
         return self.settings.web.tls.certificate is not None or public.startswith("https:")
+
+    def short(self) -> list[dict[str, Any]]:
+        """What runs short now: [{"node", "resource", "percent"}]."""
+        return [
+            {"node": seen.node, "resource": name, "percent": round(100 * share)}
+            for seen in self.resources.values()
+            for name, share in sorted(seen.alarms.items())
+        ]
 
     def speech_status(self) -> SpeechStatus | None:
         """What the speech process last said of itself, or says when asked; None: not up."""

@@ -14,6 +14,7 @@ from callcenter.events import (
     CaptionHeard,
     FloorChanged,
     LogAdvanced,
+    ResourcesSeen,
     ServiceStarted,
     SpeechStatus,
 )
@@ -51,6 +52,7 @@ class Follower:
         bus.subscribe(ServiceStarted, self._service_started)
         bus.subscribe(AudioLegChanged, self._audio_changed)
         bus.subscribe(SpeechStatus, self._speech)
+        bus.subscribe(ResourcesSeen, self._resources)
         for run in (self._follow_log, self._show_floor, self._keep):
             thread = threading.Thread(target=run, name=f"web{run.__name__}", daemon=True)
             thread.start()
@@ -99,6 +101,14 @@ class Follower:
 
     def _speech(self, status: SpeechStatus) -> None:
         self._parts.speech = status
+
+    def _resources(self, seen: ResourcesSeen) -> None:
+        """To supervisors and administrators, when something begins or ends to run short."""
+        before = self._parts.resources.get(seen.node)
+        self._parts.resources[seen.node] = seen
+        self._parts.metrics.seen(seen)
+        if (before.alarms.keys() if before else set()) != seen.alarms.keys():
+            self._live.alarms()
 
     # --- Presence and the floor ---------------------------------------------------------------
 

@@ -40,6 +40,7 @@ def ready(parts: Services) -> dict[str, Any]:
         answers = pool.map(lambda service: _ask(parts, service), ASKED)
         report: dict[str, Any] = {"database": _database(parts)}
         report |= dict(zip(ASKED, answers, strict=True))
+    report["resources"] = _resources(report["telephony"])
     ok = all(report[name]["ok"] for name in NEEDED)
     return {"ok": ok, **report}
 
@@ -50,6 +51,17 @@ def _ask(parts: Services, service: str) -> dict[str, Any]:
     except CallcenterError as error:
         return {"ok": False, "detail": error.detail}
     return {"ok": bool(answer.get("ok")), "detail": str(answer.get("detail", "")), **answer}
+
+
+def _resources(telephony: dict[str, Any]) -> dict[str, Any]:
+    """What runs short there; an alarm is told before anything is full, so it stops nobody."""
+    alarms: dict[str, float] = telephony.get("alarms", {})
+    short = ", ".join(f"{name} {share:.0%}" for name, share in sorted(alarms.items()))
+    return {
+        "ok": not alarms,
+        "detail": f"short: {short}" if alarms else "enough of everything",
+        "shares": telephony.get("resources", {}),
+    }
 
 
 def _database(parts: Services) -> dict[str, Any]:

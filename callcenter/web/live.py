@@ -36,6 +36,7 @@ from callcenter.web.shapes import CallView, MatchView, Moment
 
 FLOOR_ROOM = "floor"
 INCIDENTS_SHOWN = 3
+ALARM_ROOM = "alarms"
 _LOGGER = structlog.get_logger()
 
 
@@ -164,13 +165,24 @@ class FloorShape(Payload):
 
 
 class Notice(Payload):
-    """Something a person should know: audio-lost, telephony-down, telephony-up, text."""
+    """Something a person should know: audio-lost, telephony-down, telephony-up, text.
+
+    `resources` carries all alarms that are on now (none: all is well again); it is told to
+    supervisors and administrators only: [{"node", "resource", "percent"}].
+    """
 
     event = "notice"
     kind: Literal[
-        "audio-lost", "audio-ready", "telephony-up", "not-answering", "sign-in-locked", "text"
+        "audio-lost",
+        "audio-ready",
+        "telephony-up",
+        "not-answering",
+        "sign-in-locked",
+        "resources",
+        "text",
     ]
     text: str = ""
+    alarms: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +301,11 @@ class Live:
         payload = Notice(kind=kind, text=text)
         to = agent_room(agent) if agent else None
         self._socketio.emit(payload.event, wire(payload), to=to)
+
+    def alarms(self, *, to: str = "") -> None:
+        """What runs short, to everybody who looks after it, or to one browser."""
+        payload = Notice(kind="resources", alarms=self._parts.short())
+        self._socketio.emit(payload.event, wire(payload), to=to or ALARM_ROOM)
 
     def _agent_of(self, call: str) -> str | None:
         if call not in self._talking:

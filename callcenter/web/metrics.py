@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 
+from callcenter.events import ResourcesSeen
 from callcenter.web import auth
 
 _PUSH_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30)
@@ -47,10 +48,28 @@ class Metrics:
             buckets=_PUSH_BUCKETS,
             registry=self.registry,
         )
+        self.resources = Gauge(
+            "callcenter_resource_used_ratio",
+            "how much is taken of what can run out: disks, descriptors, ports, calls",
+            ("node", "resource"),
+            registry=self.registry,
+        )
+        self.alarms = Gauge(
+            "callcenter_resource_alarm",
+            "1 where a resource is short (90 %), until it is below 85 % again",
+            ("node", "resource"),
+            registry=self.registry,
+        )
         self.sockets = Gauge("callcenter_sockets", "browsers connected now", registry=self.registry)
         self.agents = Gauge(
             "callcenter_agents_connected", "agents with a browser now", registry=self.registry
         )
+
+    def seen(self, resources: ResourcesSeen) -> None:
+        """Take what a node says of its resources."""
+        for name, share in resources.shares.items():
+            self.resources.labels(resources.node, name).set(share)
+            self.alarms.labels(resources.node, name).set(name in resources.alarms)
 
 
 def install(app: Flask, metrics: Metrics) -> None:

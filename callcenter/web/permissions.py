@@ -43,6 +43,7 @@ class Permission(StrEnum):
     USERS_READ = "users.read"
     USERS_MANAGE = "users.manage"
     AUDIT_READ = "audit.read"
+    ALARMS_READ = "alarms.read"
 
 
 _EVERYONE = dict.fromkeys(ROLES, Scope.ALL)
@@ -74,6 +75,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.USERS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.USERS_MANAGE: {"admin": Scope.ALL},
     Permission.AUDIT_READ: {"admin": Scope.ALL, "auditor": Scope.ALL},
+    Permission.ALARMS_READ: {"supervisor": Scope.ALL, "admin": Scope.ALL},
 }
 
 

@@ -11,7 +11,15 @@ from flask import Flask, Response, current_app, make_response, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from callcenter.errors import CallcenterError, Invalid, NotBuilt, TooManyTries, Unavailable
+from callcenter.errors import (
+    CallcenterError,
+    Invalid,
+    NotBuilt,
+    StorageFull,
+    TooManyTries,
+    Unavailable,
+)
+from callcenter.resources import is_full
 
 MIME = "application/problem+json"
 TYPE = "urn:callcenter:problem:"
@@ -53,11 +61,15 @@ def describe(error: CallcenterError) -> dict[str, Any]:
     internal = error.status >= 500 and not isinstance(error, _TOLD)
     return {
         "type": TYPE + error.slug,
-        "title": _TITLES.get(error.status, _TITLES[500]),
+        "title": "Storage full" if isinstance(error, StorageFull) else _title(error.status),
         "status": error.status,
         "detail": "see the log of the web process" if internal else error.detail,
         "errors": [{"field": name, "detail": text} for name, text in errors.items()],
     }
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status, _TITLES[500])
 
 
 def install(app: Flask) -> None:
@@ -113,6 +125,8 @@ def _werkzeug(error: HTTPException) -> Response:
 
 def _database(error: OperationalError) -> Response:
     _LOGGER.error("database failed", rule=_rule(), error=str(error.orig))
+    if is_full(error):
+        return respond(describe(StorageFull("storage full: nothing was saved")))
     return respond(describe(Unavailable("the database does not answer; nothing was saved")))
 
 

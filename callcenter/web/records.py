@@ -257,6 +257,7 @@ def recording_view(row: Recording, interaction: Interaction) -> Row:
         "sha256": row.sha256,
         "legs": row.legs,
         "interrupted": row.interrupted,
+        "problem": row.problem,
         "created_at": row.sealed_at,
         "audio": f"{address}/audio",
         "peaks": f"{address}/peaks",

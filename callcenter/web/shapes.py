@@ -241,6 +241,7 @@ class RecordingView(View):
     sha256: str
     legs: dict[str, LegView]
     interrupted: bool = False
+    problem: str | None = Field(None, description="what is missing, e.g. truncated: no space")
     created_at: Moment
     audio: str = Field(description="address of the sound, with Range requests")
     peaks: str = Field(description="address of the waveform")

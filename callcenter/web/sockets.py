@@ -25,7 +25,7 @@ from callcenter.errors import CallcenterError, Forbidden, Invalid, TooManyTries
 from callcenter.events import UnseatAgent
 from callcenter.web import auth, floor, orders
 from callcenter.web.context import Services, Who
-from callcenter.web.live import FLOOR_ROOM, Live, agent_room
+from callcenter.web.live import ALARM_ROOM, FLOOR_ROOM, Live, agent_room
 from callcenter.web.permissions import Permission
 from callcenter.web.problems import describe
 
@@ -173,6 +173,10 @@ class Sockets:
         join_room(agent_room(person.id))
         if person.scope(Permission.FLOOR_READ):
             join_room(FLOOR_ROOM)
+        if person.scope(Permission.ALARMS_READ):
+            join_room(ALARM_ROOM)
+            if self._parts.short():
+                self._live.alarms(to=request.sid)  # type: ignore[attr-defined]
         if _takes_calls(person):
             self._seat(person)
 

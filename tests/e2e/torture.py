@@ -88,7 +88,8 @@ class Sender:
         token = uuid.uuid4().hex.encode()
         data = re.sub(rb"(branch\s*=\s*z9hG4bK[^\s;,]+)", rb"\g<1>" + token, data, count=1)
         data = re.sub(rb"(?im)^((?:call-id|i)[ \t]*:[ \t]*\S+)", rb"\g<1>" + token, data)
-        answer = self._exchange(data, WAIT, token)
+        # Where the message has no branch and no Call-ID of ours, any answer is taken for its own.
+        answer = self._exchange(data, WAIT, token if token in data else b"")
         if data.startswith(b"INVITE") and answer is not None:
             answer = self._finish(data, answer, token)
         return int(answer[8:11]) if answer else None
@@ -114,6 +115,7 @@ class Sender:
         self, data: bytes, seconds: float, token: bytes, sock: socket.socket | None = None
     ) -> bytes | None:
         """The final answer, else the last provisional one, None for silence."""
+        self._drain()
         (sock or self._sockets[0]).sendto(data, self._peer)
         found = None
         for answer in self._answers(seconds, token):
@@ -122,14 +124,19 @@ class Sender:
                 break
         return found
 
+    def _drain(self) -> None:
+        """What still came of the message before."""
+        while ready := select.select(self._sockets, [], [], 0)[0]:
+            for one in ready:
+                one.recv(65535)
+
     def _answers(self, seconds: float, token: bytes) -> Iterator[bytes]:
-        """Answers to the message of that token; those that repeat no token count, too."""
+        """Answers to the message of that token."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             for ready in select.select(self._sockets, [], [], left)[0]:
                 data = ready.recv(65535)
-                ours = token in data or b"branch=z9hG4bK" not in data
-                if re.match(rb"SIP/2\.0 \d{3}", data) and ours:
+                if re.match(rb"SIP/2\.0 \d{3}", data) and token in data:
                     yield data
 
     def _finish(self, invite: bytes, answer: bytes, token: bytes) -> bytes:

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import structlog
 from scripted import PATIENCE, PHONE, ScriptedCaller, ScriptedJournal, Stage, StageMaker, run
 from sqlalchemy.exc import OperationalError
 
 from callcenter.config import Settings
-from callcenter.errors import CallGone, RecordingError
+from callcenter.errors import CallGone, NoSpace, RecordingError
 from callcenter.events import (
     AgentOffered,
     AnswerCall,
@@ -22,13 +23,17 @@ from callcenter.events import (
     CallRang,
     CallTransferred,
     DescribeFloor,
+    DescribeHealth,
     HangUpCall,
     HoldCall,
+    RecordingTruncated,
     RejectCall,
+    ResourcesSeen,
     SeatAgent,
     TransferCall,
     UnseatAgent,
 )
+from callcenter.resources import Use
 from callcenter.telephony import dialogs
 from callcenter.telephony.caller import CallerSide
 from callcenter.telephony.ports import Address, Direction, MediaDescription
@@ -87,18 +92,93 @@ def test_a_caller_who_gives_up_as_an_agent_is_found_leaves_no_agent_ringing(
     run(scene())
 
 
-def test_a_call_that_cannot_be_kept_is_refused_and_told_of_later(stage: StageMaker) -> None:
+def test_a_call_that_cannot_be_kept_now_waits_and_rings_as_soon_as_it_is_kept(
+    stage: StageMaker,
+) -> None:
+    """A16: the caller is not refused; nobody is rung of whom no fact could tell."""
+
     async def scene() -> None:
-        async with stage() as floor:
+        async with stage(line_answer="early") as floor:
             await floor.seat("a")
             with a_database_that_fails(floor):
                 inbound = floor.calls()
-                await until(lambda: inbound.did, "the caller hears of it")
-                assert inbound.did == ["503"]
-                await nothing_is_left(floor)
+                await until(lambda: inbound.did == ["180", "200"], "the caller is answered")
                 assert await state(floor, "a") == "available"
-            assert (await floor.until("CallEnded"))[1:] == ["CallRang", "CallEnded"]
-            assert floor.last(CallEnded).reason == "failed"
+                assert floor.story() == ["a available"]
+            story = await floor.until("AgentOffered", "a ringing")
+            assert story[1:3] == ["CallRang", "CallQueued"]
+            await floor.order(AnswerCall(call=floor.call, agent="a"))
+            inbound.leave("bye")
+            await floor.until("CallEnded")
+            assert floor.last(CallEnded).reason == "completed"
+
+    run(scene())
+
+
+def test_on_a_full_disk_the_reserve_is_given_up_for_the_facts(
+    stage: StageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            append, tries = floor.log.append, list[int]()
+
+            def full_once(*facts: Any, **more: Any) -> Any:
+                tries.append(len(facts))
+                if len(tries) == 1:
+                    raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+                return append(*facts, **more)
+
+            given = iter([True])
+            monkeypatch.setattr(floor.service._reserve, "release", lambda: next(given, False))
+            monkeypatch.setattr(floor.log, "append", full_once)
+            floor.calls()
+            story = await floor.until("AgentOffered")
+            assert story[1:3] == ["CallRang", "CallQueued"]
+            assert tries[:2] == [2, 2]
+
+    run(scene())
+
+
+def test_what_runs_short_is_told_once_and_stands_in_the_health_report(
+    stage: StageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            seen: list[ResourcesSeen] = []
+            floor.bus.subscribe(ResourcesSeen, seen.append)
+            uses = [Use("recordings_disk", 95, 100), Use("calls", 1, 200)]
+            monkeypatch.setattr(floor.service, "_uses", lambda: uses)
+            with structlog.testing.capture_logs() as said:
+                await floor.service._watch_resources()
+                await floor.service._watch_resources()
+                uses[0] = Use("recordings_disk", 50, 100)
+                await floor.service._watch_resources()
+            told = [(one["log_level"], one["resource"]) for one in said if "resource" in one]
+            assert told == [("error", "recordings_disk"), ("info", "recordings_disk")]
+            assert [one.alarms for one in seen[-3:]] == [{"recordings_disk": 0.95}] * 2 + [{}]
+            health = await floor.order(DescribeHealth())
+            assert health["resources"] == {"recordings_disk": 0.5, "calls": 0.005}
+            assert health["alarms"] == {}
+
+    run(scene())
+
+
+def test_a_recording_that_the_disk_cut_off_says_so_and_the_call_goes_on(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(wrap_up_seconds=0) as floor:
+            await floor.seat("a")
+            inbound = await floor.talking()
+
+            def full(position: int) -> None:
+                raise NoSpace("no space left on device")
+
+            floor.recordings.journals[0].close = full
+            inbound.leave("bye")
+            story = await floor.until("CallEnded")
+            assert story[-3:-1] == ["RecordingTruncated", "CallEnded"]
+            assert floor.last(RecordingTruncated).reason == "no space"
+            assert floor.last(CallEnded).reason == "completed"
 
     run(scene())
 

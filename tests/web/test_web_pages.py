@@ -179,7 +179,9 @@ def test_health_ready_and_metrics_need_no_sign_in(world: World) -> None:
         "telephony",
         "speech",
         "jobs",
+        "resources",
     }
+    assert report["resources"] == {"ok": True, "detail": "enough of everything", "shares": {}}
     assert report["speech"] == {"ok": False, "detail": "speech is not running"}
     metrics = http.get("/metrics").get_data(as_text=True)
     assert "callcenter_http_request_seconds_bucket" in metrics

@@ -126,6 +126,7 @@ class Recording(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     legs: Mapped[dict[str, Any]] = mapped_column(JSON)
     interrupted: Mapped[bool]
+    problem: Mapped[str | None] = mapped_column(String(200))  # "truncated: no space", …
     sealed_at: Mapped[datetime] = mapped_column(default=now)
 
 

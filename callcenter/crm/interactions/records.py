@@ -169,6 +169,7 @@ def recording_sealed(session: Session, fact: events.RecordingSealed) -> None:
             sha256=fact.sha256,
             legs=fact.legs,
             interrupted=fact.interrupted,
+            problem=_cut(fact.problem, 200),
             sealed_at=fact.at,
         )
     )

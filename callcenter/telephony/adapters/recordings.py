@@ -9,6 +9,7 @@ itself whether a journal without its end is being written or was left by a crash
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -25,7 +26,7 @@ import av
 import msgspec
 import structlog
 
-from callcenter.errors import RecordingError
+from callcenter.errors import NoSpace, RecordingError
 from callcenter.events import LegName
 from callcenter.ids import new_id
 from callcenter.telephony.adapters import sealed_file
@@ -333,7 +334,8 @@ def _failures(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise RecordingError(f"{what}: {reason}; make room or mend the folder") from error
+        kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else RecordingError
+        raise kind(f"{what}: {reason}; make room or mend the folder") from error
 
 
 def _write_piece(handle: int, piece: Piece) -> None:

@@ -51,8 +51,9 @@ class Sealed(msgspec.Struct, kw_only=True, frozen=True):
     pauses: list[tuple[float, float]] = []
     problem: str | None = None
 
-    def fact(self) -> RecordingSealed:
-        """What the event log is told."""
+    def fact(self, truncated: str | None = None) -> RecordingSealed:
+        """What the event log is told; `truncated`: why the end of the sound is missing."""
+        problem = f"truncated: {truncated}" if truncated else self.problem
         return RecordingSealed(
             call=self.call,
             recording=self.recording,
@@ -63,6 +64,7 @@ class Sealed(msgspec.Struct, kw_only=True, frozen=True):
             sha256=self.sha256,
             legs=self.legs,
             interrupted=self.interrupted,
+            problem=problem,
         )
 
 

@@ -1530,6 +1530,8 @@ export interface components {
                 [key: string]: components["schemas"]["Leg"];
             };
             interrupted: boolean;
+            /** @description what is missing, e.g. truncated: no space */
+            problem: string | null;
             /** Format: date-time */
             created_at: string;
             /** @description address of the sound, with Range requests */

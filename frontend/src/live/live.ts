@@ -13,7 +13,7 @@ import { i18n } from "@/i18n";
 import { me, shiftIsOn } from "@/session/session";
 import { say, sayProblem } from "@/ui/toasts";
 import { leading, onTabMessage, runForLead, tell } from "./leader";
-import { seqOf } from "./payload";
+import { type Alarm, readAlarms, seqOf } from "./payload";
 import { blank, type Live, reduce, takeSnapshot, withCalls } from "./reduce";
 import type { Ack, Wire } from "./socket";
 
@@ -35,6 +35,8 @@ export const useLive = defineStore("live", () => {
   const settled = ref(false);
   /** The line as the leading tab reports it, for the other tabs. */
   const remoteLine = ref({ leg: "off", mic: "off", muted: false });
+  /** What runs short; told to supervisors and administrators only. */
+  const alarms = shallowRef<Alarm[]>([]);
   let wire: Wire | null = null;
   /** Until the server has sent what was missed, live events wait: they may be newer. */
   let resuming = true;
@@ -51,6 +53,7 @@ export const useLive = defineStore("live", () => {
       event: receive,
       connected: () => void resume(),
       disconnected: () => {
+        alarms.value = []; // said anew with the next connection
         online.value = false;
         resuming = true;
       },
@@ -106,6 +109,10 @@ export const useLive = defineStore("live", () => {
 
   function notice(body: Record<string, unknown>): void {
     const kind = String(body.kind ?? "");
+    if (kind === "resources") {
+      alarms.value = readAlarms(body.alarms);
+      return;
+    }
     if (kind === "audio-lost" || kind === "telephony-up") {
       if (leading.value && leg.value !== "off") lineLost();
       return;
@@ -217,6 +224,7 @@ export const useLive = defineStore("live", () => {
     state,
     online,
     settled,
+    alarms,
     busy,
     calls,
     presence,

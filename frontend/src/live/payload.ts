@@ -13,6 +13,24 @@ const text = (value: unknown): string | null =>
   typeof value === "string" && value !== "" ? value : null;
 const number = (value: unknown): number | null => (typeof value === "number" ? value : null);
 
+/** What runs short on the server, in whole per cent. */
+export interface Alarm {
+  node: string;
+  resource: string;
+  percent: number;
+}
+
+export function readAlarms(value: unknown): Alarm[] {
+  return (Array.isArray(value) ? value : []).map((one) => {
+    const alarm = raw(one);
+    return {
+      node: text(alarm.node) ?? "",
+      resource: text(alarm.resource) ?? "",
+      percent: number(alarm.percent) ?? 0,
+    };
+  });
+}
+
 export function seqOf(payload: unknown): number | null {
   return number(raw(payload).seq);
 }
