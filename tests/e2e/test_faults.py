@@ -3,6 +3,7 @@ beside test_kills and test_pops), on one running system without recognisers."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from udp_peer import UdpPeer
 from world import World, running, wait_for
 
 from callcenter.database import open_database
-from callcenter.events import CallEnded
+from callcenter.events import CallEnded, CallQueued, CallRang
 from callcenter.telephony import dialogs
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -79,3 +80,37 @@ def test_mutants_leave_the_listener_alive_and_its_memory_flat(world: World) -> N
     print(outcome.line())  # noqa: T201
     assert outcome.well, outcome.line()
     assert world.pids("telephony") == [pid]
+
+
+def test_clock_jumps_change_no_duration_and_no_order(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A17: an hour forward, two back, beyond 2038, in the middle of a call."""
+    folder = Path(tmp_path_factory.mktemp("clock"))
+    clock = folder / "clock"
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    clock.write_text("+0", "ascii")
+    with monkeypatch.context() as patch:
+        patch.setenv("LD_PRELOAD", str(library))
+        patch.setenv("FAKETIME_TIMESTAMP_FILE", str(clock))
+        patch.setenv("FAKETIME_NO_CACHE", "1")
+        patch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        world = World(folder, **SETTINGS).start()
+    try:
+        peer = UdpPeer(world.sip_port)
+        begun = time.monotonic()
+        peer.invite(to="400")
+        peer.answered()
+        for jump in ("+3600", "-3600", "+20y"):
+            clock.write_text(jump, "ascii")
+            time.sleep(0.7)  # the call lasts while the clock stands differently
+        spent = time.monotonic() - begun
+        peer.send("BYE")
+        end = world.wait_fact(CallEnded)
+        assert abs(end.seconds - spent) < 1.0, (end.seconds, spent)
+        facts = world.facts(CallRang, CallQueued, CallEnded)
+        assert [type(fact) for fact in facts] == [CallRang, CallQueued, CallEnded]
+        assert facts[-1].at.year > 2038, "the clock did jump"
+        peer.close()
+    finally:
+        world.kill_all()

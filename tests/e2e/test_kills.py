@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from soft_agent import SoftAgent
 from sounds import clips, frames_found, sealed_sound, tone_share, ulaw_of
-from world import DATA, World, finish, running, wait_for
+from world import DATA, Api, World, finish, running, wait_for
 
 from callcenter.events import (
     CallEnded,
+    CallRang,
     RecordingSealed,
     TranscriptCompleted,
     UtteranceHeard,
@@ -125,27 +126,74 @@ def test_without_the_telephony_process_the_call_is_interrupted_and_at_most_a_sec
     assert world.wait_fact(CallEnded, call=second).reason == "completed"
 
 
-def test_when_all_is_killed_at_once_every_call_has_its_end_after_the_restart(
+def test_when_all_is_killed_with_ten_calls_in_all_states_each_has_its_end_after_the_restart(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    """A14: talking, held, wrap-up with a draft, ringing, waiting; drafts and states are right."""
     folder = Path(tmp_path_factory.mktemp("all"))
-    with running(folder, recording={"format": "wav"}) as world:
-        world.add_user("dana")
+    quiet = {"live": {"en": "off", "fa": "off", "he": "off"}, "second_pass": "off"}
+    queue = [{"name": "support", "wrap_up_seconds": 600, "ring_seconds": 300}]
+    with running(folder, recording={"format": "wav"}, queues=queue, speech=quiet) as world:
+        for name in ("dana", "omid", "rita", "lena"):
+            world.add_user(name)
         world.add_user("sara", "supervisor")
-        dana = SoftAgent(world, "dana").connect_audio().available()
-        world.sipp("uac_record.xml", "-r", "3", calls=3, seconds=60)
-        call = dana.answer_next()
-        time.sleep(3)
-        dana.socket.reconnection = False
+        agents = {name: SoftAgent(world, name).connect_audio() for name in USERS}
+        wrapped = call_of(world, agents["rita"], seconds=2)
+        agents["rita"].wait("call.ended", call=wrapped)
+        draft(world, "rita", wrapped, "she wants a call on Monday")
+        held = call_of(world, agents["omid"], seconds=300)
+        agents["omid"].order("call.hold", call=held)
+        talking = call_of(world, agents["dana"], seconds=300)
+        agents["lena"].available()
+        world.sipp("uac_record.xml", "-r", "10", calls=7, seconds=300)
+        world.wait_fact(CallRang, count=10)
+        agents["lena"].wait("call.ringing")
+        wait_for(lambda: agents["dana"].loudness() > 1000, "the two talk")
+        time.sleep(3)  # so that the recording has something to lose
+        for agent in agents.values():
+            agent.socket.reconnection = False
+        killed = datetime.now(UTC)
         world.kill_all()
-        dana.close()
+        for agent in agents.values():
+            agent.close()
         world.start()
-        wait_for(lambda: len(world.facts(CallEnded)) == 3, "three ends")
-        assert {end.reason for end in world.facts(CallEnded)} == {"interrupted"}
-        _, customer, _ = sealed_sound(world, call)
+        wait_for(lambda: len(world.facts(CallEnded)) == 10, "ten ends")
+        ends = {end.call: end for end in world.facts(CallEnded)}
+        assert ends.pop(wrapped).reason == "completed"
+        assert {end.reason for end in ends.values()} == {"interrupted"}
+        for call, end in ends.items():
+            (rang,) = world.facts(CallRang, call=call)
+            assert rang.at.timestamp() + end.seconds <= killed.timestamp() + 0.1
+        _, customer, _ = sealed_sound(world, talking)
         assert frames_found(customer, 100, folder) >= 0.99
-        states = {item["outcome"] for item in world.api("sara").get("/interactions")["items"]}
-        assert states == {"interrupted"}
+        sara = world.api("sara")
+        wait_for(lambda: not open_rows(sara), "no row is left open")
+        assert len(sara.get("/interactions")["items"]) == 10
+        assert sara.interaction(wrapped)["draft"] == "she wants a call on Monday"
+        states = {one["username"]: one["state"] for one in sara.get("/agents")["items"]}
+        assert not set(states.values()) & {"ringing", "on_call"}, states
+
+
+USERS = ("dana", "omid", "rita", "lena")
+
+
+def call_of(world: World, agent: SoftAgent, seconds: float) -> str:
+    """A call that this agent, the only one available, has answered."""
+    agent.available()
+    world.sipp("uac_record.xml", seconds=seconds)
+    return agent.answer_next()
+
+
+def draft(world: World, username: str, call: str, text: str) -> None:
+    """Notes that nobody has saved."""
+    api = world.api(username)
+    row = wait_for(lambda: api.interaction(call), "the interaction")
+    api.send("PATCH", f"/interactions/{row['id']}", {"draft": text, "version": row["version"]})
+
+
+def open_rows(api: Api) -> list[str]:
+    """Calls without an outcome."""
+    return [row["id"] for row in api.get("/interactions")["items"] if not row["outcome"]]
 
 
 def test_captions_go_on_after_the_speech_process_was_killed(world: World, dana: SoftAgent) -> None:

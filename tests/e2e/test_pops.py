@@ -1,4 +1,4 @@
-"""At most one pop on the eye, never none: the web process and the socket fail at the worst moment.
+"""A19: at most one pop on the eye, never none; web process and socket fail at the worst moment.
 
 The eye is what a page shows: it knows a pop by its `seq`, as the front end does.
 """

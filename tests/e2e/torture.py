@@ -61,6 +61,7 @@ class Sender:
     def __init__(self, host: str, port: int) -> None:
         self._peer = (host, port)
         self._sockets = _sockets()
+        self._earlier: set[bytes] = set()  # Call-IDs: their answers may be repeated for a while
         self.host = self._sockets[0].getsockname()[0]
 
     def close(self) -> None:
@@ -88,8 +89,9 @@ class Sender:
         token = uuid.uuid4().hex.encode()
         data = re.sub(rb"(branch\s*=\s*z9hG4bK[^\s;,]+)", rb"\g<1>" + token, data, count=1)
         data = re.sub(rb"(?im)^((?:call-id|i)[ \t]*:[ \t]*\S+)", rb"\g<1>" + token, data)
-        # Where the message has no branch and no Call-ID of ours, any answer is taken for its own.
+        # Where nothing of the message is ours, an answer that is no earlier one's is its own.
         answer = self._exchange(data, WAIT, token if token in data else b"")
+        self._earlier.add(_call_id(data))
         if data.startswith(b"INVITE") and answer is not None:
             answer = self._finish(data, answer, token)
         return int(answer[8:11]) if answer else None
@@ -136,7 +138,9 @@ class Sender:
         while (left := end - time.monotonic()) > 0:
             for ready in select.select(self._sockets, [], [], left)[0]:
                 data = ready.recv(65535)
-                if re.match(rb"SIP/2\.0 \d{3}", data) and token in data:
+                if not re.match(rb"SIP/2\.0 \d{3}", data):
+                    continue
+                if token in data if token else _call_id(data) not in self._earlier:
                     yield data
 
     def _finish(self, invite: bytes, answer: bytes, token: bytes) -> bytes:
@@ -150,6 +154,12 @@ class Sender:
         if answer[8:9] != b"1":
             self._sockets[0].sendto(_follow(b"ACK", invite, answer), self._peer)
         return answer
+
+
+def _call_id(message: bytes) -> bytes:
+    """The Call-ID as written, empty where there is none."""
+    found = re.search(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*(.*?)[ \t]*\r?$", message)
+    return found[1] if found else b""
 
 
 def _follow(method: bytes, invite: bytes, answer: bytes) -> bytes:
