@@ -20,6 +20,7 @@ from callcenter.database import open_database
 from callcenter.events import CallEnded, CallQueued, CallRang
 from callcenter.telephony import dialogs
 
+FAULTS = Path(__file__).parent / "faults"
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
@@ -91,11 +92,17 @@ def test_clock_jumps_change_no_duration_and_no_order(
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     clock.write_text("+0", "ascii")
     with monkeypatch.context() as patch:
-        patch.setenv("LD_PRELOAD", str(library))
+        patch.setenv("PYTHONPATH", str(FAULTS))
+        patch.setenv("FAKED_CLOCK", str(library))
         patch.setenv("FAKETIME_TIMESTAMP_FILE", str(clock))
         patch.setenv("FAKETIME_NO_CACHE", "1")
         patch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        world = World(folder, **SETTINGS).start()
+        world = World(folder, **SETTINGS)
+        try:
+            world.start()
+        except BaseException:
+            world.kill_all()
+            raise
     try:
         peer = UdpPeer(world.sip_port)
         begun = time.monotonic()

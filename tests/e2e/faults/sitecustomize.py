@@ -1,7 +1,8 @@
-"""Loaded by the processes of test_pops (PYTHONPATH): the web process dies at a named point.
+"""Loaded by the processes of test_pops and test_faults (PYTHONPATH). Not in the product.
 
-A file of that name in CALLCENTER_TEST_FAULTS arms the point once. Nothing of this is in the
-product.
+The web process dies at a named point: a file of that name in CALLCENTER_TEST_FAULTS arms it once.
+The telephony process lives by the clock of libfaketime that FAKED_CLOCK names: it starts itself
+anew with the library. (The others do not: Python's own sleep fails with it.)
 """
 
 from __future__ import annotations
@@ -48,5 +49,13 @@ def arm() -> None:
     sockets.HANDLES["pop.seen"] = guarded_seen
 
 
+def fake_clock(library: str) -> None:
+    """This process once more, with the library in front of the C library."""
+    os.execve(sys.executable, sys.orig_argv, os.environ | {"LD_PRELOAD": library})
+
+
+CLOCK = os.environ.get("FAKED_CLOCK", "")
+if CLOCK and "telephony" in sys.orig_argv and "LD_PRELOAD" not in os.environ:
+    fake_clock(CLOCK)
 if FAULTS and "web" in sys.orig_argv:
     arm()
