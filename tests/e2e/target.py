@@ -14,10 +14,15 @@ from callcenter.events import CallEnded, CallRang
 NO_SPEECH = {"live": {"en": "off", "fa": "off", "he": "off"}, "second_pass": "off"}
 SETTINGS: dict[str, Any] = {
     "speech": NO_SPEECH,
-    "sip": {"limits": {"malformed": 0}},  # a ban would spare the listener the rest
+    "sip": {
+        "limits": {"malformed": 0},  # a ban would spare the listener the rest
+        "trunks": [{"name": "near", "hosts": ["127.0.0.0/9"]}],  # 127.128.0.0 and up are strangers
+    },
+    "queues": [{"name": "hall", "agents": ["nobody"]}, {"name": "desk", "wrap_up_seconds": 0}],
     "lines": [
-        {"number": "400", "queue": "support", "answer": "early"},
-        *({"number": number, "queue": "support"} for number in ("100", "user", "probe")),
+        {"number": "400", "queue": "hall", "answer": "early"},
+        *({"number": number, "queue": "hall"} for number in ("100", "user", "probe")),
+        {"number": "700", "queue": "desk"},  # what is shot at the others rings at no agent
     ],
 }
 

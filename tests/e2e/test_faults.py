@@ -3,18 +3,23 @@ beside test_kills and test_pops), on one running system without recognisers."""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
-from fuzz import bombard
+from fuzz import FLAT, SLACK, bombard, resident
+from soft_agent import SoftAgent
+from sounds import frames_found, sealed_sound
 from target import SETTINGS, live_call
 from torture import Sender
 from torture_set import cases
 from udp_peer import UdpPeer
-from world import World, running, wait_for
+from world import World, finish, running, wait_for
 
 from callcenter.database import open_database
 from callcenter.events import CallEnded, CallQueued, CallRang
@@ -81,6 +86,65 @@ def test_mutants_leave_the_listener_alive_and_its_memory_flat(world: World) -> N
     print(outcome.line())  # noqa: T201
     assert outcome.well, outcome.line()
     assert world.pids("telephony") == [pid]
+
+
+def flood(port: int, seconds: float) -> int:
+    """300 OPTIONS and 50 INVITE a second from an address of no trunk; how many were sent."""
+    sent, begun = 0, time.monotonic()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.200.0.3", 0))
+        while (spent := time.monotonic() - begun) < seconds:
+            while sent < spent * 350:
+                method = "INVITE" if sent % 7 == 0 else "OPTIONS"
+                text = (
+                    f"{method} sip:100@127.0.0.1 SIP/2.0\r\n"
+                    f"Via: SIP/2.0/UDP 127.200.0.3;branch=z9hG4bK{sent}\r\nMax-Forwards: 70\r\n"
+                    f"From: <sip:x@x>;tag=1\r\nTo: <sip:100@x>\r\nCall-ID: flood-{sent}\r\n"
+                    f"CSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+                )
+                stranger.sendto(text.encode(), ("127.0.0.1", port))
+                sent += 1
+            time.sleep(0.005)
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.recv(1)  # silence
+    return sent
+
+
+def test_a_flood_from_a_stranger_costs_no_sound_no_page_and_no_memory(world: World) -> None:
+    """A11, shortened: ten seconds, one recorded call and four that wait."""
+    world.add_user("dana")
+    world.add_user("sara", "supervisor")
+    (pid,) = world.pids("telephony")
+    dana = SoftAgent(world, "dana").connect_audio().available()
+    caller = world.sipp("uac_record.xml", to="700", seconds=14)
+    call = dana.answer_next()
+    waiting = world.sipp("uac_record.xml", "-r", "4", to="400", calls=4, seconds=60)
+    sara, before = world.api("sara"), resident(pid)
+    with ThreadPoolExecutor(1) as pool:
+        flooding = pool.submit(flood, world.sip_port, 10.0)
+        times = []
+        while not flooding.done():
+            begun = time.monotonic()
+            sara.get("/interactions")
+            times.append(time.monotonic() - begun)
+            time.sleep(0.1)
+        sent = flooding.result()
+    finish(caller)
+    assert world.wait_fact(CallEnded, call=call).reason == "completed"
+    _, customer, _ = sealed_sound(world, call)
+    assert frames_found(customer, 14 * 50, world.folder) >= 0.99
+    p95 = sorted(times)[int(len(times) * 0.95)]
+    assert p95 < 5.0, f"pages took {p95:.2f} s"
+    assert resident(pid) < before * FLAT + SLACK
+    lines = [line for line in world.log_lines() if "SECURITY sip" in line]
+    mine = [line for line in lines if "127.200.0.3" in line]
+    assert 1 <= len(mine) <= 2, "a line a minute"
+    health = httpx.get(world.base + "/readyz", timeout=10, trust_env=False).json()
+    assert health["telephony"]["sip"]["refused"]["source is of no trunk"] >= sent * 0.9
+    assert waiting.poll() is None, "those who wait still wait"
+    waiting.kill()
+    dana.close()
 
 
 def test_clock_jumps_change_no_duration_and_no_order(

@@ -188,7 +188,7 @@ def _follow(method: bytes, invite: bytes, answer: bytes) -> bytes:
 def _sockets() -> list[socket.socket]:
     """On the ports of the Vias, and one more, all at one loopback address that is free."""
     for _ in range(50):
-        host = f"127.{random.randint(1, 250)}.{random.randint(0, 250)}.{random.randint(2, 250)}"
+        host = f"127.{random.randint(1, 120)}.{random.randint(0, 250)}.{random.randint(2, 250)}"
         made: list[socket.socket] = []
         try:
             for port in (*VIA_PORTS, 0):
