@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from callcenter import config
 from callcenter.config import Settings
 
 SCALED = os.environ.get("CALLCENTER_TEST_PROFILE", "embedded") == "scaled"
 """Whether the tests run on PostgreSQL and Redis instead of SQLite and the local bus."""
+
+# A busy machine is no finding: nothing here judges how long an example takes.
+examples.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("busy")
 
 PATIENCE = float(os.environ.get("CALLCENTER_TEST_PATIENCE", "20"))
 WaitUntil = Callable[..., Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcenter.errors import SipSyntaxError
@@ -17,8 +17,7 @@ from callcenter.telephony.sip.sdp import parse_sdp
 from callcenter.telephony.sip.stream import StreamFramer
 from callcenter.telephony.sip.uri import parse_uri
 
-settings.register_profile("trips", suppress_health_check=[HealthCheck.too_slow], deadline=None)
-TRIPS = settings(settings.get_profile("trips"), max_examples=40)
+TRIPS = settings(max_examples=40)
 
 TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-.!%*_+`'~", min_size=1, max_size=20)
 WORD = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
