@@ -26,9 +26,9 @@ test: ## Install what the tests need and run them all
 	@$(bin)/callcenter models fetch en --if-missing || true
 	@$(MAKE) --no-print-directory lint types
 	$(python) tools/frontend.py npm run check
-	$(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
-	tools/test-integration.sh
-	$(scaled) $(bin)/pytest -q -n 2 -m "not integration" $(on_both)
+	tools/second-look.sh -n 2 -m "not integration" --ignore=tests/e2e
+	tools/second-look.sh -m integration
+	$(scaled) tools/second-look.sh -n 2 -m "not integration" $(on_both)
 
 # What runs on SQLite with the local bus and on PostgreSQL with Redis.
 on_both := tests/crm tests/web tests/test_log.py tests/test_jobs.py
@@ -38,8 +38,8 @@ test-scaled: ## Everything once more on PostgreSQL and Redis instead of SQLite a
 	@tools/install.sh test
 	@tools/test-needs.sh
 	@$(bin)/callcenter models fetch en --if-missing || true
-	$(scaled) $(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
-	$(scaled) tools/test-integration.sh
+	$(scaled) tools/second-look.sh -n 2 -m "not integration" --ignore=tests/e2e
+	$(scaled) tools/second-look.sh -m integration
 
 .PHONY: lint types
 lint:

@@ -318,7 +318,9 @@ class ComplaintView(View):
     severity: str
     owner: PersonView | None = None
     due: Moment | None = None
-    overdue: bool = Field(False, description="due is over and the customer was not told yet")
+    overdue: bool = Field(
+        False, description="the receipt or the answer is due and the customer waits for it"
+    )
     clock: ClockView
     decision: str | None = None
     told_by: str | None = None

@@ -406,6 +406,21 @@ def test_the_answer_is_shown_only_after_it_was_told(session: Session) -> None:
 # --- Figures and board -----------------------------------------------------------------------
 
 
+def test_a_receipt_that_is_late_is_overdue_in_list_figures_and_record_alike(
+    session: Session,
+) -> None:
+    with time_machine.travel(SUNDAY, tick=False):
+        waits, confirmed = opened(session), opened(session)
+        moved(session, confirmed, "acknowledged")
+    at = SUNDAY + timedelta(days=2)  # a working day is over, the time to decide is not
+    with time_machine.travel(at, tick=False):
+        (late,) = queries.page(session, overdue=True).items
+        (on_time,) = queries.page(session, overdue=False).items
+        assert (late.id, on_time.id) == (waits.id, confirmed.id)
+        assert (queries.is_overdue(late), queries.is_overdue(on_time)) == (True, False)
+    assert figures(session, usual(), at, since=SUNDAY, until=at).overdue == 1
+
+
 def test_figures_count_working_days_and_say_of_how_many(session: Session) -> None:
     with time_machine.travel(SUNDAY, tick=False):
         quick, slow, waits = (opened(session, severity="high") for _ in range(3))

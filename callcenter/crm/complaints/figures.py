@@ -12,12 +12,13 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from callcenter.crm.complaints import queries
 from callcenter.crm.complaints.clocks import Rules
 from callcenter.crm.complaints.models import Complaint
-from callcenter.crm.complaints.stages import OPEN_STAGES, WAITING_STAGES
+from callcenter.crm.complaints.stages import OPEN_STAGES
 
 AGES = (2, 7, 14, 30)  # calendar days; the last group is older
 
@@ -81,7 +82,7 @@ def figures(
     rows = session.execute(period).all()
     return Figures(
         open=_by_age(now_open, at),
-        overdue=sum(row.stage in WAITING_STAGES and row.due_at < at for row in now_open),
+        overdue=session.scalar(select(func.count(Complaint.id)).where(queries.late(at))) or 0,
         received=len(rows),
         reopened=sum(row.reopened > 0 for row in rows),
         acknowledge=_time(rows, "acknowledged_at", rules, lambda _row: rules.acknowledge_days),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select
@@ -74,8 +75,7 @@ def page(
         if value is not None:
             query = query.where(column == value)
     if overdue is not None:
-        late = and_(Complaint.stage.in_(WAITING_STAGES), Complaint.due_at < now())
-        query = query.where(late if overdue else not_(late))
+        query = query.where(late(now()) if overdue else not_(late(now())))
     if visible_to is not None:
         query = query.where(or_(Complaint.owner == visible_to, Complaint.created_by == visible_to))
     if cursor:
@@ -128,9 +128,17 @@ def causes(session: Session) -> Sequence[Cause]:
     return session.scalars(select(Cause).order_by(Cause.position, Cause.id)).all()
 
 
+def late(at: datetime) -> ColumnElement[bool]:
+    """The customer waits longer than promised: for the receipt, or for the answer."""
+    unacknowledged = and_(Complaint.stage == "received", Complaint.acknowledge_due_at < at)
+    return and_(Complaint.stage.in_(WAITING_STAGES), or_(Complaint.due_at < at, unacknowledged))
+
+
 def is_overdue(complaint: Complaint) -> bool:
-    """The answer was due, and the customer was not told it yet."""
-    return complaint.stage in WAITING_STAGES and complaint.due_at < now()
+    """`late` for one complaint that is loaded."""
+    at, receipt = now(), complaint.acknowledge_due_at
+    unacknowledged = complaint.stage == "received" and receipt is not None and receipt < at
+    return complaint.stage in WAITING_STAGES and (complaint.due_at < at or unacknowledged)
 
 
 def open_counts(session: Session, customers: Iterable[str]) -> dict[str, int]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Engine, and_, or_, select, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from callcenter import log
 from callcenter.bus import Bus
+from callcenter.crm.complaints import queries
 from callcenter.crm.complaints.clocks import Clock, Rules, clock, level
 from callcenter.crm.complaints.models import SYSTEM, Complaint, ComplaintChange
-from callcenter.crm.complaints.stages import WAITING_STAGES
 from callcenter.events import ComplaintEscalated, LogAdvanced, now
 
 ROUND = 200  # complaints in one transaction
@@ -41,13 +41,7 @@ def escalate(session: Session, rules: Rules, at: datetime) -> list[ComplaintEsca
     """Note every step that is due at that moment and append its fact; commit afterwards."""
     if not rules.escalate:
         return []
-    late = or_(
-        Complaint.due_at < at,
-        and_(Complaint.stage == "received", Complaint.acknowledge_due_at < at),
-    )
-    query = select(Complaint).where(
-        Complaint.stage.in_(WAITING_STAGES), late, Complaint.escalation < len(rules.escalate)
-    )
+    query = select(Complaint).where(queries.late(at), Complaint.escalation < len(rules.escalate))
     told = []
     for one in session.scalars(query.order_by(Complaint.due_at).limit(ROUND)):
         shows = clock(one.stage, one.acknowledge_due_at, one.due_at, rules, at)

@@ -915,7 +915,7 @@ export interface components {
             severity: string;
             owner: components["schemas"]["Person"] | null;
             due: string | null;
-            /** @description due is over and the customer was not told yet */
+            /** @description the receipt or the answer is due and the customer waits for it */
             overdue: boolean;
             clock: components["schemas"]["Clock"];
             decision: string | null;
@@ -983,7 +983,7 @@ export interface components {
             severity: string;
             owner: components["schemas"]["Person"] | null;
             due: string | null;
-            /** @description due is over and the customer was not told yet */
+            /** @description the receipt or the answer is due and the customer waits for it */
             overdue: boolean;
             clock: components["schemas"]["Clock"];
             decision: string | null;
