@@ -198,8 +198,8 @@ def test_a_page_that_was_opened_without_a_network_comes_with_the_network(dana: A
     with dana.page.expect_event("requestfailed", lambda one: "ComplaintsPage" in one.url):
         dana.page.get_by_role("link", name="Complaints").click()
     dana.context.set_offline(False)
-    expect(dana.hook("complaint-filter")).to_be_visible()
-    dana.page.get_by_role("link", name="Desk").click()
+    expect(dana.hook("board")).to_be_visible()
+    dana.page.get_by_role("link", name="My desk").click()
     expect(dana.hook("my-state")).to_be_visible()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -177,16 +178,20 @@ def start(file: Path, data: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture(scope="module")
-def running(blank_database: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(
+    peopled: str, databases: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     """One server for all tests here: starting it is most of the time."""
     home = tmp_path_factory.mktemp("server")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     file = home / "config.json"
-    file.write_text(json.dumps({"web": {"port": port}}))
+    url = databases.copy(peopled)
+    file.write_text(json.dumps({"database_url": url, "web": {"port": port}}))
     settings = config.load(file, data_dir=home / "data", environ={})
     settings.data_dir.mkdir()
-    (settings.data_dir / "callcenter.db").write_bytes(blank_database)
+    if settings.database_url != url:  # a file goes where the data are
+        shutil.move(url.removeprefix("sqlite:///"), settings.data_dir / "callcenter.db")
     hub = Hub(settings.run_dir)
     process = start(file, settings.data_dir)
     address = f"http://127.0.0.1:{port}"
@@ -302,7 +307,7 @@ def test_it_is_ready_with_a_line_for_each_part_and_ends_quickly(running: Running
 
 
 def test_a_taken_port_is_one_sentence(
-    blank_database: bytes, make_settings: Callable[..., Settings], tmp_path: Path
+    make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
