@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from callcenter.config import Sip
     from callcenter.crm.messages.models import Channel
     from callcenter.crm.messages.ports import Messenger
-    from callcenter.telephony.ports import SipBackend
+    from callcenter.telephony.ports import Dialler, SipBackend
 
 DRAIN_SECONDS = 8.0
 
@@ -30,15 +30,16 @@ def _node(settings: Settings) -> str:
     return "local" if settings.bus_url == "local" else platform.node()
 
 
-def _sip_backend(sip: Sip) -> SipBackend:
-    """Who speaks SIP, as `sip.backend` says."""
+def _sip(sip: Sip) -> tuple[SipBackend, Dialler | None]:
+    """Who speaks SIP, as `sip.backend` says, and who places calls: pyVoIP places none."""
     if sip.backend == "pyvoip":
         from callcenter.telephony.adapters.sip_pyvoip import PyVoipSipBackend
 
-        return PyVoipSipBackend(sip)
+        return PyVoipSipBackend(sip), None
     from callcenter.telephony.adapters.sip_native import NativeSipBackend
 
-    return NativeSipBackend(sip)
+    native = NativeSipBackend(sip)
+    return native, native
 
 
 def run_telephony(settings: Settings) -> None:
@@ -72,8 +73,10 @@ async def _telephony(settings: Settings) -> None:
     media = BatchingMediaPlane(settings.sip.rtp_ports)
     audio = BrowserLegs(media)
     speech = SpeechSocket(settings.run_dir, workers=settings.speech.workers)
+    sip, dialler = _sip(settings.sip)
     parts = Parts(
-        sip=_sip_backend(settings.sip),
+        sip=sip,
+        dialler=dialler,
         media=media,
         audio=audio,
         recordings=DiskRecordings(

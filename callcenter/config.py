@@ -234,8 +234,57 @@ class SipLimits(Section):
     ban_seconds: Annotated[float, Field(gt=0)] = Field(600, description="how long a ban lasts")
 
 
+def _prefix(text: str) -> str:
+    if not re.fullmatch(r"\+\d{1,15}", text):
+        raise ValueError("the beginning of a number with + and country, such as +98")
+    return text
+
+
+def _clock(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ValueError("a time of day such as 21:00")
+    return text
+
+
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Clock = Annotated[str, AfterValidator(_clock)]
+
+
+class Login(Credentials):
+    """Who we are where we call."""
+
+    username: str | None = Field(None, description="user that we sign in as; none: no digest")
+
+
+class NumberPlan(Section):
+    """How numbers are written to a peer."""
+
+    numbers: Literal["e164", "digits", "international", "national"] = Field(
+        "e164",
+        description="+98912…, 98912…, 0098912…, or 0912… (abroad as international)",
+    )
+    prefix: str = Field(
+        "", pattern=r"^[\d*#]{0,8}$", description="put before the number, such as 9 for a line"
+    )
+    caller_id: str | None = Field(
+        None, pattern=r"^\+?\d{2,15}$", description="number that is shown when we call"
+    )
+
+
+class PeerTls(Tls):
+    """Certificates on the way to and from one trunk."""
+
+    certificate: Path | None = Field(None, description="PEM file that we show as a client")
+    key: Path | None = Field(None, description="PEM file of its private key")
+    ca: Path | None = Field(None, description="PEM file of its authority; else the system's")
+    names: list[str] = Field([], description="its certificate must be for one of these names")
+    fingerprints: list[Annotated[str, Field(pattern=r"^[0-9A-Fa-f:]{64,95}$")]] = Field(
+        [], description="or its certificate must have one of these SHA-256 fingerprints"
+    )
+
+
 class Trunk(Section):
-    """Who may send calls to us."""
+    """Who may send calls to us, and whom we may send calls to."""
 
     name: Name = Field(description="shown with the call")
     hosts: list[Cidr] = Field(min_length=1, description="networks its packets come from")
@@ -250,6 +299,15 @@ class Trunk(Section):
         False, description="its REFER and Replaces move calls, within this system"
     )
     auth: TrunkAuth = Field(TrunkAuth(), description="what its requests must prove")
+    server: str | None = Field(
+        None,
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?$",
+        description="host or host:port that takes our calls; none: no calls out",
+    )
+    transport: Literal["udp", "tcp", "tls"] = Field("udp", description="of our calls to it")
+    login: Login = Field(Login(), description="who we are there, where it asks")
+    plan: NumberPlan = Field(NumberPlan(), description="how numbers are written to it")
+    tls: PeerTls = Field(PeerTls(), description="certificates, ours there and its own here")
 
 
 class Registration(Credentials):
@@ -275,6 +333,38 @@ class Registration(Credentials):
     may_transfer: bool = Field(
         False, description="its REFER and Replaces move calls, within this system"
     )
+    plan: NumberPlan = Field(NumberPlan(), description="how numbers are written to it")
+
+
+class Outbound(Section):
+    """Calls that agents place. Whatever is not allowed here is denied."""
+
+    trunk: Name = Field(description="trunk with a server, or registration, that they go out by")
+    allow: list[Prefix] = Field(min_length=1, description="numbers that begin so may be called")
+    deny: list[Prefix] = Field([], description="numbers that begin so may not, whatever is allowed")
+    costly: bool = Field(
+        False, description="premium, shared-cost, satellite and personal numbers too"
+    )
+    calls_per_agent: Annotated[int, Field(ge=1)] = Field(100, description="a day")
+    minutes_per_agent: Annotated[int, Field(ge=1)] = Field(240, description="a day")
+    calls_per_day: Annotated[int, Field(ge=1)] = Field(1000, description="of everybody")
+    minutes_per_day: Annotated[int, Field(ge=1)] = Field(3000, description="of everybody")
+    call_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        120, description="then a call is ended"
+    )
+    night: tuple[Clock, Clock] | None = Field(
+        ("21:00", "08:00"), description="no calls from … to …, by site.timezone; null: none"
+    )
+    ring_seconds: Annotated[float, Field(gt=0, le=180)] = Field(
+        45, description="then the call ends as not answered"
+    )
+    queue: Name | None = Field(
+        None, description="for the work after the call and where it is passed on; else the first"
+    )
+    record: Literal["never", "on_demand", "ask", "always"] = Field(
+        "always", description="whether calls are recorded"
+    )
+    language: Language | None = Field(None, description="of captions")
 
 
 class Sip(Section):
@@ -309,6 +399,14 @@ class Sip(Section):
     registrations: list[Registration] = Field(
         [], description="accounts with PBXs and providers, see docs/operations/sip.md"
     )
+    outbound: Outbound | None = Field(
+        None, description="calls that agents place; without it there are none"
+    )
+
+    def peer(self, name: str) -> Trunk | Registration | None:
+        """The trunk or registration of that name."""
+        peers: list[Trunk | Registration] = [*self.trunks, *self.registrations]
+        return next((peer for peer in peers if peer.name == name), None)
 
     @model_validator(mode="after")
     def _backend_can(self) -> Self:
@@ -329,27 +427,23 @@ class Sip(Section):
 
     def region_of(self, name: str) -> str | None:
         """The country of that trunk's or registration's numbers, if it has one of its own."""
-        peer = self._peer(name)
+        peer = self.peer(name)
         return peer.region if peer else None
 
     def trusts(self, name: str) -> bool:
         """Whether that trunk's or registration's word on who calls is taken."""
-        peer = self._peer(name)
+        peer = self.peer(name)
         return peer is not None and peer.trusts_identity
 
     def srtp_of(self, name: str) -> Literal["never", "optional", "required"]:
         """Whether that trunk's sound may or must be SRTP; a registration's is plain."""
-        peer = self._peer(name)
+        peer = self.peer(name)
         return peer.srtp if isinstance(peer, Trunk) else "never"
 
     def may_transfer(self, name: str) -> bool:
         """Whether that trunk's or registration's REFER and Replaces are followed."""
-        peer = self._peer(name)
+        peer = self.peer(name)
         return peer is not None and peer.may_transfer
-
-    def _peer(self, name: str) -> Trunk | Registration | None:
-        peers: list[Trunk | Registration] = [*self.trunks, *self.registrations]
-        return next((peer for peer in peers if peer.name == name), None)
 
 
 class Line(Section):

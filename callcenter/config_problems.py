@@ -62,6 +62,24 @@ def across(values: Mapping[str, Any]) -> list[str]:
         ("sip.registrations", "name", accounts),
     ):
         problems += _twice(what, key, rows)
+    return [*problems, *_outbound(values.get("sip"), trunks, accounts, names)]
+
+
+def _outbound(sip: Any, trunks: Any, accounts: Any, queues: list[Any]) -> list[str]:
+    """Calls out need a way out, and a queue that there is."""
+    outbound = sip.get("outbound") if isinstance(sip, Mapping) else None
+    if not isinstance(outbound, Mapping):
+        return []
+    ways = [trunk["name"] for trunk in trunks if trunk.get("server") and "name" in trunk]
+    ways += [account["name"] for account in accounts if "name" in account]
+    problems = []
+    if "trunk" in outbound and outbound["trunk"] not in ways:
+        known = ", ".join(map(str, ways)) or "a trunk with a server, or a registration"
+        problems.append(f"sip.outbound.trunk: found {_shown(outbound['trunk'])}, allowed: {known}")
+    queue = outbound.get("queue")
+    if queue is not None and queues and queue not in queues:
+        known = ", ".join(map(str, queues))
+        problems.append(f"sip.outbound.queue: found {_shown(queue)}, allowed: {known}")
     return problems
 
 

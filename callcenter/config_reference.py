@@ -48,7 +48,7 @@ def settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Se
         if inner is None:
             default = "(needed)" if field.default is PydanticUndefined else field.default
             yield Setting(prefix + name, to_jsonable_python(default), field.description or "")
-        elif isinstance(field.default, BaseModel):
+        elif isinstance(field.default, BaseModel) or field.default is None:
             yield from settings(inner, f"{prefix}{name}.")
         else:
             yield from settings(inner, f"{prefix}{name}[].")

@@ -103,6 +103,30 @@ class ReasonNeeded(Forbidden):
     slug = "reason-needed"
 
 
+class OutboundDenied(Forbidden):
+    """The settings let nobody call that number, or nobody at all."""
+
+    slug = "outbound-denied"
+
+
+class OutboundOff(OutboundDenied):
+    """There is no `sip.outbound` in the settings."""
+
+    slug = "outbound-off"
+
+
+class OutboundNight(OutboundDenied):
+    """`sip.outbound.night`: it is too late or too early to call anybody."""
+
+    slug = "outbound-night"
+
+
+class OutboundLimit(OutboundDenied):
+    """A limit of the day is reached."""
+
+    slug = "outbound-limit"
+
+
 class NotFound(Refused):
     """No such thing, or it is not this person's to see: the two look the same."""
 

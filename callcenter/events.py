@@ -19,7 +19,18 @@ from typing import Any, Literal
 import msgspec
 
 LegName = Literal["agent", "customer"]
-Outcome = Literal["completed", "abandoned", "missed", "rejected", "interrupted", "failed"]
+Outcome = Literal[
+    "completed",
+    "abandoned",
+    "missed",
+    "rejected",
+    "interrupted",
+    "failed",
+    # of calls out only:
+    "busy",
+    "no_answer",
+    "cancelled",
+]
 AgentStateName = Literal[
     "available",
     "ringing",
@@ -60,6 +71,7 @@ class CallRang(Fact):
     """A caller's INVITE was taken. `from_number` is as received; None when withheld.
 
     `diverted_from` is the first number that diverted the call to us.
+    Outbound: `agent` dials `to_number` (E.164); `from_number` is what the called side sees.
     """
 
     call: str
@@ -76,6 +88,7 @@ class CallRang(Fact):
     sip_call_id: str
     diverted_from: str | None = None
     verstat: Verstat | None = None
+    agent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,8 +120,19 @@ class AgentDeclined(Fact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CalleeAlerted(Fact):
+    """The phone that we call rings. `early`: its network plays sound meanwhile."""
+
+    call: str
+    early: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallAnswered(Fact):
-    """The agent answered; second 0 of captions and talk time. `wait_seconds` from CallRang."""
+    """The agent (outbound: the customer) answered; second 0 of captions and talk time.
+
+    `wait_seconds` from CallRang.
+    """
 
     call: str
     agent: str
@@ -408,6 +432,16 @@ class ResourcesSeen(Signal):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OutboundAlarm(Signal):
+    """Half of a day's limit for calls out is used; `agent` is None for everybody's limit."""
+
+    agent: str | None
+    what: str
+    used: float
+    limit: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SpeechStatus(Signal):
     """What the speech workers can do: language → engine in use, or the reason for none."""
 
@@ -516,6 +550,15 @@ class HangUpCall(Command):
 
     call: str
     agent: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DialNumber(Command):
+    """The agent calls somebody; `to` is as typed, `language` of the captions. → call view"""
+
+    agent: str
+    to: str
+    language: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

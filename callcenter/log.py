@@ -152,6 +152,19 @@ class EventLog:
         query = select(facts).where(facts.c.kind.in_(names), facts.c.position > after)
         return self._entries(query.order_by(facts.c.position).limit(limit))
 
+    def since(self, moment: datetime, *kinds: type[Fact]) -> list[Entry]:
+        """Facts of these kinds from `moment` on, oldest first; reads no further back."""
+        names = [kind.__name__ for kind in kinds]
+        query = select(facts).where(facts.c.kind.in_(names)).order_by(facts.c.position.desc())
+        found: list[Entry] = []
+        with reading(self._engine).connect() as connection:
+            for row in connection.execute(query.execution_options(yield_per=500)):
+                entry = _entry(row)
+                if entry.fact.at < moment:
+                    break
+                found.append(entry)
+        return found[::-1]
+
     def open_calls(self, node: str) -> list[str]:
         """Calls that rang at this telephony node and have no end yet, oldest first."""
         rang, ended = facts.alias("rang"), facts.alias("ended")

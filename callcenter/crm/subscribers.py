@@ -34,6 +34,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.RecordingFailed: (records.recording_failed,),
     # Known from the log alone; no record comes of them yet:
     events.AgentDeclined: (),
+    events.CalleeAlerted: (),
     events.CallHeld: (),
     events.CallResumed: (),
     events.RecordingTruncated: (),

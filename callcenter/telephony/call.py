@@ -2,6 +2,7 @@
 
 queued → ringing → talking ⇄ held → ended
    ↑________|  declined, no answer      every state → ended
+dialling → alerting → talking …         a call of ours
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from callcenter.events import (
     AgentDeclined,
     AgentOffered,
     CallAnswered,
+    CalleeAlerted,
     CallEnded,
     CallerReplaced,
     CallHeld,
@@ -26,7 +28,7 @@ from callcenter.events import (
     LegName,
 )
 
-CallState = Literal["queued", "ringing", "talking", "held", "ended"]
+CallState = Literal["queued", "ringing", "dialling", "alerting", "talking", "held", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def begin(fact: CallRang) -> Call:
         from_number=fact.from_number,
         to_number=fact.to_number,
         started_at=fact.at,
+        state="dialling" if fact.direction == "outbound" else "queued",
+        agent=fact.agent,
     )
 
 
@@ -83,8 +87,11 @@ def evolve(call: Call, fact: Fact) -> Call:
         case AgentDeclined():
             _demand(call.state == "ringing", call, fact)
             return replace(call, state="queued", agent=None)
+        case CalleeAlerted():
+            _demand(call.state in ("dialling", "alerting"), call, fact)
+            return replace(call, state="alerting")
         case CallAnswered():
-            _demand(call.state == "ringing", call, fact)
+            _demand(call.state in ("ringing", "dialling", "alerting"), call, fact)
             return replace(
                 call, state="talking", agent=fact.agent, answered_at=call.answered_at or fact.at
             )

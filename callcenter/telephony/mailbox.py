@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from callcenter.events import Command, Outcome
 from callcenter.telephony.acd.floor import Offer
-from callcenter.telephony.ports import InboundCall, MediaDescription, Referral, SipEnd
+from callcenter.telephony.ports import DialogCall, InboundCall, MediaDescription, Referral, SipEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class CallerLeft:
     """The dialog is over from the caller's side; another may have taken its place by then."""
 
     how: SipEnd
-    inbound: InboundCall
+    dialog: DialogCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,20 @@ class Replaced:
     """Another dialog is to take the caller's place (Replaces)."""
 
     inbound: InboundCall
+
+
+@dataclass(frozen=True, slots=True)
+class Alerted:
+    """The phone that we call rings; `early` is sound that its network plays meanwhile."""
+
+    early: MediaDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class PickedUp:
+    """The phone that we call was answered."""
+
+    media: MediaDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,9 @@ class Stop:
     """The system goes down; calls have had their time to drain."""
 
 
-Happening = CallerLeft | MediaChanged | Referred | Replaced | Offered | Asked | AgentLost | Stop
+# What the step that a call is in looks at.
+Step = Alerted | PickedUp | Referred | Offered | Asked | AgentLost
+Happening = CallerLeft | MediaChanged | Replaced | Stop | Step
 
 
 class Over(Exception):

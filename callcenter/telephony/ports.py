@@ -235,6 +235,28 @@ class Referral(Protocol):
         """The status of the new target, as of an INVITE; 200 and above is the last word."""
 
 
+class DialogCall(Protocol):
+    """What calls in both directions have. Methods are called on the event loop's thread."""
+
+    @property
+    def local_host(self) -> str:
+        """The address of ours that the peer sees: for the SDP."""
+
+    @property
+    def ended(self) -> Awaitable[SipEnd]:
+        """Done when the dialog is over, whoever ended it and however."""
+
+    def hang_up(self) -> None:
+        """End it, whatever its state; `ended` follows."""
+
+    def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
+        """Called with the peer's new wish after a re-INVITE (hold, resume, codec, address)."""
+
+    def memo(self) -> dict[str, Any] | None:
+        """What a later process needs to end this dialog (`SipBackend.say_goodbye`), as JSON
+        types; None where none could."""
+
+
 class InboundCall(Protocol):
     """A caller's dialog. Methods are called on the event loop's thread and never block."""
 
@@ -300,6 +322,58 @@ class InboundCall(Protocol):
     def on_replace(self, handler: Callable[[InboundCall], None]) -> None:
         """Called with the call that is to take this one's place (Replaces): it is to be answered,
         and this one hung up. Without a handler the new one is declined."""
+
+
+class OutboundCall(Protocol):
+    """A call of ours. Methods are called on the event loop's thread and never block."""
+
+    @property
+    def sip_call_id(self) -> str:
+        """The Call-ID header, also before anything is sent."""
+
+    @property
+    def local_host(self) -> str:
+        """The address of ours that the peer will see: for the SDP."""
+
+    @property
+    def shown(self) -> str | None:
+        """The number that the called side sees; None where the peer decides."""
+
+    @property
+    def status(self) -> int:
+        """The last SIP status that was heard, 0 before any."""
+
+    @property
+    def ended(self) -> Awaitable[SipEnd]:
+        """Done when the call is over, whoever ended it and however."""
+
+    async def invite(self, local: Address) -> MediaDescription:
+        """INVITE with our SDP, once; returns at the answer what is agreed.
+
+        Raises SipFailure when the call ends before that; `status` says why.
+        """
+
+    def memo(self) -> dict[str, Any] | None:
+        """See `InboundCall.memo`."""
+
+    def hang_up(self) -> None:
+        """CANCEL before the answer, BYE after it; `ended` follows at once."""
+
+    def on_progress(self, handler: Callable[[int, MediaDescription | None], None]) -> None:
+        """Called with each provisional status but 100, and with its early sound if it has any."""
+
+    def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
+        """Called with the peer's new wish after a re-INVITE (hold, resume, codec, address)."""
+
+    def on_digit(self, handler: Callable[[str], None]) -> None:
+        """Called once per key that the peer tells by INFO."""
+
+
+class Dialler(Protocol):
+    """Who places our calls. Raises SipFailure where no way leads there; nothing is sent."""
+
+    async def to_number(self, e164: str, trunk: str) -> OutboundCall:
+        """A call to a telephone number by that trunk or registration of the settings."""
 
 
 class SipBackend(Protocol):

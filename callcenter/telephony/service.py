@@ -30,6 +30,7 @@ from callcenter.events import (
     Command,
     DescribeFloor,
     DescribeHealth,
+    DialNumber,
     ExtendWrapUp,
     Fact,
     FloorChanged,
@@ -53,11 +54,14 @@ from callcenter.resources import Reserve, Use, Watch, database_file, descriptors
 from callcenter.telephony import dialogs
 from callcenter.telephony.acd.agent import AgentState
 from callcenter.telephony.acd.floor import Change, Floor, Seat, serves
+from callcenter.telephony.caller import CallerSide
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.mailbox import AgentLost, Asked, Offered, Stop
+from callcenter.telephony.placing import Placing
 from callcenter.telephony.ports import (
     SAMPLE_RATE,
     AudioLegs,
+    Dialler,
     InboundCall,
     MediaPlane,
     RecordingStore,
@@ -85,6 +89,7 @@ class Parts:
     recordings: RecordingStore
     speech: SpeechLink
     sounds: Sounds
+    dialler: Dialler | None = None  # None: this backend places no calls
 
 
 class TelephonyService:
@@ -100,6 +105,7 @@ class TelephonyService:
         self._sessions: dict[str, Session] = {}
         self._lives: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[Any]] = set()
+        self._placing = Placing(self, log, bus, parts.dialler)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-log")
         self._owed: list[Fact] = []  # of the writer's thread: what the database could not take
         self._memos: dict[str, dict[str, Any] | None] = {}  # to be kept with the next facts
@@ -275,7 +281,7 @@ class TelephonyService:
         trunk_region = self._settings.sip.region_of(inbound.trunk)
         session = Session(
             new_id(),
-            inbound,
+            CallerSide(inbound, self._parts.media, self._parts.sounds),
             line,
             self,
             region=line.region or trunk_region or self._settings.site.region,
@@ -287,8 +293,12 @@ class TelephonyService:
             _LOGGER.warning("call refused", reason=error.detail)
             inbound.reject(503, retry_after=RETRY_AFTER)
             return
+        self.live(session, run_call(session))
+
+    def live(self, session: Session, course: Coroutine[Any, Any, None]) -> None:
+        """A call begins; it is known under its id until its course is over."""
         self._sessions[session.id] = session
-        life = self._loop.create_task(run_call(session), name=f"call {session.id}")
+        life = self._loop.create_task(course, name=f"call {session.id}")
         self._lives.add(life)
         life.add_done_callback(lambda done: self._call_done(session.id, done))
 
@@ -310,6 +320,11 @@ class TelephonyService:
             return await asyncio.wait_for(reply, COMMAND_SECONDS)
         except TimeoutError:
             raise Unavailable("the call did not follow in time; look whether it did") from None
+
+    async def _dial(self, command: DialNumber) -> Answer:
+        if self._draining:
+            raise Unavailable("the system is about to stop; no call can begin now")
+        return await self._placing.dial(command, self.live)
 
     # --- Agents ---
 
@@ -421,6 +436,7 @@ class TelephonyService:
             SetAgentState: self._set_state,
             ExtendWrapUp: self._extend_wrap_up,
             OfferAudio: self._offer_audio,
+            DialNumber: self._dial,
             DescribeFloor: self._describe_floor,
             DescribeHealth: self._describe_health,
             **dict.fromkeys(calls, self._pass_on),

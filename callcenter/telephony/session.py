@@ -37,7 +37,7 @@ from callcenter.events import (
 )
 from callcenter.telephony.acd.floor import Change, Offer
 from callcenter.telephony.call import Call, begin, evolve
-from callcenter.telephony.caller import CallerSide
+from callcenter.telephony.caller import CallerSide, Side
 from callcenter.telephony.capture import Capture
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.mailbox import (
@@ -50,9 +50,10 @@ from callcenter.telephony.mailbox import (
     Over,
     Referred,
     Replaced,
+    Step,
     Stop,
 )
-from callcenter.telephony.ports import InboundCall, MediaLeg, Referral, SipEnd
+from callcenter.telephony.ports import DialogCall, InboundCall, MediaLeg, Referral, SipEnd
 
 WATCH_SECONDS = 1.0
 AUDIO_PATIENCE = 3.0
@@ -82,11 +83,11 @@ class Session:
     """One call in progress: its state so far, the two sides, the mailbox."""
 
     def __init__(
-        self, id: str, inbound: InboundCall, line: Line, desk: Desk, *, region: str, language: str
+        self, id: str, caller: Side, line: Line, desk: Desk, *, region: str, language: str
     ) -> None:
         self.id, self.line, self.desk = id, line, desk
         self.region, self.language = region, language
-        self.caller = CallerSide(inbound, desk.media, desk.sounds)
+        self.caller = caller
         self.call: Call | None = None
         self.agent: str | None = None
         self.mailbox: asyncio.Queue[Happening] = asyncio.Queue()
@@ -105,8 +106,9 @@ class Session:
         Where the database cannot take it (full, away) the facts are owed and the caller waits:
         better than an engaged tone for everybody. Nobody is rung before the facts are there.
         """
+        assert isinstance(self.caller, CallerSide)
         inbound, queue = self.caller.inbound, self.line.queue
-        self._watcher = asyncio.create_task(self._watch(inbound))
+        self._follow_caller(inbound)
         self._rang = rang = CallRang(
             call=self.id,
             from_number=inbound.caller.number,
@@ -131,6 +133,8 @@ class Session:
 
     async def welcome(self) -> None:
         """A line that lets callers hear music while they wait: answered at once, or before that."""
+        if not isinstance(self.caller, CallerSide):
+            return
         if self.line.answer == "early":
             await self.caller.answer()
             self._keep_dialog()
@@ -425,18 +429,17 @@ class Session:
 
     async def _take_over(self, inbound: InboundCall) -> None:
         """Another dialog is the caller now: same call, same agent, same recording."""
-        if not self.caller.answered:
+        caller = self.caller
+        if not isinstance(caller, CallerSide) or not caller.answered:
             inbound.reject(481)
             return
         try:
-            await self.caller.replace(inbound)
+            await caller.replace(inbound)
         except (CallcenterError, Over):
             _LOGGER.warning("call not taken over", call=self.id)
             inbound.reject(500)
             return
-        if self._watcher:
-            self._watcher.cancel()
-        self._watcher = asyncio.create_task(self._watch(inbound))
+        self._follow_caller(inbound)
         self._keep_dialog()
         if self._capture and self._answered_at is not None:
             self._capture.follow("customer", self.caller.leg)
@@ -452,9 +455,9 @@ class Session:
             )
         )
         if self._agent_leg is None:
-            self.caller.entertain()
+            caller.entertain()
             return
-        await (self._hold if self.caller.holds else self._resume)("customer")
+        await (self._hold if caller.holds else self._resume)("customer")
         if "agent" in self._call.held_by:
             self.caller.part(self._agent_leg)
         else:
@@ -488,18 +491,25 @@ class Session:
         """The agent's state after their part of the call."""
         if self.agent is None:
             return []
-        queue = self.desk.settings.queue(self._call.queue or self.line.queue)
+        name = self.call.queue if self.call else None
+        queue = self.desk.settings.queue(name or self.line.queue)
         return self.desk.floor.finish_call(self.agent, self._now(), wrap_up=queue.wrap_up_seconds)
 
     # --- The mailbox ---
 
-    async def _watch(self, inbound: InboundCall) -> None:
-        inbound.on_media(lambda wish: self.mailbox.put_nowait(MediaChanged(wish)))
+    def _follow_caller(self, inbound: InboundCall) -> None:
+        """Watch that dialog; what only callers may ask for comes into the mailbox, too."""
+        if self._watcher:
+            self._watcher.cancel()
         inbound.on_refer(lambda referral: self.mailbox.put_nowait(Referred(referral)))
         inbound.on_replace(lambda other: self.mailbox.put_nowait(Replaced(other)))
-        self.mailbox.put_nowait(CallerLeft(await asyncio.shield(inbound.ended), inbound))
+        self._watcher = asyncio.create_task(self._watch(inbound))
 
-    async def _next(self, *, until: float) -> Offered | Asked | AgentLost | Referred | None:
+    async def _watch(self, dialog: DialogCall) -> None:
+        dialog.on_media(lambda wish: self.mailbox.put_nowait(MediaChanged(wish)))
+        self.mailbox.put_nowait(CallerLeft(await asyncio.shield(dialog.ended), dialog))
+
+    async def _next(self, *, until: float) -> Step | None:
         """The next happening that the step must look at, None when the time is over.
 
         What ends a call in every step (the caller left, the system stops) raises Over here;
@@ -512,7 +522,7 @@ class Session:
             except TimeoutError:
                 return None
             match happening:
-                case CallerLeft(_, inbound) if inbound is not self.caller.inbound:
+                case CallerLeft(_, dialog) if dialog is not self.caller.dialog:
                     pass  # another took its place
                 case CallerLeft(how):
                     raise self._caller_left(how)
@@ -531,7 +541,7 @@ class Session:
     def _keep_dialog(self) -> None:
         """Should we be killed, the next process ends the dialog."""
         if self.caller.answered:
-            self.desk.keep_dialog(self.id, self.caller.inbound.memo())
+            self.desk.keep_dialog(self.id, self.caller.dialog.memo())
 
     def _caller_left(self, how: SipEnd) -> Over:
         if how == "no_ack":

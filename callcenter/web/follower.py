@@ -14,6 +14,7 @@ from callcenter.events import (
     CaptionHeard,
     FloorChanged,
     LogAdvanced,
+    OutboundAlarm,
     ResourcesSeen,
     ServiceStarted,
     SpeechStatus,
@@ -21,7 +22,7 @@ from callcenter.events import (
 from callcenter.log import Consumer, Entry
 from callcenter.web import floor
 from callcenter.web.context import Services
-from callcenter.web.live import Live
+from callcenter.web.live import LEAD_ROOM, Live
 from callcenter.web.sockets import Sockets
 
 FALLBACK = 1.0  # seconds after which the log is read although nobody said that it advanced
@@ -53,6 +54,7 @@ class Follower:
         bus.subscribe(AudioLegChanged, self._audio_changed)
         bus.subscribe(SpeechStatus, self._speech)
         bus.subscribe(ResourcesSeen, self._resources)
+        bus.subscribe(OutboundAlarm, self._outbound_alarm)
         for run in (self._follow_log, self._show_floor, self._keep):
             thread = threading.Thread(target=run, name=f"web{run.__name__}", daemon=True)
             thread.start()
@@ -98,6 +100,11 @@ class Follower:
         kind = "audio-ready" if changed.connected else "audio-lost"
         self._live.notice(kind, agent=changed.agent)
         self._floor.set()
+
+    def _outbound_alarm(self, alarm: OutboundAlarm) -> None:
+        """`text` is machine-readable: whose, of what, used, limit; the page says it in words."""
+        text = f"{alarm.agent or ''}|{alarm.what}|{alarm.used:g}|{alarm.limit:g}"
+        self._live.notice("outbound-half", text=text, room=LEAD_ROOM)
 
     def _speech(self, status: SpeechStatus) -> None:
         self._parts.speech = status

@@ -37,6 +37,7 @@ from callcenter.web.shapes import CallView, MatchView, Moment
 FLOOR_ROOM = "floor"
 INCIDENTS_SHOWN = 3
 ALARM_ROOM = "alarms"
+LEAD_ROOM = "lead"  # those who watch over calls out
 _LOGGER = structlog.get_logger()
 
 
@@ -88,6 +89,18 @@ class Ringing(Payload):
     interaction: str | None
     attempt: int
     wait_seconds: float
+
+
+class Dialling(Payload):
+    """Durable. This agent calls somebody: `caller` is who is called, `matches` who that may be."""
+
+    event = "call.dialling"
+    call: CallView
+    caller: CallerShape
+    matches: list[MatchView]
+    queue: str | None
+    policy: RecordPolicy | None
+    interaction: str | None
 
 
 class Updated(Payload):
@@ -179,6 +192,7 @@ class Notice(Payload):
         "not-answering",
         "sign-in-locked",
         "resources",
+        "outbound-half",
         "text",
     ]
     text: str = ""
@@ -296,10 +310,12 @@ class Live:
         payload = FloorShape(queues=queues, agents=agents)
         self._socketio.emit(payload.event, wire(payload), to=FLOOR_ROOM)
 
-    def notice(self, kind: Any, *, agent: str | None = None, text: str = "") -> None:
-        """To one agent, or to everybody."""
+    def notice(
+        self, kind: Any, *, agent: str | None = None, text: str = "", room: str | None = None
+    ) -> None:
+        """To one agent, to a room, or to everybody."""
         payload = Notice(kind=kind, text=text)
-        to = agent_room(agent) if agent else None
+        to = agent_room(agent) if agent else room
         self._socketio.emit(payload.event, wire(payload), to=to)
 
     def alarms(self, *, to: str = "") -> None:
@@ -347,33 +363,68 @@ def call_view(row: Interaction, state: str, agent: str | None) -> CallView:
     )
 
 
+def _other(
+    live: Live, session: Session, row: Interaction, number: str | None, name: str | None
+) -> tuple[CallerShape, list[MatchView]]:
+    """The customer's side: its number, and who that may be."""
+    region = row.region or live._parts.settings.site.region
+    known = phones.canonical(number, region)
+    shape = CallerShape(
+        number=known.e164 if known else number,
+        name=name,
+        country=known.region if known else None,
+        withheld=number is None,
+        diverted_from=_e164(row.diverted_from, region),
+        verstat=row.verstat,
+    )
+    matches = [
+        MatchView.model_validate(
+            {
+                "customer": records.brief(card.customer, card.open_complaints),
+                "reason": card.reason,
+                "score": card.score,
+            }
+        )
+        for card in pop.cards(session, number, region)
+    ]
+    return shape, matches
+
+
+def _rang(live: Live, session: Session, fact: events.CallRang) -> Told:
+    """A call that an agent places; callers are told with the offer."""
+    row = interactions.by_call(session, fact.call)
+    if row is None or fact.agent is None:
+        return []
+    caller, matches = _other(live, session, row, row.to_number, None)
+    payload = Dialling(
+        call=call_view(row, "dialling", fact.agent),
+        caller=caller,
+        matches=matches,
+        queue=row.queue,
+        policy=row.policy,
+        interaction=row.id,
+    )
+    return [(fact.agent, payload, fact.call)]
+
+
+def _alerted(live: Live, session: Session, fact: events.CalleeAlerted) -> Told:
+    row = interactions.by_call(session, fact.call)
+    agent = row.agent if row else None
+    return _updated(session, fact.call, "alerting", agent, agent, None)
+
+
 def _offered(live: Live, session: Session, fact: events.AgentOffered) -> Told:
     row = interactions.by_call(session, fact.call)
     if row is None:
         return []
-    region = row.region or live._parts.settings.site.region
-    number = phones.canonical(row.from_number, region)
-    cards = pop.cards(session, row.from_number, region)
+    outbound = row.direction == "outbound"  # passed on by the agent who placed it
+    caller, matches = _other(
+        live, session, row, row.to_number if outbound else row.from_number, row.from_name
+    )
     payload = Ringing(
         call=call_view(row, "ringing", fact.agent),
-        caller=CallerShape(
-            number=number.e164 if number else row.from_number,
-            name=row.from_name,
-            country=number.region if number else None,
-            withheld=row.from_number is None,
-            diverted_from=_e164(row.diverted_from, region),
-            verstat=row.verstat,
-        ),
-        matches=[
-            MatchView.model_validate(
-                {
-                    "customer": records.brief(card.customer, card.open_complaints),
-                    "reason": card.reason,
-                    "score": card.score,
-                }
-            )
-            for card in cards
-        ],
+        caller=caller,
+        matches=matches,
         incidents=_incidents(session),
         queue=fact.queue,
         policy=row.policy,
@@ -512,6 +563,8 @@ def _escalated(live: Live, session: Session, fact: events.ComplaintEscalated) ->
 
 
 _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
+    events.CallRang: _rang,
+    events.CalleeAlerted: _alerted,
     events.AgentOffered: _offered,
     events.AgentDeclined: _declined,
     events.CallAnswered: _answered,

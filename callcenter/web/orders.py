@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from callcenter.crm.agents import queries as outboxes
-from callcenter.errors import Invalid
+from callcenter.errors import Forbidden, Invalid
 from callcenter.events import (
     AgentStateName,
     AnswerCall,
     Command,
+    DialNumber,
     ExtendWrapUp,
     HangUpCall,
     HoldCall,
@@ -21,6 +22,7 @@ from callcenter.events import (
     TransferCall,
 )
 from callcenter.web.context import Services, Who
+from callcenter.web.permissions import Permission
 
 CHOSEN = ("available", "break", "training", "back_office", "offline")
 _CONTROL: dict[str, type[Any]] = {
@@ -44,6 +46,20 @@ def control(parts: Services, person: Who, action: str, body: Body) -> Body:
             raise Invalid("name an agent or a queue", {"to_agent": "this or to_queue"})
         values |= {"to_agent": to_agent, "to_queue": to_queue}
     return _send(parts, _CONTROL[action](**values))
+
+
+def dial(parts: Services, person: Who, body: Body) -> Body:
+    """Call `body["to"]` on the agent's own leg → the call. Raises what telephony raises."""
+    if person.scope(Permission.CALLS_PLACE) is None:
+        raise Forbidden(f"the role {person.role} places no calls")
+    seat(parts, person)
+    language = body.get("language")
+    command = DialNumber(
+        agent=person.id,
+        to=_text(body, "to"),
+        language=language if language in ("fa", "he", "en") else None,
+    )
+    return _send(parts, command, timeout=15.0)
 
 
 def set_state(parts: Services, person: Who, body: Body) -> Body:

@@ -39,6 +39,8 @@ class Permission(StrEnum):
     INCIDENTS_MANAGE = "incidents.manage"
     FLOOR_READ = "floor.read"
     CALLS_TAKE = "calls.take"
+    CALLS_PLACE = "calls.place"
+    OUTBOUND_WATCH = "outbound.watch"  # told when half of a limit for calls out is used
     IMPORT = "import"
     USERS_READ = "users.read"
     USERS_MANAGE = "users.manage"
@@ -71,6 +73,8 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.INCIDENTS_MANAGE: _LEAD,
     Permission.FLOOR_READ: {**_STAFF, "admin": Scope.ALL},
     Permission.CALLS_TAKE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
+    Permission.CALLS_PLACE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
+    Permission.OUTBOUND_WATCH: {**_LEAD, "admin": Scope.ALL},
     Permission.IMPORT: {**_LEAD, "admin": Scope.ALL},
     Permission.USERS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.USERS_MANAGE: {"admin": Scope.ALL},

@@ -25,7 +25,7 @@ from callcenter.errors import CallcenterError, Forbidden, Invalid, TooManyTries
 from callcenter.events import UnseatAgent
 from callcenter.web import auth, floor, orders
 from callcenter.web.context import Services, Who
-from callcenter.web.live import ALARM_ROOM, FLOOR_ROOM, Live, agent_room
+from callcenter.web.live import ALARM_ROOM, FLOOR_ROOM, LEAD_ROOM, Live, agent_room
 from callcenter.web.permissions import Permission
 from callcenter.web.problems import describe
 
@@ -177,6 +177,8 @@ class Sockets:
             join_room(ALARM_ROOM)
             if self._parts.short():
                 self._live.alarms(to=request.sid)  # type: ignore[attr-defined]
+        if person.scope(Permission.OUTBOUND_WATCH):
+            join_room(LEAD_ROOM)
         if _takes_calls(person):
             self._seat(person)
 
@@ -326,7 +328,13 @@ def _pop(pops: dict[str, Any], call: Any, now: Any) -> Body | None:
     return {**known, "call": current}
 
 
+def _dial(sockets: Sockets, connection: Connection, body: Body) -> Body:
+    """{to} → the call."""
+    return {"call": orders.dial(sockets._parts, _agent(connection), body)}
+
+
 HANDLES: dict[str, Handle] = {
+    "call.dial": _dial,
     "resume": Sockets._resume,
     "pop.seen": Sockets._seen,
     "agent.state": Sockets._set_state,

@@ -46,6 +46,26 @@ describe("a call on the desk", () => {
     expect(tones).toEqual(["ringing", "talking", "held", "talking", "talking", "wrap_up", "idle"]);
   });
 
+  it("of mine is dialled, rings there, is talked and wrapped up, and never asks to be answered", () => {
+    const out = (state: string) => ({ ...call(state), direction: "outbound", to: "+989121234567" });
+    const steps: [string, object][] = [
+      ["call.dialling", { ...ringing(1), call: out("dialling") }],
+      ["agent.state", { seq: 2, state: "on_call" }],
+      ["call.updated", { seq: 3, call: out("alerting") }],
+      ["call.updated", { seq: 4, call: out("talking") }],
+      ["agent.state", { seq: 5, state: "wrap_up" }],
+      ["call.ended", { seq: 6, call: "k1", reason: "completed", interaction: "i1" }],
+    ];
+    let live = blank;
+    const tones = steps.map((step) => {
+      live = play([step], live);
+      expect(live.calls.offer).toBeNull();
+      return callTone(live.calls);
+    });
+    expect(tones).toEqual(["dialling", "dialling", "dialling", "talking", "talking", "wrap_up"]);
+    expect(live.calls.after?.customer?.id).toBe("c1");
+  });
+
   it("keeps who calls through the answer, and the interaction for the wrap-up", () => {
     const live = play([
       ["call.ringing", ringing(1)],

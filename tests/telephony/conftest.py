@@ -20,7 +20,13 @@ def stage(make_settings: Callable[..., Settings]) -> Callable[..., Any]:
         line["answer"] = queue.pop("line_answer", "on_agent")
         line["record"] = queue.pop("line_record", "always")
         lines = queue.pop("lines", [line])
-        settings = make_settings(lines=lines, queues=[{"name": "support", **queue}])
+        outbound = queue.pop("outbound", None)
+        more: dict[str, Any] = {}
+        if outbound is not None:
+            trunk = {"name": "provider", "hosts": ["127.0.0.0/8"], "server": "127.0.0.1"}
+            rules = {"trunk": "provider", "allow": ["+98"], "night": None} | outbound
+            more = {"sip": {"trunks": [trunk], "outbound": rules}}
+        settings = make_settings(lines=lines, queues=[{"name": "support", **queue}], **more)
         stage = Stage(settings)
         await stage.service.start()
         try:

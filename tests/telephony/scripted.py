@@ -24,6 +24,7 @@ from callcenter.log import EventLog, metadata
 from callcenter.telephony import dialogs
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.fakes.media import FakeLeg, FakeMediaPlane
+from callcenter.telephony.fakes.outgoing import FakeDialler
 from callcenter.telephony.media import tones
 from callcenter.telephony.ports import (
     Address,
@@ -233,7 +234,10 @@ class Stage:
         self.sip, self.audio = ScriptedSip(), ScriptedAudio(self.media)
         self.recordings, self.speech = ScriptedRecordings(), ScriptedSpeech()
         sounds = Sounds(ringback=tones.ringback(), music=tones.hold_music())
-        parts = Parts(self.sip, self.media, self.audio, self.recordings, self.speech, sounds)
+        self.dialler = FakeDialler()
+        parts = Parts(
+            self.sip, self.media, self.audio, self.recordings, self.speech, sounds, self.dialler
+        )
         self.sounds = sounds
         self.service = TelephonyService(settings, self.log, self.bus, parts, node="node-1")
 

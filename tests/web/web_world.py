@@ -31,6 +31,7 @@ _TAKEN = (
     events.ExtendWrapUp,
     events.UnseatAgent,
     events.OfferAudio,
+    events.DialNumber,
 )
 
 

@@ -32,9 +32,11 @@ def last_seq(session: Session, agent: str) -> int:
 
 
 def pop_of(session: Session, agent: str, call: str) -> AgentEvent | None:
-    """The last `call.ringing` of that call for that agent: was it sent, was it seen?"""
+    """The last pop of that call for that agent: was it sent, was it seen?"""
     query = select(AgentEvent).where(
-        AgentEvent.call == call, AgentEvent.agent == agent, AgentEvent.event == "call.ringing"
+        AgentEvent.call == call,
+        AgentEvent.agent == agent,
+        AgentEvent.event.in_(("call.ringing", "call.dialling")),
     )
     return session.scalar(query.order_by(AgentEvent.seq.desc()).limit(1))
 

@@ -23,10 +23,13 @@ def rang(session: Session, fact: events.CallRang) -> None:
     other = fact.from_number if fact.direction == "inbound" else fact.to_number
     matches = match(session, other, fact.region)
     exact = [one for one in matches if one.reason == "exact"]
+    dialled_by = [Participant(agent=fact.agent, at=fact.at)] if fact.agent else []
     session.add(
         Interaction(
             call_id=fact.call,
             direction=fact.direction,
+            agent=fact.agent,
+            participants=dialled_by,
             line=fact.line,
             from_number=_cut(fact.from_number, 128),
             from_name=_cut(fact.from_name, 200),

@@ -63,6 +63,16 @@ def answer(state: AgentState, now: float) -> AgentState:
     )
 
 
+def dial(state: AgentState, call: str, now: float) -> AgentState:
+    """The agent calls somebody: at once on a call, afterwards where they were."""
+    if state.name in BUSY or state.name == "offline":
+        raise Conflict(f"the agent is {state.name} and cannot call anybody")
+    chosen = state.name in CHOSEN and state.name != "available"
+    after = state.name if chosen else state.next
+    why = state.reason if chosen else state.next_reason
+    return _enter(state, "on_call", now, call=call, next=after, next_reason=why)
+
+
 def stop_ringing(state: AgentState, now: float, *, unanswered: bool, limit: int) -> AgentState:
     """The offer ended without an answer; after `limit` unanswered ones: not answering."""
     if state.name != "ringing":

@@ -207,6 +207,10 @@ class Floor:
         self.leave(call)
         return self._move(agent, lambda state: machine.answer(state, now))
 
+    def dial(self, call: str, agent: str, now: float) -> list[Change]:
+        """The agent calls somebody. Raises NotFound, or Conflict where they are busy."""
+        return self._move(agent, lambda state: machine.dial(state, call, now))
+
     def finish_call(self, agent: str, now: float, *, wrap_up: float) -> list[Change]:
         """The talk is over; the agent need not be there any more."""
         if agent not in self.seats:

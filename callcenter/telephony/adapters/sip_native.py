@@ -20,6 +20,7 @@ import structlog
 
 from callcenter.config import Sip, Trunk
 from callcenter.errors import SipFailure, StartError
+from callcenter.telephony.adapters.sip_outgoing import NativeOutboundCall, Outgoing, proven
 from callcenter.telephony.adapters.sip_registrations import Listener, Listeners, Registrations
 from callcenter.telephony.adapters.sip_stream import StreamListener, server_security
 from callcenter.telephony.adapters.sip_udp import UdpListener
@@ -28,6 +29,7 @@ from callcenter.telephony.ports import (
     Caller,
     InboundCall,
     MediaDescription,
+    OutboundCall,
     Referral,
     SipEnd,
 )
@@ -51,6 +53,7 @@ from callcenter.telephony.sip.digest import MD5, SHA256, Authenticator, Demand, 
 from callcenter.telephony.sip.guard import Guard, Limits
 from callcenter.telephony.sip.identity import caller_of
 from callcenter.telephony.sip.incoming import InviteUsage
+from callcenter.telephony.sip.outgoing import OutgoingUsage
 from callcenter.telephony.sip.refer import Referral as CoreReferral
 from callcenter.telephony.sip.responses import PRODUCT
 from callcenter.telephony.sip.sdes import SrtpPolicy
@@ -80,12 +83,16 @@ class NativeSipBackend:
         self._core = UserAgent(_token, self._authenticator, self._srtp, self._may_transfer, timers)
         self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
         self._guard = Guard(self._sources, Limits(**settings.limits.model_dump()), _report)
-        self._calls: dict[CallUsage, NativeCall] = {}
+        self._calls: dict[CallUsage, NativeCall | NativeOutboundCall] = {}
         self._listeners: Listeners = {}
         self._timer: asyncio.TimerHandle | None = None
         self._registrations = Registrations(
             settings, self._core, self._sources, self._listeners, self._perform
         )
+        self._outgoing = Outgoing(
+            settings, self._core, self._sources, self._listeners, self._registrations, self._place
+        )
+        self._outgoing.hang_up = lambda usage: self.do(self._core.hang_up, usage)
         self._on_call: Callable[[InboundCall], None] = lambda call: call.reject(503)
 
     async def start(self, on_call: Callable[[InboundCall], None]) -> None:
@@ -108,6 +115,10 @@ class NativeSipBackend:
         while self._core.unanswered() and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await self._close()
+
+    async def to_number(self, e164: str, trunk: str) -> OutboundCall:
+        """See `Dialler`."""
+        return await self._outgoing.to_number(e164, trunk)
 
     @property
     def ignored(self) -> int:
@@ -159,7 +170,9 @@ class NativeSipBackend:
                 self._listeners[url] = listener
             else:
                 security = self._security(url) if parts.scheme == "tls" else None
-                stream = StreamListener(url, self._datagram, self._admits, self._carries, security)
+                stream = StreamListener(
+                    url, self._datagram, self._admits, self._carries, security, proven=self._proven
+                )
                 await stream.start(host, port)
                 self._listeners[url] = stream
         except OSError as error:
@@ -171,7 +184,13 @@ class NativeSipBackend:
         tls = self._settings.tls
         if tls.certificate is None or tls.key is None:
             raise StartError(f"sip.listen: {url} needs sip.tls.certificate and sip.tls.key.")
-        return server_security(tls.certificate, tls.key, tls.client_ca)
+        authorities = [trunk.tls.ca for trunk in self._settings.trunks if trunk.tls.ca]
+        return server_security(tls.certificate, tls.key, tls.client_ca, authorities)
+
+    def _proven(self, host: str, secured: ssl.SSLObject) -> bool:
+        """Whether the certificate is the one that the source's trunk should show."""
+        peer = self._settings.peer(self._sources.trunk(host) or "")
+        return not isinstance(peer, Trunk) or proven(peer.tls, secured)
 
     async def _close(self) -> None:
         if self._timer:
@@ -242,6 +261,8 @@ class NativeSipBackend:
         if isinstance(event, IncomingInvite):
             self._begin(event.call, event.replaces)
         elif call := self._calls.get(event.call):
+            if isinstance(event, Referred) and isinstance(call, NativeOutboundCall):
+                NativeReferral(self, self._core, event.referral).report(603)
             call.take(event)
             if isinstance(event, Ended):
                 del self._calls[event.call]
@@ -258,10 +279,20 @@ class NativeSipBackend:
         self._calls[usage] = call
         replaced = self._calls.get(replaces) if replaces else None
         try:
-            replaced.make_way(call) if replaced else self._on_call(call)
+            if isinstance(replaced, NativeOutboundCall):
+                call.reject(603)  # only an agent's click joins anybody to a call of ours
+            elif replaced:
+                replaced.make_way(call)
+            else:
+                self._on_call(call)
         except Exception as error:
             _log_failure("call not taken", error)
             call.reject(500)
+
+    def _place(self, call: NativeOutboundCall, usage: OutgoingUsage) -> None:
+        """A call of ours begins."""
+        self._calls[usage] = call
+        self.do(self._core.invite, usage)
 
     def do(
         self, action: Callable[..., list[Action]], subject: object, *args: Any, **kw: Any

@@ -82,6 +82,13 @@ class Registrations:
             for name, (_, registration) in self._accounts.items()
         }
 
+    def way(self, name: str) -> tuple[Flow, Account] | None:
+        """Where calls by that registration go, and as whom; None while it is not registered."""
+        found = self._accounts.get(name)
+        if found is None or found[1].standing is not Standing.REGISTERED or not found[1].flow:
+            return None
+        return found[1].flow, found[1].account
+
     async def _register(self, name: str) -> None:
         """Find the registrar, welcome its calls, register there along a listener of ours."""
         settings, registration = self._accounts[name]

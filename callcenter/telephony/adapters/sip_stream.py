@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,15 @@ class Limits:
 
 Received = Callable[["StreamListener", bytes, Address], None]
 Admits = Callable[[str], bool]
+Proven = Callable[[str, ssl.SSLObject], bool]
 
 
 class StreamListener:
     """One TCP or TLS socket. `received` gets every message and raises nothing.
 
     `admits` is asked about the source before anything is read from it, before the handshake too;
-    `carries` whether a call needs the connection to that peer, which may then be silent for long.
+    `carries` whether a call needs the connection to that peer, which may then be silent for long;
+    `proven` whether the certificate it shows is the one that source should have.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class StreamListener:
         carries: Callable[[Address], bool] = lambda peer: False,
         security: ssl.SSLContext | None = None,
         limits: Limits | None = None,
+        proven: Proven = lambda host, secured: True,
     ) -> None:
         self.url = url
         self.transport_name = "TLS" if security else "TCP"
@@ -62,6 +65,7 @@ class StreamListener:
         self.connections: dict[Address, Connection] = {}
         self._admits = admits
         self.carries = carries
+        self.proven = proven
         self._security = security
         self._sources: Counter[str] = Counter()  # connections of each, in handshake too
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,6 +83,29 @@ class StreamListener:
         name = self._socket.getsockname()
         self.bound = Address(name[0], name[1])
         self._accepting = self._run(self._accept())
+
+    async def reach(
+        self, peer: Address, security: ssl.SSLContext | None = None, name: str | None = None
+    ) -> None:
+        """Connect to that peer, unless it is connected. Raises OSError, which ssl's errors are."""
+        if peer in self.connections:
+            return
+        more: dict[str, Any] = {}
+        if security:
+            more = {"server_hostname": name, "ssl_handshake_timeout": self.limits.message}
+        _, connection = await asyncio.wait_for(
+            asyncio.get_running_loop().create_connection(
+                lambda: Connection(self),
+                peer.host,
+                peer.port,
+                ssl=security,
+                **more,
+            ),
+            self.limits.message,
+        )
+        if connection.closed.done():
+            raise OSError("the certificate is not the one that the settings name")
+        self._run(_until(connection.closed))
 
     def send(self, data: bytes, to: Address) -> None:
         """Write to that peer's connection; without one the message is lost."""
@@ -173,11 +200,19 @@ class Connection(asyncio.Protocol):
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self.peer = Address(normal_host(peer[0]), peer[1])
         self.local = Address(normal_host(local[0]), local[1])
+        secured = transport.get_extra_info("ssl_object")
+        if secured and not self._listener.proven(self.peer.host, secured):
+            _LOGGER.warning("SECURITY sip", src=self.peer.host, reason="wrong certificate")
+            transport.abort()
+            self.closed.set_result(None)
+            return
         self._listener.connections[self.peer] = self
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         """Hand each complete message on; answer pings; close what cannot be framed."""
+        if self.closed.done():
+            return
         for item in self._framer.feed(data):
             if item is Signal.PING:
                 self.write(PONG)
@@ -232,8 +267,16 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def server_security(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+async def _until(closed: asyncio.Future[None]) -> None:
+    await closed
+
+
+def server_security(
+    certificate: Path, key: Path, client_ca: Path | None, trunks: Iterable[Path] = ()
+) -> ssl.SSLContext:
     """TLS 1.2 or newer with our certificate; with `client_ca` peers must show one of its own.
+
+    `trunks` are authorities of single trunks: a certificate of theirs may be shown then.
 
     Raises StartError.
     """
@@ -244,6 +287,9 @@ def server_security(certificate: Path, key: Path, client_ca: Path | None) -> ssl
         if client_ca:
             context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
+        for authority in trunks:
+            context.load_verify_locations(authority)
+            context.verify_mode = context.verify_mode or ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror or type(error).__name__
         raise StartError(f"sip.tls: the certificates cannot be used ({reason}).") from error

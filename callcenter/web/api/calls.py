@@ -7,11 +7,10 @@ from typing import Any
 from apiflask import APIBlueprint
 from pydantic import Field
 
-from callcenter.errors import NotBuilt
 from callcenter.web import auth, orders
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
-from callcenter.web.shapes import Id, In, View
+from callcenter.web.shapes import Id, In, LanguageName, View
 
 blueprint = APIBlueprint("calls", __name__, tag="Calls")
 
@@ -31,18 +30,19 @@ class Done(View):
 
 
 class Dial(In):
-    """Whom to call."""
+    """Whom to call: a number as people write it. `language`: of the captions."""
 
     to: str = Field(min_length=1, max_length=64)
+    language: LanguageName | None = None
 
 
 @blueprint.post("/calls")
 @blueprint.input(Dial, location="json", arg_name="body")
-@blueprint.output(Done)
-@auth.requires(Permission.CALLS_TAKE)
+@blueprint.output(Done, status_code=201)
+@auth.requires(Permission.CALLS_PLACE)
 def dial(body: Dial) -> Any:
-    """Call somebody: not built yet, 501 `not-built`."""
-    raise NotBuilt("calling out is not built yet; callers can call in")
+    """Call somebody on my own leg: 201 with the call, or 403 `outbound-…` where that is denied."""
+    return {"ok": True, "call": orders.dial(services(), who(), body.model_dump())}
 
 
 def _order(action: str, call: str, body: dict[str, Any]) -> dict[str, Any]:

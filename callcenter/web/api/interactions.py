@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from apiflask import APIBlueprint
 from flask import request
 from pydantic import Field
 
 from callcenter.errors import Invalid
+from callcenter.events import Outcome
 from callcenter.web import auth, records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission, Scope
@@ -27,7 +28,7 @@ from callcenter.web.shapes import (
 )
 
 blueprint = APIBlueprint("interactions", __name__, tag="Interactions")
-OUTCOMES = ("completed", "abandoned", "missed", "rejected", "interrupted", "failed")
+OUTCOMES = get_args(Outcome)
 
 
 class InteractionsQuery(PageQuery):

@@ -42,13 +42,21 @@ class SessionView(View):
     last_seq: int = Field(0, description="the newest event of this agent")
 
 
+def _permissions(role: str) -> dict[str, str]:
+    """What the role may do in this system: where no calls go out, nobody places any."""
+    found = granted(role)
+    if services().settings.sip.outbound is None:
+        found.pop(Permission.CALLS_PLACE, None)
+    return found
+
+
 def view(person: Who) -> dict[str, Any]:
     """The session as the browser sees it."""
     parts = services()
     shown = SessionView(
         user=UserView.model_validate(person),
         csrf_token=person.csrf,
-        permissions=granted(person.role),
+        permissions=_permissions(person.role),
         expires_at=person.expires_at,
         failed_sign_ins=person.failed_sign_ins,
         last_seq=parts.access.last_seq(person.id),

@@ -81,7 +81,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Call somebody: not built yet, 501 `not-built`. */
+        /** Call somebody on my own leg: 201 with the call, or 403 `outbound-…` where that is denied. */
         post: operations["post_calls_dial"];
         delete?: never;
         options?: never;
@@ -1140,10 +1140,11 @@ export interface components {
         };
         /**
          * Dial
-         * @description Whom to call.
+         * @description Whom to call: a number as people write it. `language`: of the captions.
          */
         Dial: {
             to: string;
+            language?: ("fa" | "he" | "en") | null;
         };
         /**
          * Disposition
@@ -1299,7 +1300,7 @@ export interface components {
             participants: components["schemas"]["Person"][];
             customer: components["schemas"]["CustomerBrief"] | null;
             owner: components["schemas"]["Person"] | null;
-            outcome: ("completed" | "abandoned" | "missed" | "rejected" | "interrupted" | "failed") | null;
+            outcome: ("completed" | "abandoned" | "missed" | "rejected" | "interrupted" | "failed" | "busy" | "no_answer" | "cancelled") | null;
             detail: string;
             disposition: string | null;
             notes: string;
@@ -1866,7 +1867,7 @@ export interface operations {
         };
         responses: {
             /** @description Successful response */
-            200: {
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };

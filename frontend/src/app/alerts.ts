@@ -43,7 +43,14 @@ export function useAlerts(): void {
   watch(
     () => [live.tone, live.calls.offer?.call.id, document.documentElement.lang],
     () => {
-      const marks = { idle: "", ringing: "🔔 ", talking: "● ", held: "❚❚ ", wrap_up: "✎ " };
+      const marks = {
+        idle: "",
+        ringing: "🔔 ",
+        dialling: "☏ ",
+        talking: "● ",
+        held: "❚❚ ",
+        wrap_up: "✎ ",
+      };
       const name = live.calls.offer ? who() : t("app.name");
       document.title = `${marks[live.tone]}${name}`;
     },

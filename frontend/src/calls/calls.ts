@@ -2,7 +2,8 @@
 
 import type { CustomerBrief, Incident, Match } from "@/api/types";
 
-export type CallState = "queued" | "ringing" | "talking" | "held" | "ended";
+export type CallState =
+  "queued" | "ringing" | "dialling" | "alerting" | "talking" | "held" | "ended";
 
 export interface Call {
   id: string;
@@ -63,6 +64,7 @@ export interface CallsState {
 
 export type CallEvent =
   | { kind: "ringing"; contact: Contact }
+  | { kind: "dialling"; contact: Contact }
   | { kind: "updated"; call: Call }
   | { kind: "ended"; call: string; reason: string; interaction: string | null }
   | { kind: "customer"; call: string; customer: CustomerBrief | null }
@@ -80,6 +82,8 @@ export function reduceCalls(state: CallsState, event: CallEvent): CallsState {
   switch (event.kind) {
     case "ringing":
       return ring(state, event.contact);
+    case "dialling":
+      return dial(state, event.contact);
     case "updated":
       return update(state, event.call);
     case "ended":
@@ -96,6 +100,14 @@ export function reduceCalls(state: CallsState, event: CallEvent): CallsState {
 function ring(state: CallsState, contact: Contact): CallsState {
   if (state.current?.call.id === contact.call.id) return state;
   return { ...state, offer: contact };
+}
+
+/** A call of mine: it is on the screen from the first moment, nothing is to be answered. */
+function dial(state: CallsState, contact: Contact): CallsState {
+  if (state.current?.call.id === contact.call.id) {
+    return { ...state, current: { ...contact, call: state.current.call } };
+  }
+  return { ...state, current: contact, after: null };
 }
 
 function update(state: CallsState, call: Call): CallsState {
@@ -167,7 +179,11 @@ function snapshot(
 export function bare(call: Call): Contact {
   return {
     call,
-    caller: { number: call.from, name: null, country: null },
+    caller: {
+      number: call.direction === "outbound" ? call.to : call.from,
+      name: null,
+      country: null,
+    },
     matches: [],
     queue: call.queue,
     policy: null,
@@ -178,9 +194,13 @@ export function bare(call: Call): Contact {
   };
 }
 
+export type CallTone = "idle" | "ringing" | "dialling" | "talking" | "held" | "wrap_up";
+
 /** Which accent the desktop wears. */
-export function callTone(state: CallsState): "idle" | "ringing" | "talking" | "held" | "wrap_up" {
-  if (state.current) return state.current.call.state === "held" ? "held" : "talking";
+export function callTone(state: CallsState): CallTone {
+  const now = state.current?.call.state;
+  if (now === "dialling" || now === "alerting") return "dialling";
+  if (now) return now === "held" ? "held" : "talking";
   if (state.offer) return "ringing";
   if (state.after) return "wrap_up";
   return "idle";

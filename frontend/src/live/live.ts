@@ -118,6 +118,12 @@ export const useLive = defineStore("live", () => {
       return;
     }
     const { t, te } = i18n.global;
+    if (kind === "outbound-half") {
+      const [agent = "", what = "", used = "", limit = ""] = String(body.text).split("|");
+      const whose = agent ? "one" : "all";
+      say(t(`notices.outbound.${whose}.${what}`, { used, limit }), "bad", 20000);
+      return;
+    }
     if (te(`notices.${kind}`)) say(t(`notices.${kind}`), "info", 9000);
     else if (typeof body.text === "string" && body.text) say(body.text, "info", 9000);
   }
@@ -185,6 +191,14 @@ export const useLive = defineStore("live", () => {
     return ack.ok;
   }
 
+  /** Calls a number; the call itself comes as `call.dialling`. */
+  async function dial(to: string): Promise<boolean> {
+    busy.value = true;
+    const ack = await send("call.dial", { to });
+    busy.value = false;
+    return ack.ok;
+  }
+
   async function setState(next: AgentStateName, reason: string | null = null): Promise<boolean> {
     const ack = await send("agent.state", { state: next, reason });
     return ack.ok;
@@ -239,6 +253,7 @@ export const useLive = defineStore("live", () => {
     stop: () => wire?.close(),
     send,
     act,
+    dial,
     setState,
     openLine,
     toggleMute,

@@ -44,6 +44,8 @@ function step(live: Live, name: string, payload: unknown): Live {
   switch (name) {
     case "call.ringing":
       return withCalls(live, { kind: "ringing", contact: readContact(payload) });
+    case "call.dialling":
+      return withCalls(live, { kind: "dialling", contact: readContact(payload) });
     case "call.updated":
       return withCalls(live, { kind: "updated", call: readCall(body.call) });
     case "call.ended":

@@ -7,6 +7,7 @@ export type Ack = { ok: boolean; problem?: ProblemBody } & Record<string, unknow
 
 const EVENTS = [
   "call.ringing",
+  "call.dialling",
   "call.updated",
   "call.ended",
   "caption",

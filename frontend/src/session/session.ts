@@ -8,6 +8,8 @@ export const takesCalls = computed(() => {
   const permissions = session.value?.permissions;
   return !permissions || "calls.take" in permissions;
 });
+/** Whether this person may call somebody: the role, and the system's settings. */
+export const placesCalls = computed(() => "calls.place" in (session.value?.permissions ?? {}));
 export const me = computed(() => session.value?.user ?? null);
 
 /** The page's own session element, else a question to the server; null when nobody is signed in. */

@@ -1,0 +1,196 @@
+"""The life of a call that an agent places: `run_outgoing_call()`, top to bottom.
+
+The agent's leg is there first; nothing is dialled for somebody who cannot be heard. From the
+answer on it is a call like any other (`telephony.session`): hold, transfer, recording, captions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from callcenter.config import Line
+from callcenter.errors import CallcenterError, CallGone
+from callcenter.events import (
+    CallAnswered,
+    CalleeAlerted,
+    CallRang,
+    HangUpCall,
+    Outcome,
+)
+from callcenter.telephony.call import begin
+from callcenter.telephony.callee import CalleeSide
+from callcenter.telephony.capture import Capture
+from callcenter.telephony.desk import Desk
+from callcenter.telephony.mailbox import (
+    AgentLost,
+    Alerted,
+    Asked,
+    CallerLeft,
+    Over,
+    PickedUp,
+)
+from callcenter.telephony.ports import MediaDescription, MediaLeg, SipEnd
+from callcenter.telephony.session import Session
+
+_LOGGER = structlog.get_logger()
+
+# What a final status of the called side means for the record (RFC 3261 21.4 to 21.6).
+_OUTCOMES: dict[int, Outcome] = {
+    403: "rejected",
+    408: "no_answer",
+    433: "rejected",
+    480: "no_answer",
+    486: "busy",
+    487: "no_answer",
+    600: "busy",
+    603: "rejected",
+    607: "rejected",
+    608: "rejected",
+}
+
+
+async def run_outgoing_call(session: OutgoingSession) -> None:
+    """From the agent's click to the one fact that ends the call; the agent is on it already."""
+    over = Over("failed", "system", "the call was not handled")
+    try:
+        await session.wait_for_answer()
+        while True:
+            await session.talk_with(session.agent or "")
+            await session.wait_for_agent()
+    except Over as ending:
+        over = ending
+    except Exception as error:
+        _LOGGER.exception("call failed", call=session.id)
+        over = Over("failed", "system", type(error).__name__)
+    finally:
+        session.callee.quiet()
+        await session.end(over)
+
+
+class OutgoingSession(Session):
+    """A call of an agent's. `ring_seconds` until it is given up, `longest` that they may talk."""
+
+    def __init__(
+        self,
+        id: str,
+        callee: CalleeSide,
+        line: Line,
+        desk: Desk,
+        *,
+        agent_leg: MediaLeg,
+        region: str,
+        language: str,
+        ring_seconds: float,
+        longest: timedelta,
+    ) -> None:
+        super().__init__(id, callee, line, desk, region=region, language=language)
+        self.callee = callee
+        self._agent_leg = agent_leg
+        self._ring_seconds, self._longest = ring_seconds, longest
+        self._inviting: asyncio.Task[None] | None = None
+
+    async def begin(self, agent: str, to: str, trunk: str) -> None:
+        """The agent is on the call and the call is a fact; nothing is sent yet.
+
+        Raises Conflict where the agent is busy, and what the database raises.
+        """
+        changes = self.desk.floor.dial(self.id, agent, self._now())
+        outbound = self.callee.outbound
+        rang = CallRang(
+            call=self.id,
+            direction="outbound",
+            agent=agent,
+            from_number=outbound.shown,
+            from_name=None,
+            to_number=to,
+            line=self.line.number,
+            trunk=trunk,
+            region=self.region,
+            language=self.language,
+            policy=self.line.record,
+            node=self.desk.node,
+            sip_call_id=outbound.sip_call_id,
+        )
+        try:
+            await self.desk.commit(rang, *self.desk.state_facts(changes))
+        except Exception:
+            self.desk.floor.finish_call(agent, self._now(), wrap_up=0)
+            raise
+        self._rang, self.call, self.agent = rang, begin(rang), agent
+        if self.line.record == "always":
+            self._capture = Capture(self.id, self.language, self.desk)
+
+    async def wait_for_answer(self) -> None:
+        """INVITE; the agent hears how far it got. Returns when the two talk."""
+        outbound = self.callee.outbound
+        outbound.on_progress(lambda status, early: self.mailbox.put_nowait(Alerted(early)))
+        self._watcher = asyncio.create_task(self._watch(outbound))
+        self._inviting = asyncio.create_task(self._invite())
+        deadline = self._now() + self._ring_seconds
+        while True:
+            match await self._next(until=deadline):
+                case PickedUp(media):
+                    return await self._talk(media)
+                case Alerted(early):
+                    await self._alerted(early)
+                case Asked(HangUpCall(agent=who)) as asked if who == self.agent:
+                    asked.grant(self._call.view())
+                    raise Over("cancelled", "agent")
+                case Asked() as asked:
+                    asked.refuse(CallGone("nobody has answered yet; you can only hang up"))
+                case AgentLost(lost) if lost == self.agent:
+                    raise Over("cancelled", "system", "the agent was gone")
+                case None:
+                    raise Over("no_answer", "customer")
+
+    async def end(self, over: Over) -> None:
+        """See Session."""
+        if self._inviting:
+            self._inviting.cancel()
+        await super().end(over)
+
+    # --- Inside ---
+
+    async def _invite(self) -> None:
+        """The answer into the mailbox; a refusal comes there as `CallerLeft`, by the watcher."""
+        try:
+            self.mailbox.put_nowait(PickedUp(await self.callee.invite()))
+        except CallcenterError as error:
+            _LOGGER.info("call not answered", call=self.id, problem=error.slug)
+            if not self.callee.outbound.status:
+                self.mailbox.put_nowait(CallerLeft("failed", self.callee.outbound))
+
+    async def _alerted(self, early: MediaDescription | None) -> None:
+        self.callee.alert(early)
+        if self._call.state == "dialling":
+            await self._happened(CalleeAlerted(call=self.id, early=early is not None))
+
+    async def _talk(self, media: MediaDescription) -> None:
+        """Sound first, as with callers."""
+        assert self.agent is not None
+        assert self._agent_leg is not None
+        self.callee.picked_up(media)
+        self._keep_dialog()
+        answered = CallAnswered(
+            call=self.id,
+            agent=self.agent,
+            queue=self.line.queue,
+            wait_seconds=round(self._now() - self._rang_at, 3),
+        )
+        captured = await self._capture_from(self._agent_leg)
+        await self._happened(answered, *captured)
+
+    def _caller_left(self, how: SipEnd) -> Over:
+        if self._answered_at is not None:
+            return super()._caller_left(how)
+        outcome = _OUTCOMES.get(self.callee.outbound.status, "failed")
+        return Over(outcome, "customer", self.callee.reason)
+
+    def _demand_sound(self) -> None:
+        """Also: a call may not last for ever."""
+        super()._demand_sound()
+        if self._answered_at and self._now() - self._answered_at > self._longest.total_seconds():
+            raise Over("completed", "system", "the time limit for calls out was reached")
