@@ -276,6 +276,34 @@ class RecordingFailed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CallQualityMeasured(Fact):
+    """How one party's sound was carried, at the end of its part of the call.
+
+    `part` counts the measurements of that leg from 1: after a transfer the next agent has their
+    own. Packets are counted, times are milliseconds, `mos` is 1 to 4.41 by ITU-T G.107:
+    of what the party says, `remote_mos` of what it hears (from its RTCP; None where it sent none).
+    """
+
+    call: str
+    leg: LegName
+    part: int = 1
+    agent: str | None = None
+    seconds: float
+    codec: str
+    received: int
+    lost: int
+    late: int
+    jitter_ms: float
+    jitter_max_ms: float
+    sent: int
+    remote_lost: int | None = None
+    remote_jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    mos: float | None = None
+    remote_mos: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallEnded(Fact):
     """The one end of a call. Seconds are from a monotonic clock. `by` hung up."""
 

@@ -24,6 +24,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.CallAnswered: (records.answered,),
     events.CallTransferred: (records.transferred,),
     events.CallerReplaced: (records.replaced,),
+    events.CallQualityMeasured: (records.quality_measured,),
     events.CallEnded: (records.ended,),
     events.WrapUpEnded: (records.wrapped_up,),
     events.UtteranceHeard: (records.heard,),

@@ -173,6 +173,7 @@ class OutgoingSession(Session):
         assert self.agent is not None
         assert self._agent_leg is not None
         self.callee.picked_up(media)
+        self._measure(self.agent, self._agent_leg)
         self._keep_dialog()
         answered = CallAnswered(
             call=self.id,

@@ -21,6 +21,7 @@ from callcenter.events import LegName, Verstat
 SAMPLE_RATE = 8000
 FRAME_SAMPLES = 160
 FRAME_SECONDS = 0.020
+FRAME_MILLISECONDS = 20
 
 
 class Codec(Enum):
@@ -96,6 +97,37 @@ class MediaDescription:
     signalling: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LegQuality:
+    """How one party's sound was carried. Packets are counted; times are in milliseconds.
+
+    `lost` never came, `late` came after its sound was due; `jitter` as of RFC 3550. What the
+    party itself says of what it hears (`remote_…`, `round_trip_ms`) is None where it sent no RTCP.
+    `mos`: 1 to 4.41 (ITU-T G.107), of what the party says; `remote_mos` of what it hears.
+    """
+
+    seconds: float
+    codec: str
+    received: int
+    lost: int
+    late: int
+    jitter_ms: float
+    jitter_max_ms: float
+    sent: int
+    remote_lost: int | None = None
+    remote_jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    mos: float | None = None
+    remote_mos: float | None = None
+
+
+class QualityMeter(Protocol):
+    """A measurement that runs."""
+
+    def read(self) -> LegQuality:
+        """What was measured until now."""
+
+
 class FrameSink(Protocol):
     """Receives a leg's sound: runs of 160-byte G.711 frames placed on the call's clock."""
 
@@ -118,6 +150,9 @@ class MediaLeg(Protocol):
     @property
     def alive_at(self) -> float:
         """Loop time of the last packet that came from the party."""
+
+    def measure(self) -> QualityMeter:
+        """Begin to measure how the party's sound is carried."""
 
     def close(self) -> None:
         """Give the port back; the leg is silent from now on."""

@@ -54,6 +54,7 @@ from callcenter.telephony.mailbox import (
     Stop,
 )
 from callcenter.telephony.ports import DialogCall, InboundCall, MediaLeg, Referral, SipEnd
+from callcenter.telephony.quality import CallQuality
 
 WATCH_SECONDS = 1.0
 AUDIO_PATIENCE = 3.0
@@ -95,6 +96,7 @@ class Session:
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._capture: Capture | None = None
+        self._quality = CallQuality(id)
         self._rang_at = self._now()
         self._answered_at: float | None = None
 
@@ -185,6 +187,7 @@ class Session:
             self._watcher.cancel()
         self.caller.hang_up(over)
         truncated = await self._close_capture()
+        measured = self._quality.finish("customer", "agent")
         self.caller.close(self._agent_leg)
         freed += self._free_agent()
         ended = CallEnded(
@@ -199,7 +202,8 @@ class Session:
         if self.caller.answered:
             self.desk.keep_dialog(self.id, None)
         rang = [self._rang] if self._rang and self.call is None else []  # could not be committed
-        await self.desk.record(*rang, *truncated, ended, *self.desk.state_facts(freed))
+        told = [*rang, *measured, *truncated, ended]
+        await self.desk.record(*told, *self.desk.state_facts(freed))
         self.refuse_rest()
         self.desk.distribute()
         _LOGGER.info("call ended", call=self.id, reason=over.reason, by=over.by)
@@ -301,6 +305,7 @@ class Session:
         changes = self.desk.floor.answer(self.id, offer.agent, self._now())
         self.agent, self._agent_leg = offer.agent, agent_leg
         self.caller.join(agent_leg)
+        self._measure(offer.agent, agent_leg)
         answered = CallAnswered(
             call=self.id,
             agent=offer.agent,
@@ -311,6 +316,10 @@ class Session:
         await self._happened(answered, *captured, *self.desk.state_facts(changes))
         asked.grant(self._call.view())
         return True
+
+    def _measure(self, agent: str, agent_leg: MediaLeg) -> None:
+        self._quality.begin("customer", self.caller.leg)
+        self._quality.begin("agent", agent_leg, agent)
 
     def _left(self, offer: Offer, asked: Asked) -> bool:
         """Whether the agent is gone since the click, while sound or the phone were waited for."""
@@ -441,6 +450,9 @@ class Session:
             return
         self._follow_caller(inbound)
         self._keep_dialog()
+        measured = self._quality.finish("customer")
+        if measured:  # somebody talked to it already
+            self._quality.begin("customer", self.caller.leg)
         if self._capture and self._answered_at is not None:
             self._capture.follow("customer", self.caller.leg)
         await self._happened(
@@ -452,7 +464,8 @@ class Session:
                 sip_call_id=inbound.sip_call_id,
                 diverted_from=inbound.caller.diverted_from,
                 verstat=inbound.caller.verstat,
-            )
+            ),
+            *measured,
         )
         if self._agent_leg is None:
             caller.entertain()
@@ -476,6 +489,7 @@ class Session:
         await self._happened(
             CallTransferred(call=self.id, from_agent=former, to_agent=to_agent, to_queue=queue),
             CallQueued(call=self.id, queue=queue, position=position),
+            *self._quality.finish("agent"),
             *self.desk.state_facts(changes),
         )
         self.desk.distribute()

@@ -19,7 +19,7 @@ from callcenter.crm.customers.models import Customer
 from callcenter.crm.customers.operations import PhoneIn
 from callcenter.crm.interactions import operations as interaction_operations
 from callcenter.crm.interactions import queries as interaction_queries
-from callcenter.crm.interactions.models import Interaction, Recording
+from callcenter.crm.interactions.models import CallQuality, Interaction, Recording
 from callcenter.crm.paging import Page
 from callcenter.crm.users import queries as user_queries
 from callcenter.errors import NotFound
@@ -182,6 +182,13 @@ def interaction_rows(session: Session, rows: Sequence[Interaction]) -> list[Row]
     return _interactions(session, rows)
 
 
+_MEASURED = tuple(
+    column.key
+    for column in CallQuality.__table__.columns
+    if column.key not in ("call_id", "measured_at", "agent")
+)
+
+
 def interactions(session: Session, filters: Row, limit: int, cursor: str | None) -> Row:
     """Interactions, newest first."""
     handled = filters.pop("handled", None)
@@ -196,8 +203,18 @@ def interaction_row(session: Session, id: str) -> Interaction:
 
 
 def interaction(session: Session, id: str) -> Row:
-    """One interaction."""
-    return _interactions(session, [interaction_row(session, id)])[0]
+    """One interaction, with the quality of its sound."""
+    return _with_quality(session, interaction_row(session, id))
+
+
+def _with_quality(session: Session, row: Interaction) -> Row:
+    measured = interaction_queries.quality_of(session, row)
+    named = people(session, [one.agent for one in measured])
+    quality = [
+        {**{name: getattr(one, name) for name in _MEASURED}, "agent": named.get(one.agent)}
+        for one in measured
+    ]
+    return {**_interactions(session, [row])[0], "quality": quality}
 
 
 def change_interaction(
@@ -219,7 +236,7 @@ def change_interaction(
         interaction_operations.close(session, row, by=by, version=version, **fields)
     elif fields:
         interaction_operations.change(session, row, by=by, version=version, **fields)
-    return _interactions(session, [row])[0]
+    return _with_quality(session, row)
 
 
 def transcript(session: Session, row: Interaction) -> Row:

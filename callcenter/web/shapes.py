@@ -165,6 +165,30 @@ class MatchView(View):
 # --- Interactions --------------------------------------------------------------------------
 
 
+class CallQualityView(View):
+    """How one party's sound was carried. Packets are counted, times are milliseconds.
+
+    `remote_…` and `round_trip_ms` are what the party's own RTCP says; null where it sent none.
+    """
+
+    leg: LegName
+    part: int = Field(description="counts the agents of a call that was passed on, from 1")
+    agent: PersonView | None = None
+    seconds: float
+    codec: str
+    received: int
+    lost: int = Field(description="packets that never came")
+    late: int = Field(description="packets that came after their sound was due")
+    jitter_ms: float = Field(description="RFC 3550 6.4.1, at the end")
+    jitter_max_ms: float
+    sent: int
+    remote_lost: int | None = None
+    remote_jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    mos: float | None = Field(None, description="of what the party says, 1 to 4.41 (ITU-T G.107)")
+    remote_mos: float | None = Field(None, description="of what the party hears")
+
+
 class InteractionView(View):
     """One contact: a call (or mail, visit, portal message)."""
 
@@ -199,6 +223,9 @@ class InteractionView(View):
     handled_at: Moment | None = Field(None, description="when a missed call was dealt with")
     recording_state: Literal["none", "running", "sealed", "failed"] = "none"
     transcript_state: Literal["none", "live", "pending", "done"] = "none"
+    quality: list[CallQualityView] = Field(
+        [], description="how the sound was carried, by party; of one interaction only, not in lists"
+    )
     version: int = Field(1, description="send it back with a change; 409 when it is old")
 
 

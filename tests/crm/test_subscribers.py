@@ -17,10 +17,12 @@ from callcenter.events import (
     AgentStateChanged,
     CallAnswered,
     CallEnded,
+    CallQualityMeasured,
     CallQueued,
     CallRang,
     CallTransferred,
     Fact,
+    LegName,
     RecordingFailed,
     RecordingSealed,
     RecordingStarted,
@@ -81,6 +83,39 @@ def of(session: Session, call: str) -> Interaction:
     interaction = queries.by_call(session, call)
     assert interaction is not None
     return interaction
+
+
+def measured(call: str, leg: LegName, part: int = 1, mos: float = 4.3) -> CallQualityMeasured:
+    return CallQualityMeasured(
+        call=call,
+        leg=leg,
+        part=part,
+        agent="a1" if leg == "agent" else None,
+        seconds=30.0,
+        codec="PCMU",
+        received=1490,
+        lost=10,
+        late=2,
+        jitter_ms=1.5,
+        jitter_max_ms=9.0,
+        sent=1500,
+        round_trip_ms=24.0,
+        mos=mos,
+    )
+
+
+def test_the_quality_of_each_part_of_a_call_is_kept_once(session: Session, floor: Floor) -> None:
+    call = new_id()
+    facts = [measured(call, "agent"), measured(call, "agent", 2), measured(call, "customer")]
+    floor.happened(rang(call), *facts)
+    for fact in facts:
+        subscribers.apply(session, Entry(99, new_id(), fact))
+    kept = queries.quality_of(session, of(session, call))
+    assert [(one.leg, one.part, one.agent) for one in kept] == [
+        ("agent", 1, "a1"), ("agent", 2, "a1"), ("customer", 1, None),
+    ]  # fmt: skip
+    assert (kept[0].received, kept[0].lost, kept[0].remote_lost) == (1490, 10, None)
+    assert kept[0].mos == 4.3
 
 
 def test_the_table_names_every_fact_there_is() -> None:

@@ -81,6 +81,8 @@ def test_a_call_from_the_click_to_the_end_of_the_talk(stage: StageMaker) -> None
                 "CalleeAlerted",
                 "CallAnswered",
                 "RecordingStarted",
+                "CallQualityMeasured",
+                "CallQualityMeasured",
                 "CallEnded",
                 "a wrap_up",
             ]

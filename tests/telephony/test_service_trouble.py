@@ -201,8 +201,9 @@ def test_a_database_that_fails_costs_no_call_in_progress_and_gets_the_facts_late
                     assert asyncio.get_running_loop().time() < deadline
                     await asyncio.sleep(0.02)
             story = await floor.until("WrapUpEnded")
-            wanted = ["CallHeld", "CallEnded", "a wrap_up", "WrapUpEnded", "a available"]
-            assert story[-5:] == wanted
+            measured = ["CallQualityMeasured"] * 2
+            wanted = ["CallHeld", *measured, "CallEnded", "a wrap_up", "WrapUpEnded", "a available"]
+            assert story[-7:] == wanted
 
     run(scene())
 

@@ -126,6 +126,7 @@ def test_another_dialog_takes_the_callers_place_in_the_same_call(stage: StageMak
             await floor.until("CallEnded")
             assert floor.last(CallEnded).reason == "completed"
             assert len(floor.recordings.journals) == 1
+            assert floor.story().count("CallQualityMeasured") == 3  # two telephones, one agent
 
     run(scene())
 

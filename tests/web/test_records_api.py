@@ -346,6 +346,35 @@ def test_the_waveform_is_read_from_beside_the_sound(world: World) -> None:
     }
 
 
+def test_an_interaction_tells_how_its_sound_was_carried(world: World) -> None:
+    call = ended(world, "agent")
+    client = world.client("agent")
+    path = f"/interactions/{world.interaction(call)}"
+    assert client.get(path).get_json()["quality"] == []
+    world.happens(
+        events.CallQualityMeasured(
+            call=call,
+            leg="agent",
+            agent=world.people["agent"],
+            seconds=30.0,
+            codec="PCMU",
+            received=1490,
+            lost=10,
+            late=2,
+            jitter_ms=1.5,
+            jitter_max_ms=9.0,
+            sent=1500,
+            mos=4.3,
+        )
+    )
+    (quality,) = client.get(path).get_json()["quality"]
+    assert (quality["leg"], quality["part"], quality["mos"]) == ("agent", 1, 4.3)
+    assert quality["agent"]["username"] == "agent"
+    assert (quality["lost"], quality["remote_mos"]) == (10, None)
+    (listed,) = client.get(f"/interactions?call_id={call}").get_json()["items"]
+    assert listed["quality"] == []
+
+
 def test_no_path_leads_out_of_the_recordings(world: World, tmp_path: Path) -> None:
     outside = world.settings.recordings_dir.parent / "outside.opus"
     outside.write_bytes(b"secret")

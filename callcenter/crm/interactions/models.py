@@ -130,6 +130,31 @@ class Recording(Base):
     sealed_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class CallQuality(Base):
+    """How one party's sound was carried during its part of a call; as `CallQualityMeasured`."""
+
+    __tablename__ = "call_quality"
+
+    call_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    leg: Mapped[LegName] = mapped_column(String(16), primary_key=True)
+    part: Mapped[int] = mapped_column(primary_key=True)
+    agent: Mapped[str | None] = mapped_column(ID)
+    measured_at: Mapped[datetime]
+    seconds: Mapped[float]
+    codec: Mapped[str] = mapped_column(String(16))
+    received: Mapped[int]
+    lost: Mapped[int]
+    late: Mapped[int]
+    jitter_ms: Mapped[float]
+    jitter_max_ms: Mapped[float]
+    sent: Mapped[int]
+    remote_lost: Mapped[int | None]
+    remote_jitter_ms: Mapped[float | None]
+    round_trip_ms: Mapped[float | None]
+    mos: Mapped[float | None]
+    remote_mos: Mapped[float | None]
+
+
 class Disposition(Base):
     """What became of a contact, chosen by the agent; `system` ones are never offered."""
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from callcenter.crm import fts
 from callcenter.crm.customers.models import Customer, CustomerWord
 from callcenter.crm.interactions.models import (
+    CallQuality,
     Disposition,
     Interaction,
     Participant,
@@ -121,6 +122,12 @@ def transcript(session: Session, interaction: Interaction) -> Sequence[Utterance
         Utterance.revision == interaction.transcript_revision,
     )
     return session.scalars(query.order_by(Utterance.t0, Utterance.number)).all()
+
+
+def quality_of(session: Session, interaction: Interaction) -> Sequence[CallQuality]:
+    """How the sound of each party was carried; empty until a part of the call is over."""
+    query = select(CallQuality).where(CallQuality.call_id == interaction.call_id)
+    return session.scalars(query.order_by(CallQuality.leg, CallQuality.part)).all()
 
 
 def recording_of(session: Session, interaction: Interaction) -> Recording | None:

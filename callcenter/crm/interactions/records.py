@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from sqlalchemy import select
@@ -10,7 +11,13 @@ from sqlalchemy.orm import Session
 from callcenter import events
 from callcenter.crm import fts
 from callcenter.crm.customers.queries import match
-from callcenter.crm.interactions.models import Interaction, Participant, Recording, Utterance
+from callcenter.crm.interactions.models import (
+    CallQuality,
+    Interaction,
+    Participant,
+    Recording,
+    Utterance,
+)
 from callcenter.crm.interactions.operations import MISSED
 from callcenter.crm.interactions.queries import by_call, last_agent_of
 from callcenter.errors import NotFound
@@ -183,6 +190,15 @@ def recording_failed(session: Session, fact: events.RecordingFailed) -> None:
     interaction = _of(session, fact.call)
     if interaction.recording_state != "sealed":
         interaction.recording_state = "failed"
+
+
+def quality_measured(session: Session, fact: events.CallQualityMeasured) -> None:
+    """How the sound of one party was carried."""
+    if session.get(CallQuality, (fact.call, fact.leg, fact.part)) is not None:
+        return
+    values = {f.name: getattr(fact, f.name) for f in dataclasses.fields(fact)}
+    call, at = values.pop("call"), values.pop("at")
+    session.add(CallQuality(call_id=call, measured_at=at, **values))
 
 
 def wrapped_up(session: Session, fact: events.WrapUpEnded) -> None:

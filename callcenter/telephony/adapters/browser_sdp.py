@@ -95,6 +95,7 @@ def answer(
     fingerprints: list[RTCDtlsFingerprint],
     candidates: list[RTCIceCandidate],
     ssrc: int,
+    cname: str,
 ) -> str:
     """The answer to `offer`: its audio line taken with PCMU, every other line refused."""
     lines = [
@@ -105,7 +106,7 @@ def answer(
         f"a=group:BUNDLE {offer.mid}",
         "a=msid-semantic:WMS *",
     ]
-    audio = _audio_line(offer, ice, fingerprints, candidates, ssrc)
+    audio = _audio_line(offer, ice, fingerprints, candidates, ssrc, cname)
     for at in range(len(offer.others) + 1):
         lines += audio if at == offer.audio_at else _refused_line(*offer.others[at])
     return "\r\n".join(lines) + "\r\n"
@@ -122,6 +123,7 @@ def _audio_line(
     fingerprints: list[RTCDtlsFingerprint],
     candidates: list[RTCIceCandidate],
     ssrc: int,
+    cname: str,
 ) -> list[str]:
     setup = "passive" if offer.setup == "active" else "active"
     return [
@@ -134,7 +136,7 @@ def _audio_line(
         "a=rtcp-mux",
         f"a=rtpmap:{offer.payload_type} PCMU/8000",
         "a=ptime:20",
-        f"a=ssrc:{ssrc} cname:callcenter",
+        f"a=ssrc:{ssrc} cname:{cname}",
         f"a=ice-ufrag:{ice.usernameFragment}",
         f"a=ice-pwd:{ice.password}",
         *(f"a=fingerprint:{print_.algorithm} {print_.value}" for print_ in fingerprints),

@@ -12,15 +12,19 @@ import contextlib
 import select
 import selectors
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
 
 from callcenter.telephony.adapters.rtp_ports import PortPool
+from callcenter.telephony.adapters.socket_time import age_of_datagram
 from callcenter.telephony.adapters.srtp import Srtp
 from callcenter.telephony.media.latch import Source, SourceLatch
 from callcenter.telephony.media.leg import Leg, Playback, Tap
+from callcenter.telephony.media.meter import Meter
+from callcenter.telephony.media.rtcp import is_rtcp
 from callcenter.telephony.ports import (
     FRAME_SECONDS,
     SAMPLE_RATE,
@@ -39,6 +43,8 @@ _WAKE_SECONDS = FRAME_SECONDS / _WAKES_PER_FRAME
 _MOST_FRAMES = 5  # sent at once after a stall; what is older is skipped
 _MOST_PACKETS = 64  # taken from one socket at a wake-up: a flood must not stop the clock
 _DATAGRAM = 2048
+_HAIR = 8  # samples
+_FRAMES_A_LOOK = 25  # RTCP that is due goes out within half a second
 _NO_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LISTENING = frozenset({Direction.SENDRECV, Direction.RECVONLY})
 
@@ -53,13 +59,20 @@ class Carrier(Protocol):
     def send(self, packet: bytearray) -> None:
         """Bring one RTP packet to the party; never blocks, never raises."""
 
+    def send_rtcp(self, packet: bytes) -> None:
+        """Bring one RTCP compound to the party; never blocks, never raises."""
+
 
 class SocketLeg:
-    """A telephone's leg on a UDP socket of its own; implements `RtpLeg`."""
+    """A telephone's leg on two UDP sockets of its own; implements `RtpLeg`."""
 
-    def __init__(self, plane: BatchingMediaPlane, sock: socket.socket, name: str) -> None:
+    def __init__(
+        self, plane: BatchingMediaPlane, sockets: tuple[socket.socket, socket.socket], name: str
+    ) -> None:
         self._plane = plane
-        self._socket = sock
+        self._socket, self._rtcp_socket = sockets
+        self._rtcp: Source | None = None  # where the telephone's RTCP goes; None: with its sound
+        sock = self._socket
         host, port = sock.getsockname()[:2]
         self._local = Address(host, port)
         self._latch = SourceLatch()
@@ -95,7 +108,10 @@ class SocketLeg:
         """Take the peer's address and codec; again after a re-INVITE."""
         nowhere = remote.address.host in _NO_ADDRESS or remote.address.port == 0
         if not nowhere:
-            self._latch.tell(remote.address.host, remote.address.port)
+            host, port = remote.address.host, remote.address.port
+            self._latch.tell(host, port, remote.signalling)
+            rtcp = remote.rtcp or Address(host, port + 1)
+            self._rtcp = None if remote.rtcp_mux else (rtcp.host, rtcp.port)
         if remote.srtp is None:
             self._srtp = None
         elif self._srtp is None or self._srtp.keys != remote.srtp:
@@ -105,23 +121,63 @@ class SocketLeg:
         self.sound.telephone_event = remote.telephone_event
         self.sound.sends = remote.direction in _LISTENING and not nowhere
 
+    def measure(self) -> Meter:
+        """Begin to measure."""
+        return Meter(self.sound, self._plane.now)
+
     def take(self, buffer: memoryview, now: float, arrival: int) -> None:
         """Take one datagram that waits."""
         try:
             size, source = self._socket.recvfrom_into(buffer)
         except OSError:
             return  # nothing there, or an ICMP error of an earlier packet
-        if self._srtp is not None:
-            self._drain_secure(buffer[:size], source, now, arrival)
-        elif self._latch.accepts(source) and self.sound.receive(buffer[:size], arrival):
-            self.sound.alive_at = now
+        moment = now - age_of_datagram(self._socket)
+        if self._srtp is not None or (size > 1 and 192 <= buffer[1] <= 223):
+            self._take_otherwise(buffer[:size], source, moment)
+        elif self._latch.accepts(source):
+            precise = (moment - self._plane.epoch) * SAMPLE_RATE
+            if self.sound.receive(buffer[:size], arrival, precise):
+                self.sound.alive_at = now
 
-    def _drain_secure(self, data: memoryview, source: Source, now: float, arrival: int) -> None:
-        """Only what is authentic teaches the latch where the telephone is."""
+    def _take_otherwise(self, data: memoryview, source: Source, moment: float) -> None:
+        """RTCP, or SRTP: only what is authentic teaches the latch where the telephone is."""
+        if is_rtcp(data):
+            if source == self._latch.target:
+                self._take_rtcp(data, moment)
+            return
         plain = self._srtp.unprotect(data) if self._srtp else None
-        accepted = plain is not None and self._latch.accepts(source)
-        if plain is not None and accepted and self.sound.receive(plain, arrival):
-            self.sound.alive_at = now
+        if plain is None or not self._latch.accepts(source):
+            return
+        precise = (moment - self._plane.epoch) * SAMPLE_RATE
+        if self.sound.receive(plain, int(precise), precise):
+            self.sound.alive_at = moment
+
+    def take_rtcp(self, buffer: memoryview, now: float, arrival: int) -> None:
+        """Take one datagram of the RTCP port; from the telephone's hosts only."""
+        try:
+            size, source = self._rtcp_socket.recvfrom_into(buffer)
+        except OSError:
+            return
+        if source[0] in self._rtcp_hosts():
+            self._take_rtcp(buffer[:size], now - age_of_datagram(self._rtcp_socket))
+
+    def _rtcp_hosts(self) -> set[str]:
+        return {one[0] for one in (self._rtcp, self._latch.target) if one is not None}
+
+    def _take_rtcp(self, data: memoryview, moment: float) -> None:
+        plain = self._srtp.unprotect_rtcp(data) if self._srtp else data
+        if plain is not None:
+            self.sound.reports.take(plain, moment, self._plane.wall(moment))
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Bring one RTCP compound to the telephone, as it said in its SDP."""
+        target, sock = self._rtcp, self._rtcp_socket
+        if target is None:
+            target, sock = self._latch.target, self._socket
+        protected = self._srtp.protect_rtcp(packet) if self._srtp else packet
+        if target is not None and protected is not None:
+            with contextlib.suppress(OSError):
+                sock.sendto(protected, target)
 
     def send(self, packet: bytearray) -> None:
         """Bring one RTP packet to the telephone."""
@@ -140,13 +196,24 @@ class SocketLeg:
     def close(self) -> None:
         """Give the port back; the leg is silent from now on."""
         if not self.sound.closed:
+            self._plane.report(self, bye=True)
             self._plane.remove(self)
             self._plane.release(self)
 
-    def close_socket(self) -> int:
+    @property
+    def rtcp_fileno(self) -> int:
+        """The RTCP socket's, for the poll."""
+        return self._rtcp_socket.fileno()
+
+    def close_sockets(self) -> int:
         """Close; the port that is free now."""
         self._socket.close()
+        self._rtcp_socket.close()
         return self._local.port
+
+
+_Take = Callable[[memoryview, float, int], None]
+"""Takes one datagram of one socket: buffer, loop time, the same in samples of the plane's clock."""
 
 
 class Watched:
@@ -154,33 +221,35 @@ class Watched:
     objects that `selectors` makes for each event cost more than the rest of the look."""
 
     def __init__(self) -> None:
-        self._legs: dict[int, SocketLeg] = {}
+        self._takes: dict[int, _Take] = {}
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         self._selector = None if self._epoll else selectors.DefaultSelector()
 
     def add(self, leg: SocketLeg) -> None:
         """From now on."""
-        self._legs[leg.fileno()] = leg
-        if self._epoll is not None:
-            self._epoll.register(leg.fileno(), select.EPOLLIN)
-        elif self._selector is not None:
-            self._selector.register(leg.fileno(), selectors.EVENT_READ)
+        for descriptor, take in ((leg.fileno(), leg.take), (leg.rtcp_fileno, leg.take_rtcp)):
+            self._takes[descriptor] = take
+            if self._epoll is not None:
+                self._epoll.register(descriptor, select.EPOLLIN)
+            elif self._selector is not None:
+                self._selector.register(descriptor, selectors.EVENT_READ)
 
     def remove(self, leg: SocketLeg) -> None:
         """Before it is closed."""
-        del self._legs[leg.fileno()]
-        if self._epoll is not None:
-            self._epoll.unregister(leg.fileno())
-        elif self._selector is not None:
-            self._selector.unregister(leg.fileno())
+        for descriptor in (leg.fileno(), leg.rtcp_fileno):
+            del self._takes[descriptor]
+            if self._epoll is not None:
+                self._epoll.unregister(descriptor)
+            elif self._selector is not None:
+                self._selector.unregister(descriptor)
 
-    def ready(self) -> list[SocketLeg]:
-        """Those with a datagram; returns at once."""
-        legs = self._legs
+    def ready(self) -> list[_Take]:
+        """Of those with a datagram; returns at once."""
+        takes = self._takes
         if self._epoll is not None:
-            return [legs[descriptor] for descriptor, _ in self._epoll.poll(0)]
+            return [takes[descriptor] for descriptor, _ in self._epoll.poll(0)]
         assert self._selector is not None
-        return [legs[key.fd] for key, _ in self._selector.select(0)]
+        return [takes[key.fd] for key, _ in self._selector.select(0)]
 
     def close(self) -> None:
         """Once, at the end."""
@@ -194,7 +263,8 @@ class BatchingMediaPlane:
 
     def __init__(self, rtp_ports: tuple[int, int]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._epoch = self._loop.time()
+        self.epoch = self._loop.time()
+        self._wall = time.time() - self.epoch  # the wall clock may be set; this one goes on evenly
         self._ports = PortPool(*rtp_ports)
         self._watched = Watched()
         self._buffer = memoryview(bytearray(_DATAGRAM))
@@ -210,21 +280,23 @@ class BatchingMediaPlane:
 
     def open_rtp(self, host: str) -> SocketLeg:
         """A leg on a free even port of `host`. Raises NoFreePort."""
-        sock = self._ports.bind(host)
+        sockets = self._ports.bind(host)
         self._opened += 1
-        leg = SocketLeg(self, sock, f"rtp-{self._opened}")
+        leg = SocketLeg(self, sockets, f"rtp-{self._opened}")
         self._watched.add(leg)
         self.add(leg)
         return leg
 
     def add(self, carrier: Carrier) -> None:
         """Take a leg into the loop."""
-        carrier.sound.alive_at = self._loop.time()
+        now = self._loop.time()
+        carrier.sound.alive_at = now
+        carrier.sound.reports.schedule(now, first=True)
         carrier.sound.advance(self._present())
         self._carriers.append(carrier)
         if self._timer is None:
             self._frame = self._present()
-            self._wake_number = int((self._loop.time() - self._epoch) / _WAKE_SECONDS)
+            self._wake_number = int((self._loop.time() - self.epoch) / _WAKE_SECONDS)
             self._schedule()
 
     def remove(self, carrier: Carrier) -> None:
@@ -245,7 +317,7 @@ class BatchingMediaPlane:
     def release(self, leg: SocketLeg) -> None:
         """Close a leg's socket."""
         self._watched.remove(leg)
-        self._ports.give_back(leg.close_socket())
+        self._ports.give_back(leg.close_sockets())
 
     def close(self) -> None:
         """End the loop and every leg."""
@@ -299,24 +371,45 @@ class BatchingMediaPlane:
         all legs. Frames come in order, at most 240 ms late where packets are missing; a packet
         that is later still is delivered out of order, at its place.
         """
-        return _sound(leg).add_tap(sink, round((start - self._epoch) / FRAME_SECONDS))
+        return _sound(leg).add_tap(sink, round((start - self.epoch) / FRAME_SECONDS))
 
     def on_digit(self, leg: MediaLeg, handler: Callable[[str], None]) -> None:
         """Call `handler` once per key the party pressed (RFC 4733)."""
         _sound(leg).add_digit_handler(handler)
 
+    # --- quality -----------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
+
+    def wall(self, moment: float) -> float:
+        """A moment of the loop's clock in seconds since 1970, by a clock that goes evenly."""
+        return self._wall + moment
+
+    def report(self, carrier: Carrier, *, bye: bool = False) -> None:
+        """Send the leg's RTCP report and plan the next one."""
+        now, reports = self._loop.time(), carrier.sound.reports
+        carrier.send_rtcp(reports.write(now, self.wall(now), self.arrival(now), bye=bye))
+        reports.schedule(now)
+
+    def _report_where_due(self, now: float) -> None:
+        for carrier in self._carriers:
+            if carrier.sound.reports.due <= now:
+                self.report(carrier)
+
     # --- the loop ----------------------------------------------------------------------------
 
     def arrival(self, now: float) -> int:
-        """Samples since the plane's start at loop time `now`."""
-        return int((now - self._epoch) * SAMPLE_RATE)
+        """Samples since the plane's start at loop time `now`; a timer may fire a hair early."""
+        return int((now - self.epoch) * SAMPLE_RATE) + _HAIR
 
     def _present(self) -> int:
-        return int((self._loop.time() - self._epoch) / FRAME_SECONDS)
+        return int((self._loop.time() - self.epoch) / FRAME_SECONDS)
 
     def _schedule(self) -> None:
         self._wake_number += 1
-        at = self._epoch + self._wake_number * _WAKE_SECONDS
+        at = self.epoch + self._wake_number * _WAKE_SECONDS
         self._timer = self._loop.call_at(at, self._wake)
 
     def _wake(self) -> None:
@@ -327,14 +420,14 @@ class BatchingMediaPlane:
             self._turn()
         except Exception:
             _LOGGER.exception("a turn of the media loop failed")
-        now = int((self._loop.time() - self._epoch) / _WAKE_SECONDS)
+        now = int((self._loop.time() - self.epoch) / _WAKE_SECONDS)
         self._wake_number = max(self._wake_number, now)
         self._schedule()
 
     def _turn(self) -> None:
         now = self._loop.time()
         # A timer may fire a hair early: half a wake-up of tolerance keeps frame and time in step.
-        present = int((now - self._epoch + _WAKE_SECONDS / 2) / FRAME_SECONDS)
+        present = int((now - self.epoch + _WAKE_SECONDS / 2) / FRAME_SECONDS)
         if present > self._frame:
             for carrier in self._carriers:
                 carrier.sound.advance(present)
@@ -344,6 +437,8 @@ class BatchingMediaPlane:
         if present - self._frame > _MOST_FRAMES:
             self.skipped_frames += present - self._frame - _MOST_FRAMES
             self._frame = present - _MOST_FRAMES
+        if self._frame // _FRAMES_A_LOOK != present // _FRAMES_A_LOOK:
+            self._report_where_due(now)
         while self._frame < present:
             self._frame += 1
             for carrier in self._carriers:
@@ -364,8 +459,8 @@ class BatchingMediaPlane:
         arrival = self.arrival(now)
         for _ in range(_MOST_PACKETS):
             ready = self._watched.ready()
-            for leg in ready:
-                leg.take(self._buffer, now, arrival)
+            for take in ready:
+                take(self._buffer, now, arrival)
             if not ready:
                 return
 

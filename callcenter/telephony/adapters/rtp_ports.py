@@ -1,4 +1,7 @@
-"""RTP ports from a free list: bound before they are promised, cool before they are used again."""
+"""RTP ports from a free list: bound before they are promised, cool before they are used again.
+
+Each comes with the odd one above it, for RTCP.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +41,18 @@ class PortPool:
         self._cool_seconds, self._clock = cool_seconds, clock
         self.size = len(self._free)
 
-    def bind(self, host: str) -> socket.socket:
-        """A bound, non-blocking socket. Raises NoFreePort when none can be had.
+    def bind(self, host: str) -> tuple[socket.socket, socket.socket]:
+        """Bound, non-blocking sockets for RTP and, one port above, RTCP.
 
-        A port that somebody else on this machine has is passed over and tried again later.
+        Raises NoFreePort when no pair can be had. A port that somebody else on this
+        machine has is passed over and tried again later.
         """
         self._cool_down()
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
         for _ in range(len(self._free)):
             port = self._free.popleft()
             try:
-                return _bound(family, host, port)
+                return _pair(family, host, port)
             except OSError:
                 self._free.append(port)
         first, last = self._range
@@ -67,6 +71,17 @@ class PortPool:
         now = self._clock()
         while self._cooling and self._cooling[0][0] <= now:
             self._free.append(self._cooling.popleft()[1])
+
+
+def _pair(
+    family: socket.AddressFamily, host: str, port: int
+) -> tuple[socket.socket, socket.socket]:
+    rtp = _bound(family, host, port)
+    try:
+        return rtp, _bound(family, host, port + 1)
+    except OSError:
+        rtp.close()
+        raise
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

@@ -24,6 +24,7 @@ from callcenter.errors import Conflict, Invalid
 from callcenter.telephony.adapters.browser_sdp import Offer, answer, parse_offer
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.media.leg import Leg
+from callcenter.telephony.media.meter import Meter
 from callcenter.telephony.media.rtp import HEADER_BYTES
 from callcenter.telephony.ports import Codec
 
@@ -68,6 +69,15 @@ class BrowserLeg:
         if self.link is not None:
             self.link.send(packet)
 
+    def send_rtcp(self, packet: bytes) -> None:
+        """Bring one RTCP compound to the browser; nowhere while there is none."""
+        if self.link is not None:
+            self.link.send_rtcp(packet)
+
+    def measure(self) -> Meter:
+        """Begin to measure."""
+        return Meter(self.sound, self.plane.now)
+
     def close(self) -> None:
         """End the call's part: silence, no taps. The connection stays for the next call."""
         self.sound.listen_to(None)
@@ -105,6 +115,7 @@ class _Link:
             fingerprints=self._dtls.getLocalParameters().fingerprints,
             candidates=self._gatherer.getLocalCandidates(),
             ssrc=self._leg.sound.ssrc,
+            cname=self._leg.sound.reports.cname,
         )
 
     async def connect(self, offer: Offer, on_lost: Callable[[], None]) -> bool:
@@ -151,8 +162,16 @@ class _Link:
             with contextlib.suppress(SrtpError, OSError):
                 pair.protocol.transport.sendto(srtp.protect(bytes(packet)), pair.remote_addr)
 
+    def send_rtcp(self, packet: bytes) -> None:
+        """Protect and send one RTCP compound."""
+        srtp = self._dtls._tx_srtp
+        pair = self._connection._nominated.get(1)
+        if srtp is not None and pair is not None:
+            with contextlib.suppress(SrtpError, OSError):
+                pair.protocol.transport.sendto(srtp.protect_rtcp(packet), pair.remote_addr)
+
     def _listen(self, protocol: Any) -> None:
-        """RTP goes straight to the leg, RTCP nowhere, the rest (STUN, DTLS) to aioice (RFC 7983).
+        """RTP and RTCP go straight to the leg, the rest (STUN, DTLS) to aioice (RFC 7983).
 
         aioice would try to read each packet as STUN and fail, then queue it for a task.
         """
@@ -166,6 +185,8 @@ class _Link:
             elif not 191 < data[1] < 224:
                 self.patience = _SILENT_SECONDS
                 self._on_sound(data, now)
+            else:
+                self._on_rtcp(data, now)
 
         protocol.datagram_received = datagram_received
 
@@ -173,13 +194,27 @@ class _Link:
         leg, srtp = self._leg, self._dtls._rx_srtp
         if srtp is None or leg.link is not self:
             return
-        leg.sound.alive_at = now
-        if not leg.sound.wanted:
-            self._unwanted += 1
-            if self._unwanted % _UNWANTED:
-                return
+        sound = leg.sound
+        sound.alive_at = now
+        if not sound.wanted:
+            self._pass_over(data, srtp)
+            return
         with contextlib.suppress(SrtpError):
-            leg.sound.receive(memoryview(srtp.unprotect(data)), leg.plane.arrival(now))
+            sound.receive(memoryview(srtp.unprotect(data)), leg.plane.arrival(now))
+
+    def _pass_over(self, data: bytes, srtp: Any) -> None:
+        """Sound that nobody listens to: its loss is no loss, the roll-over has to be seen."""
+        self._unwanted += 1
+        self._leg.sound.reception.rest()
+        if not self._unwanted % _UNWANTED:
+            with contextlib.suppress(SrtpError):
+                srtp.unprotect(data)
+
+    def _on_rtcp(self, data: bytes, now: float) -> None:
+        leg, srtp = self._leg, self._dtls._rx_srtp
+        if srtp is not None and leg.link is self:
+            with contextlib.suppress(SrtpError):
+                leg.sound.reports.take(srtp.unprotect_rtcp(data), now, leg.plane.wall(now))
 
 
 class BrowserLegs:

@@ -14,6 +14,7 @@ from callcenter.telephony.ports import (
     Address,
     Codec,
     FrameSink,
+    LegQuality,
     MediaDescription,
     MediaLeg,
     Sound,
@@ -34,6 +35,17 @@ class FakeTap:
             self._leg.taps.remove(self)
 
 
+class FakeMeter:
+    """Reads what the script put into its leg's `quality`."""
+
+    def __init__(self, leg: FakeLeg) -> None:
+        self._leg = leg
+
+    def read(self) -> LegQuality:
+        """What the script says."""
+        return self._leg.quality
+
+
 class FakeLeg:
     """One party; `hears` is the other leg, a Sound, or None for silence."""
 
@@ -48,12 +60,27 @@ class FakeLeg:
         self.taps: list[FakeTap] = []
         self.digit_handlers: list[Callable[[str], None]] = []
         self.closed = False
+        self.quality = LegQuality(
+            seconds=1.0,
+            codec="PCMU",
+            received=50,
+            lost=0,
+            late=0,
+            jitter_ms=0.0,
+            jitter_max_ms=0.0,
+            sent=50,
+            mos=4.38,
+        )
         self._on_close = on_close
 
     def connect(self, remote: MediaDescription) -> None:
         """Take the peer's address and codec; again after a re-INVITE."""
         self.remote = remote
         self.codec = remote.codec
+
+    def measure(self) -> FakeMeter:
+        """Begin to measure."""
+        return FakeMeter(self)
 
     def close(self) -> None:
         """Give the port back; the leg is silent from now on."""

@@ -15,15 +15,14 @@ import structlog
 from callcenter.telephony.media import g711, rtp
 from callcenter.telephony.media.dtmf import DigitDetector
 from callcenter.telephony.media.packing import Packing
+from callcenter.telephony.media.playout import Playout
+from callcenter.telephony.media.quality import Counts, Reception
+from callcenter.telephony.media.reports import Reports
 from callcenter.telephony.media.timeline import BEHIND_FRAMES, Timeline
-from callcenter.telephony.ports import FRAME_SAMPLES, FRAME_SECONDS, Codec, FrameSink, Sound
+from callcenter.telephony.ports import FRAME_MILLISECONDS, FRAME_SAMPLES, Codec, FrameSink, Sound
 
 _LOGGER = structlog.get_logger()
 _CODECS = {codec.value: codec for codec in Codec}
-FRAME_MILLISECONDS = round(FRAME_SECONDS * 1000)
-_PLAYOUT_FRAMES = 3  # 40 to 60 ms of jitter cost nothing
-_PLAYOUT_MOST = 12
-_LATE_PACKETS = 2  # more in a second deepen the playout
 _REORDER_FRAMES = 12  # so long recordings wait for a missing frame
 _USUAL_BYTES = rtp.HEADER_BYTES + FRAME_SAMPLES
 _FEED_FRAMES = 5  # taps get their frames so many at a time
@@ -101,19 +100,19 @@ class Leg:
         self.heard_by = 0
         self._playback: Playback | None = None
         self._timeline = Timeline(self._codec)
+        self._playout = Playout(self._timeline)
+        self.reception = Reception()
         self._digits = DigitDetector()
         self._on_digit: list[Callable[[str], None]] = []
         self._taps: list[Tap] = []
         self._cursor = 0  # the next frame for the taps
         self._now = 0  # the present frame
         self._stepped = 0  # the last frame that was stepped; behind the present after a stall
-        self._delay = _PLAYOUT_FRAMES
-        self._late = 0
-        self._spoken = self._spoken_at = -1  # the last frame others heard, and when
-        self._spoken_again = False
         self._writer = rtp.PacketWriter()
+        self.reports = Reports(self.reception, self._writer)
         self._marker = True
         self._trailing = 0
+        self._comforted = False
         self._packing: Packing | None = None
         self.owed = False
         """Whether `next_packet` has one to be sent before the next step (packets under 20 ms)."""
@@ -153,15 +152,21 @@ class Leg:
         """Whether anybody listens to this party."""
         return self.heard_by > 0 or bool(self._taps) or bool(self._on_digit)
 
-    def receive(self, data: memoryview, arrival: int) -> bool:
-        """Take one datagram of the party; False when it is none of ours."""
+    def receive(self, data: memoryview, arrival: int, moment: float | None = None) -> bool:
+        """Take one datagram of the party; False when it is none of ours.
+
+        `arrival` says where sound is placed; `moment` is the same, where it is known better.
+        """
+        precise = arrival if moment is None else moment
         if len(data) == _USUAL_BYTES and (head := rtp.HEADER.unpack_from(data))[:2] == self._usual:
             _, _, sequence, timestamp, ssrc = head
             position = self._timeline.follow(
                 sequence, timestamp, ssrc, data[rtp.HEADER_BYTES :], arrival
             )
             if position is not None:
-                self._check_late(position, FRAME_SAMPLES)
+                self.reception.take(sequence, ssrc)
+                self.reception.timed(timestamp, precise)
+                self._placed(position, FRAME_SAMPLES, arrival)
                 return True
         packet = rtp.parse(data)
         if packet is None:
@@ -169,21 +174,40 @@ class Leg:
         kind, _, sequence, timestamp, ssrc, payload = packet
         codec = _CODECS.get(kind)
         if codec is None:
-            return self._not_sound(kind, timestamp, payload)
+            return self._not_sound(packet, arrival)
+        self.reception.take(sequence, ssrc)
+        self.reception.timed(timestamp, precise)
         if codec is not self._codec:
             payload = memoryview(g711.convert(bytes(payload), codec, self._codec))
         position = self._timeline.place(sequence, timestamp, ssrc, payload, arrival)
         if position is not None:
-            self._check_late(position, len(payload))
+            self._placed(position, len(payload), arrival)
         return True
 
-    def _not_sound(self, kind: int, timestamp: int, payload: memoryview) -> bool:
-        if kind == self.telephone_event:
-            digit = self._digits.feed(timestamp, payload)
+    def _placed(self, position: int, size: int, arrival: int) -> None:
+        playout = self._playout
+        if arrival - position > playout.latest:
+            playout.latest = arrival - position
+        if self._comforted:
+            self._comforted = False
+            playout.resumed(position)
+        self._check_late(position, size)
+
+    def _not_sound(self, packet: rtp.Packet, arrival: int) -> bool:
+        """Keys and comfort noise: part of the stream, but no sound of their own."""
+        keys = packet.payload_type == self.telephone_event
+        if not keys and packet.payload_type != rtp.COMFORT_NOISE:
+            return False
+        self.reception.take(packet.sequence, packet.ssrc)
+        self.reception.paused()
+        if keys:
+            digit = self._digits.feed(packet.timestamp, packet.payload)
             if digit is not None:
                 self._tell_digit(digit)
-            return True
-        return kind == rtp.COMFORT_NOISE
+        elif packet.payload:
+            self._comforted = True
+            self._playout.comfort(packet.payload[0] & 0x7F, arrival)
+        return True
 
     def _tell_digit(self, digit: str) -> None:
         for handler in list(self._on_digit):
@@ -194,12 +218,31 @@ class Leg:
 
     def _check_late(self, position: int, size: int) -> None:
         frame = position // FRAME_SAMPLES
-        if frame <= self._stepped - self._delay:
-            self._late += 1
+        if frame <= self._stepped - self._playout.delay:
+            self._playout.late += 1
         if self._taps and frame < self._cursor:
             last = (position + size - 1) // FRAME_SAMPLES
             for index in range(frame, min(last + 1, self._cursor)):
                 self._deliver(index)
+
+    @property
+    def playout_milliseconds(self) -> int:
+        """How far others hear this party behind the present."""
+        return self._playout.delay_milliseconds
+
+    def counts(self, now: float) -> Counts:
+        """Where the counters stand."""
+        reception, reports = self.reception, self.reports
+        return Counts(
+            at=now,
+            expected=reception.expected,
+            received=reception.received,
+            duplicates=self._timeline.duplicates,
+            late=self._playout.late,
+            sent=self._writer.packets,
+            remote_expected=reports.remote_expected,
+            remote_lost=reports.remote_lost,
+        )
 
     def forget_stream(self) -> None:
         """The transport changed: the next packet begins a new stream."""
@@ -283,14 +326,10 @@ class Leg:
 
     def spoken(self, frame: int, codec: Codec) -> bytes | None:
         """What others hear of this party at `frame`, in their law; None where nothing came."""
-        index = frame - self._delay
-        if frame != self._spoken_at:
-            # Where the playout was deepened a moment ago, silence and not the same frame again.
-            self._spoken_again = index <= self._spoken
-            self._spoken_at, self._spoken = frame, index
-        if self._spoken_again or not self._timeline.filled(index):
-            return None
-        return g711.convert(self._timeline.frame(index), self._codec, codec)
+        heard = self._playout.at(frame, self._codec)
+        if heard is None or codec is self._codec:
+            return heard
+        return g711.convert(heard, self._codec, codec)
 
     def advance(self, frame: int) -> None:
         """The present is `frame`: packets may come for the second around it."""
@@ -303,7 +342,7 @@ class Leg:
         if self._taps and frame % _FEED_FRAMES == 0:
             self._feed_taps(frame)
         if frame % 50 == 0:
-            self._deepen()
+            self._playout.review()
         payload = self._heard(frame)
         if not self.sends or (payload is None and self._may_rest()):
             self._marker = True
@@ -341,9 +380,3 @@ class Leg:
             return False
         self._trailing -= 1
         return self._trailing < 0
-
-    def _deepen(self) -> None:
-        """Once a second: where packets came too late to be heard, play a frame later."""
-        if self._late > _LATE_PACKETS and self._delay < _PLAYOUT_MOST:
-            self._delay += 1
-        self._late = 0

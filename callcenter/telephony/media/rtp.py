@@ -66,6 +66,13 @@ class PacketWriter:
         self._sequence = secrets.randbits(16)
         self._base = secrets.randbits(32)
         self._buffer = bytearray(HEADER_BYTES + FRAME_SAMPLES)
+        self.packets = 0
+        self.octets = 0
+        """Of payload, as in a sender report (RFC 3550 6.4.1)."""
+
+    def timestamp(self, position: int) -> int:
+        """The RTP timestamp of sample `position` on the plane's clock."""
+        return (self._base + position) & 0xFFFFFFFF
 
     def packet(self, frame: int, payload: bytes, payload_type: int, marker: bool) -> bytearray:
         """The next packet, 20 ms of G.711; the buffer is used again by the next call."""
@@ -80,4 +87,6 @@ class PacketWriter:
         HEADER.pack_into(self._buffer, 0, _VERSION, kind, self._sequence, timestamp, self.ssrc)
         self._buffer[HEADER_BYTES:] = payload
         self._sequence = (self._sequence + 1) & 0xFFFF
+        self.packets += 1
+        self.octets += len(payload)
         return self._buffer

@@ -36,7 +36,7 @@ _REORDER = 64  # packets: the window in which a duplicate is known as one
 _SEEN = (1 << _REORDER) - 1
 _LONGEST = FRAME_SAMPLES * 10  # a packet of more than 200 ms is no telephone's
 _EVERY_CODE = bytes(range(256))
-_QUIET = {
+QUIET = {
     codec: _EVERY_CODE.translate(
         None, bytes(np.flatnonzero(np.abs(g711.decode(_EVERY_CODE, codec)) > 160).tolist())
     )
@@ -56,6 +56,8 @@ class Timeline:
         self._cleared = 0  # frames below this index were made ready for writing
         self._earliest = 0
         self._packets = 0
+        self.duplicates = 0
+        """Packets that came again, in all."""
         self.reset()
 
     def reset(self) -> None:
@@ -95,7 +97,10 @@ class Timeline:
         Returns the position of its first sample, None when it is a duplicate or cannot be
         placed.
         """
-        if not 0 < len(payload) <= _LONGEST or self._is_duplicate(sequence, ssrc):
+        if not 0 < len(payload) <= _LONGEST:
+            return None
+        if self._is_duplicate(sequence, ssrc):
+            self.duplicates += 1
             return None
         self._timestamp += distance(timestamp, self._timestamp & 0xFFFFFFFF, 32)
         position = self._position(arrival)
@@ -241,7 +246,7 @@ class Timeline:
         self._since_cut += 1
         if position - self._surplus >= self._end:
             moved = self._surplus  # a pause: make it shorter
-        elif self._since_cut >= _FORCED or not bytes(payload).translate(None, _QUIET[self._codec]):
+        elif self._since_cut >= _FORCED or not bytes(payload).translate(None, QUIET[self._codec]):
             moved = len(payload)
         else:
             return position

@@ -865,6 +865,37 @@ export interface components {
             quotes?: string[];
         };
         /**
+         * CallQuality
+         * @description How one party's sound was carried. Packets are counted, times are milliseconds.
+         *
+         *     `remote_…` and `round_trip_ms` are what the party's own RTCP says; null where it sent none.
+         */
+        CallQuality: {
+            /** @enum {string} */
+            leg: "agent" | "customer";
+            /** @description counts the agents of a call that was passed on, from 1 */
+            part: number;
+            agent: components["schemas"]["Person"] | null;
+            seconds: number;
+            codec: string;
+            received: number;
+            /** @description packets that never came */
+            lost: number;
+            /** @description packets that came after their sound was due */
+            late: number;
+            /** @description RFC 3550 6.4.1, at the end */
+            jitter_ms: number;
+            jitter_max_ms: number;
+            sent: number;
+            remote_lost: number | null;
+            remote_jitter_ms: number | null;
+            round_trip_ms: number | null;
+            /** @description of what the party says, 1 to 4.41 (ITU-T G.107) */
+            mos: number | null;
+            /** @description of what the party hears */
+            remote_mos: number | null;
+        };
+        /**
          * Cause
          * @description What can go wrong.
          */
@@ -1321,6 +1352,8 @@ export interface components {
             recording_state: "none" | "running" | "sealed" | "failed";
             /** @enum {string} */
             transcript_state: "none" | "live" | "pending" | "done";
+            /** @description how the sound was carried, by party; of one interaction only, not in lists */
+            quality: components["schemas"]["CallQuality"][];
             /** @description send it back with a change; 409 when it is old */
             version: number;
         };

@@ -8,6 +8,7 @@ export type Agent = Schemas["Agent"];
 export type AgentStateName = Agent["state"];
 export type Board = Schemas["Board"];
 export type Cause = Schemas["Cause"];
+export type CallQuality = Schemas["CallQuality"];
 export type Complaint = Schemas["Complaint"];
 export type ComplaintDetail = Schemas["ComplaintDetail"];
 export type Customer = Schemas["Customer"];

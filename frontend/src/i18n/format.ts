@@ -75,6 +75,14 @@ export function formatShare(value: number, language: Language): string {
   }).format(value);
 }
 
+/** A share of one as a percentage, with one digit after the point where it is small. */
+export function formatPercent(share: number, language: Language): string {
+  return new Intl.NumberFormat(LOCALES[language], {
+    style: "percent",
+    maximumFractionDigits: share < 0.1 ? 1 : 0,
+  }).format(share);
+}
+
 /** Seconds as `m:ss`, from one hour on `h:mm:ss`. To be shown left to right in every language. */
 export function formatDuration(seconds: number, language: Language): string {
   const whole = Math.max(0, Math.floor(Number.isFinite(seconds) ? seconds : 0));

@@ -4,6 +4,7 @@ import {
   formatDate,
   formatDuration,
   formatNumber,
+  formatPercent,
   formatShare,
   formatShortDate,
   formatTime,
@@ -59,6 +60,7 @@ export function useText() {
     time: (iso: string | Date) => formatTime(iso, language.value, zone),
     share: (value: number) => formatShare(value, language.value),
     number: (value: number) => formatNumber(value, language.value),
+    percent: (share: number) => formatPercent(share, language.value),
     duration: (seconds: number) => formatDuration(seconds, language.value),
     region: (code: string | null | undefined) => regionName(code, language.value),
     /** For a box that is left to right in every language; read from the reader's own side. */

@@ -15,7 +15,14 @@ from callcenter.errors import NoFreePort
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.fakes.media import FakeLeg, FakeMediaPlane, silence, tone
 from callcenter.telephony.media.tones import Clip, ringback
-from callcenter.telephony.ports import Address, Codec, MediaDescription, MediaPlane, RtpLeg
+from callcenter.telephony.ports import (
+    Address,
+    Codec,
+    MediaDescription,
+    MediaPlane,
+    QualityMeter,
+    RtpLeg,
+)
 
 
 class Stage(Protocol):
@@ -168,9 +175,25 @@ def test_a_key_is_told_once(make: Callable[[], Stage]) -> None:
 
 
 @both
+def test_a_measurement_counts_what_came(make: Callable[[], Stage]) -> None:
+    async def script(stage: Stage) -> None:
+        leg = stage.plane.open_rtp("127.0.0.1")
+        meter = leg.measure()
+        await stage.say(leg, 50)
+        quality = meter.read()
+        assert (quality.received, quality.lost, quality.codec) == (50, 0, "PCMU")
+        assert quality.jitter_max_ms >= quality.jitter_ms >= 0
+
+    perform(make, script)
+
+
+@both
 def test_a_leg_of_another_plane_is_refused(make: Callable[[], Stage]) -> None:
     class Stranger:
         name, codec, alive_at = "stranger", Codec.PCMU, 0.0
+
+        def measure(self) -> QualityMeter:
+            raise AssertionError
 
         def close(self) -> None:
             raise AssertionError

@@ -11,7 +11,6 @@ from soundlink import packet
 
 from callcenter.telephony.media import rtp
 from callcenter.telephony.media.dtmf import DigitDetector
-from callcenter.telephony.media.latch import SourceLatch
 
 
 def test_a_plain_packet_is_read() -> None:
@@ -64,60 +63,6 @@ def test_outgoing_packets_count_without_holes_and_follow_the_clock() -> None:
     steps = [rtp.distance(head.timestamp, heads[0].timestamp, 32) // 160 for head in heads]
     assert steps == [frame - 5 for frame in frames]
     assert len({head.ssrc for head in heads}) == 1
-
-
-# --- whom to listen to -------------------------------------------------------------------------
-
-TOLD, NAT, THIRD = ("192.0.2.1", 4000), ("198.51.100.7", 61000), ("203.0.113.9", 5555)
-
-
-def test_nobody_is_accepted_before_the_address_is_known() -> None:
-    assert not SourceLatch().accepts(NAT)
-
-
-def test_the_told_address_is_locked_with_its_first_packet() -> None:
-    latch = SourceLatch()
-    latch.tell(*TOLD)
-    assert latch.accepts(TOLD)
-    assert not latch.accepts(THIRD)
-    assert latch.target == TOLD
-
-
-def test_a_telephone_behind_nat_is_followed_and_then_locked() -> None:
-    latch = SourceLatch()
-    latch.tell(*TOLD)
-    assert all(latch.accepts(NAT) for _ in range(5))
-    assert latch.target == NAT
-    assert not any(latch.accepts(THIRD) for _ in range(50))
-    assert not latch.accepts(TOLD)
-
-
-def test_one_stray_packet_does_not_lock_the_real_telephone_out() -> None:
-    latch = SourceLatch()
-    latch.tell(*TOLD)
-    latch.accepts(THIRD)
-    accepted = [latch.accepts(NAT) for _ in range(10)]
-    assert accepted == [False] * 4 + [True] * 6
-    assert latch.target == NAT
-
-
-def test_the_told_address_wins_over_a_stranger_who_came_first() -> None:
-    latch = SourceLatch()
-    latch.tell(*TOLD)
-    assert latch.accepts(THIRD)
-    assert latch.accepts(TOLD)
-    assert not latch.accepts(THIRD)
-
-
-def test_a_new_address_opens_the_latch_and_the_same_one_does_not() -> None:
-    latch = SourceLatch()
-    latch.tell(*TOLD)
-    latch.accepts(TOLD)
-    latch.tell(*TOLD)
-    assert not latch.accepts(NAT)
-    latch.tell("192.0.2.2", 4002)
-    assert latch.target == ("192.0.2.2", 4002)
-    assert latch.accepts(NAT)
 
 
 # --- digits ------------------------------------------------------------------------------------
