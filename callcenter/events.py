@@ -93,21 +93,29 @@ class CallRang(Fact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallQueued(Fact):
-    """The call waits in `queue`; `position` 1 is next."""
+    """The call waits in `queue`; `position` 1 is next.
+
+    `others`: agent → why the call did not ring there at that moment (`Floor.standings`).
+    """
 
     call: str
     queue: str
     position: int
+    others: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentOffered(Fact):
-    """The call rings at `agent`; `attempt` counts offers of this call from 1."""
+    """The call rings at `agent`; `attempt` counts offers of this call from 1.
+
+    `others`: agent → why it did not ring there instead (`Floor.standings`).
+    """
 
     call: str
     agent: str
     queue: str
     attempt: int
+    others: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,6 @@ PROMISED = [
 ]
 # fmt: on
 NOT_BUILT = {
-    "doctor": [],
     "backup": ["x.tar"],
     "restore": ["x.tar"],
     "import customers": ["x.csv"],

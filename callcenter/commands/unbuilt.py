@@ -14,7 +14,6 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A file.")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command(epilog=example("callcenter doctor"))(doctor)
     app.command(epilog=example("callcenter backup callcenter.tar"))(backup)
     app.command(epilog=example("callcenter restore callcenter.tar"))(restore)
     imports = typer.Typer(help="Records from files (not built yet).", no_args_is_help=True)
@@ -27,11 +26,6 @@ def add_to(app: typer.Typer) -> None:
     recordings.command("verify", epilog=example("callcenter recordings verify"))(verify)
     recordings.callback()(lambda: None)
     app.add_typer(recordings, name="recordings")
-
-
-def doctor(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Follow one synthetic call to one agent's browser (not built yet)."""
-    later("doctor")
 
 
 def backup(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:

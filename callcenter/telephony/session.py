@@ -127,7 +127,8 @@ class Session:
             verstat=inbound.caller.verstat,
         )
         position = self.desk.floor.enqueue(self.id, queue, self._rang_at)
-        queued = CallQueued(call=self.id, queue=queue, position=position)
+        others = self.desk.floor.standings(self.id)
+        queued = CallQueued(call=self.id, queue=queue, position=position, others=others)
         await self.desk.record(rang, queued)
         self.call = evolve(begin(rang), queued)
         inbound.ring()
@@ -243,7 +244,11 @@ class Session:
         if not self.desk.floor.rings_at(self.id, offer.agent):
             return False
         offered = AgentOffered(
-            call=self.id, agent=offer.agent, queue=offer.queue, attempt=self._call.offers + 1
+            call=self.id,
+            agent=offer.agent,
+            queue=offer.queue,
+            attempt=self._call.offers + 1,
+            others=self.desk.floor.standings(self.id, offer.agent),
         )
         await self._happened(offered, *self.desk.state_facts([offer.change]))
         if self._capture is None and self.line.record == "always":
@@ -488,7 +493,12 @@ class Session:
         position = self.desk.floor.enqueue(self.id, queue, self._now(), first=True, only=to_agent)
         await self._happened(
             CallTransferred(call=self.id, from_agent=former, to_agent=to_agent, to_queue=queue),
-            CallQueued(call=self.id, queue=queue, position=position),
+            CallQueued(
+                call=self.id,
+                queue=queue,
+                position=position,
+                others=self.desk.floor.standings(self.id),
+            ),
             *self._quality.finish("agent"),
             *self.desk.state_facts(changes),
         )

@@ -41,6 +41,7 @@ class Permission(StrEnum):
     CALLS_TAKE = "calls.take"
     CALLS_PLACE = "calls.place"
     OUTBOUND_WATCH = "outbound.watch"  # told when half of a limit for calls out is used
+    CALLS_DIAGNOSE = "calls.diagnose"  # why a call popped or did not
     IMPORT = "import"
     USERS_READ = "users.read"
     USERS_MANAGE = "users.manage"
@@ -75,6 +76,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.CALLS_TAKE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
     Permission.CALLS_PLACE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
     Permission.OUTBOUND_WATCH: {**_LEAD, "admin": Scope.ALL},
+    Permission.CALLS_DIAGNOSE: {**_LEAD, "admin": Scope.ALL},
     Permission.IMPORT: {**_LEAD, "admin": Scope.ALL},
     Permission.USERS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.USERS_MANAGE: {"admin": Scope.ALL},

@@ -156,6 +156,37 @@ class Floor:
             found.append(self._offer(one, agent, queue, now))
         return found
 
+    def standings(self, call: str, chosen: str | None = None) -> dict[str, str]:
+        """Agent → why the waiting call does not ring there now, `chosen` left out.
+
+        The name of a state that takes no calls; `tried`: did not take it in this round; `no_audio`:
+        could not be heard; `not_in_queue`: free, but serves other queues; `reserved`: it waits for
+        another agent; `less_idle`: free, but somebody else was so for longer; `available`.
+        """
+        one = next((one for one in self.waiting if one.call == call), None)
+        if one is None:
+            return {}
+        found = {
+            seat.agent: self._standing(one, seat, chosen)
+            for seat in self.seats.values()
+            if seat.agent != chosen
+        }
+        return {agent: why for agent, why in found.items() if why is not None}
+
+    def _standing(self, one: Waiting, seat: Seat, chosen: str | None) -> str | None:
+        free = seat.state.name == "available"
+        if not serves(self.queues[one.queue], seat.username):
+            return "not_in_queue" if free else None
+        if not free:
+            return seat.state.name
+        if one.only not in (None, seat.agent):
+            return "reserved"
+        if seat.agent in one.tried:
+            return "tried"
+        if not self.has_audio(seat.agent):
+            return "no_audio"
+        return "less_idle" if chosen else "available"
+
     def decline(self, call: str, agent: str, now: float, *, unanswered: bool) -> list[Change]:
         """The agent did not take the call: it goes on to the next one.
 

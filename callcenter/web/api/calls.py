@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from apiflask import APIBlueprint
 from pydantic import Field
 
-from callcenter.web import auth, orders
+from callcenter.crm import diagnosis
+from callcenter.log import EventLog
+from callcenter.web import auth, orders, records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
-from callcenter.web.shapes import Id, In, LanguageName, View
+from callcenter.web.shapes import Id, In, LanguageName, Moment, PersonView, View
 
 blueprint = APIBlueprint("calls", __name__, tag="Calls")
 
@@ -29,6 +32,36 @@ class Done(View):
     call: dict[str, Any] | None = None
 
 
+class StepView(View):
+    """Something that happened to the call; `ms` since it rang. `detail` is a code or a name."""
+
+    code: str
+    at: Moment
+    ms: float
+    agent: PersonView | None = None
+    detail: str = ""
+
+
+class StandingView(View):
+    """An agent and the call: `offered`, or why it did not ring there; the last pop's times."""
+
+    agent: PersonView | None
+    reason: str
+    seq: int | None = None
+    sent_ms: float | None = None
+    seen_ms: float | None = None
+
+
+class DiagnosisView(View):
+    """Why a call popped, or did not."""
+
+    call: str
+    verdict: diagnosis.Verdict
+    queue: str | None
+    steps: list[StepView]
+    agents: list[StandingView]
+
+
 class Dial(In):
     """Whom to call: a number as people write it. `language`: of the captions."""
 
@@ -43,6 +76,22 @@ class Dial(In):
 def dial(body: Dial) -> Any:
     """Call somebody on my own leg: 201 with the call, or 403 `outbound-…` where that is denied."""
     return {"ok": True, "call": orders.dial(services(), who(), body.model_dump())}
+
+
+@blueprint.get("/calls/<id>/diagnosis")
+@blueprint.output(DiagnosisView)
+@auth.requires(Permission.CALLS_DIAGNOSE)
+def why(id: str) -> Any:
+    """Why the call popped at whom, or did not: each hop, each agent of its queue."""
+    log = EventLog(services().reader)
+    with services().reading() as session:
+        found = diagnosis.diagnose(session, log, services().settings, id)
+        names = records.people(session, found.people)
+    return {
+        **asdict(found),
+        "steps": [{**asdict(step), "agent": names.get(step.agent)} for step in found.steps],
+        "agents": [{**asdict(one), "agent": names.get(one.agent)} for one in found.agents],
+    }
 
 
 def _order(action: str, call: str, body: dict[str, Any]) -> dict[str, Any]:

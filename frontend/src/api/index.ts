@@ -74,6 +74,8 @@ export const api = {
     value(client.POST("/api/v1/interactions/{id}/access", { ...byId(id), body: { reason } })),
   peaks: (id: string) => value(client.GET("/api/v1/recordings/{id}/peaks", byId(id))),
 
+  diagnosis: (call: string) => value(client.GET("/api/v1/calls/{id}/diagnosis", byId(call))),
+
   customers: (query: ListOf<"/api/v1/customers">) =>
     value(client.GET("/api/v1/customers", { params: { query } })),
   customer: (id: string) => value(client.GET("/api/v1/customers/{id}", byId(id))),

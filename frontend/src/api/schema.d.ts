@@ -106,6 +106,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}/diagnosis": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why the call popped at whom, or did not: each hop, each agent of its queue. */
+        get: operations["get_calls_why"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls/{id}/hangup": {
         parameters: {
             query?: never;
@@ -1170,6 +1187,18 @@ export interface components {
             version?: number | null;
         };
         /**
+         * Diagnosis
+         * @description Why a call popped, or did not.
+         */
+        Diagnosis: {
+            call: string;
+            /** @enum {string} */
+            verdict: "seen" | "unseen" | "not_sent" | "caller_gone" | "nobody_available" | "nobody_signed_in" | "waiting";
+            queue: string | null;
+            steps: components["schemas"]["Step"][];
+            agents: components["schemas"]["Standing"][];
+        };
+        /**
          * Dial
          * @description Whom to call: a number as people write it. `language`: of the captions.
          */
@@ -1649,6 +1678,17 @@ export interface components {
             note: string;
         };
         /**
+         * Standing
+         * @description An agent and the call: `offered`, or why it did not ring there; the last pop's times.
+         */
+        Standing: {
+            agent: components["schemas"]["Person"] | null;
+            reason: string;
+            seq: number | null;
+            sent_ms: number | null;
+            seen_ms: number | null;
+        };
+        /**
          * StateIn
          * @description The state that an agent chooses; during a call it is the one after it.
          */
@@ -1656,6 +1696,18 @@ export interface components {
             /** @enum {string} */
             state: "available" | "break" | "training" | "back_office" | "offline";
             reason?: string | null;
+        };
+        /**
+         * Step
+         * @description Something that happened to the call; `ms` since it rang. `detail` is a code or a name.
+         */
+        Step: {
+            code: string;
+            /** Format: date-time */
+            at: string;
+            ms: number;
+            agent: components["schemas"]["Person"] | null;
+            detail: string;
         };
         /**
          * Time
@@ -1937,6 +1989,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calls_why: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diagnosis"];
                 };
             };
             /** @description What went wrong (RFC 9457) */

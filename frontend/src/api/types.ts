@@ -13,6 +13,7 @@ export type Complaint = Schemas["Complaint"];
 export type ComplaintDetail = Schemas["ComplaintDetail"];
 export type Customer = Schemas["Customer"];
 export type CustomerBrief = Schemas["CustomerBrief"];
+export type Diagnosis = Schemas["Diagnosis"];
 export type Figures = Schemas["Figures"];
 export type Incident = Schemas["Incident"];
 export type Disposition = Schemas["Disposition"];

@@ -174,3 +174,30 @@ def test_whoever_leaves_is_offline_and_unknown() -> None:
     assert floor.unseat("a", 8.0) == []
     with pytest.raises(NotFound):
         floor.state_of("a")
+
+
+def test_everybody_who_could_take_a_call_has_a_reason_not_to_have_it() -> None:
+    floor = make_floor("idle", "later", "mute", "resting", "declined", agents=["*"])
+    floor.choose("resting", "break", "lunch", 60.0)
+    floor.has_audio = lambda agent: agent != "mute"
+    floor.queues["other"] = Queue(name="other", agents=["user-elsewhere"])
+    floor.queues["support"] = Queue(
+        name="support",
+        agents=[f"user-{name}" for name in ("idle", "later", "mute", "resting", "declined")],
+    )
+    floor.seat(seat_of("elsewhere"), 0.0)
+    floor.choose("elsewhere", "available", None, 1.0)
+    floor.enqueue("c1", "support", 50.0)
+    assert floor.standings("c1")["idle"] == "available"
+    floor.waiting[0].tried.add("declined")
+    assert pairs(floor) == [("c1", "idle")]
+    assert floor.standings("c1", "idle") == {
+        "later": "less_idle",
+        "mute": "no_audio",
+        "resting": "break",
+        "declined": "tried",
+        "elsewhere": "not_in_queue",
+    }
+    floor.waiting[0].only = "later"
+    assert floor.standings("c1", "later")["mute"] == "reserved"
+    assert floor.standings("nobody's") == {}
