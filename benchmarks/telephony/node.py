@@ -125,7 +125,8 @@ async def run(settings: Settings, agents: int, phone: Address) -> None:
     print("ready", flush=True)
     await stopping.wait()
     await service.stop(1.0)
-    print(f"skipped frames: {media.skipped_frames}", flush=True)
+    used, size = media.ports()
+    print(f"skipped frames: {media.skipped_frames}, RTP ports: {used} of {size} taken", flush=True)
     media.close()
     speech.close()
 
