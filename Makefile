@@ -27,7 +27,8 @@ test: ## Install what the tests need and run them all
 	@$(MAKE) --no-print-directory lint types
 	$(python) tools/frontend.py npm run check
 	tools/second-look.sh -n 2 -m "not integration" --ignore=tests/e2e
-	tools/second-look.sh -m integration
+	tools/second-look.sh -n 2 --dist loadfile -m integration --ignore=tests/e2e
+	tools/second-look.sh -m integration tests/e2e
 	$(scaled) tools/second-look.sh -n 2 -m "not integration" $(on_both)
 
 # What runs on SQLite with the local bus and on PostgreSQL with Redis.
@@ -39,7 +40,8 @@ test-scaled: ## Everything once more on PostgreSQL and Redis instead of SQLite a
 	@tools/test-needs.sh
 	@$(bin)/callcenter models fetch en --if-missing || true
 	$(scaled) tools/second-look.sh -n 2 -m "not integration" --ignore=tests/e2e
-	$(scaled) tools/second-look.sh -m integration
+	$(scaled) tools/second-look.sh -n 2 --dist loadfile -m integration --ignore=tests/e2e
+	$(scaled) tools/second-look.sh -m integration tests/e2e
 
 .PHONY: lint types
 lint:
