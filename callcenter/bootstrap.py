@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 from callcenter.config import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
     from callcenter.config import Sip
     from callcenter.crm.messages.models import Channel
     from callcenter.crm.messages.ports import Messenger
+    from callcenter.crm.trust.verify import Report
     from callcenter.telephony.ports import Dialler, SipBackend
 
 DRAIN_SECONDS = 8.0
@@ -28,6 +33,19 @@ def _node(settings: Settings) -> str:
     import platform
 
     return "local" if settings.bus_url == "local" else platform.node()
+
+
+def open_records(settings: Settings) -> Engine:
+    """The database, with the keys that chain what is kept in it. Raises ConfigError."""
+    from callcenter.crm.chains.keys import ring
+    from callcenter.crm.chains.operations import use_keys
+    from callcenter.database import open_database
+
+    keys = ring(settings.keys_dir, settings.trust.key_file)
+    keys.known  # noqa: B018 - what is wrong with them is said at the start
+    engine = open_database(settings.database_url)
+    use_keys(engine, keys)
+    return engine
 
 
 def _sip(sip: Sip) -> tuple[SipBackend, Dialler | None]:
@@ -176,20 +194,20 @@ def run_web(settings: Settings) -> None:
 
     from callcenter import migrations
     from callcenter.buses import open_bus
-    from callcenter.database import open_database
     from callcenter.events import ServiceStarted
     from callcenter.web.app import Runtime, create_app, join_sockets
     from callcenter.web.server import serve
 
     def make() -> Runtime:
         """In gunicorn's worker, after the fork: threads and connections begin here."""
-        engine = open_database(settings.database_url)
+        engine = open_records(settings)
         migrations.upgrade(engine)
         bus = open_bus(settings.bus_url, settings.run_dir)
         runtime = join_sockets(create_app(settings, engine, bus))
         bus.publish(ServiceStarted(service="web", node=_node(settings)))
         return runtime
 
+    open_records(settings).dispose()  # a key that cannot be read is told before the fork
     serve(settings, make)
 
 
@@ -203,13 +221,13 @@ def run_jobs(settings: Settings) -> None:
     from callcenter.crm.complaints.clocks import rules_of
     from callcenter.crm.complaints.watch import Watch
     from callcenter.crm.messages.postman import Postman
-    from callcenter.database import open_database
+    from callcenter.crm.trust.heads import DailyHeads
     from callcenter.telephony.adapters.recordings import DiskRecordings
 
     stop = process.stop_event()
     with contextlib.suppress(OSError):
         os.nice(10)  # encoding never takes the CPU from the sound
-    engine = open_database(settings.database_url)
+    engine = open_records(settings)
     bus = open_bus(settings.bus_url, settings.run_dir)
     recordings = DiskRecordings(
         settings.recordings_dir, format=settings.recording.format, node=_node(settings)
@@ -217,6 +235,7 @@ def run_jobs(settings: Settings) -> None:
     rounds = [
         Watch(engine, bus, rules_of(settings)).round,
         Postman(engine, messengers(settings)).round,
+        DailyHeads(engine, settings.heads_dir, settings.site.timezone).round,
     ]
     jobs.run(settings, engine, bus, recordings, stop, rounds)
     bus.close()
@@ -241,11 +260,29 @@ def messengers(settings: Settings) -> dict[Channel, Messenger]:
     return ways
 
 
-def verify_recordings(settings: Settings) -> list[str]:
-    """What `callcenter recordings verify` finds: a sentence for each recording not as sealed."""
+def chain_old_rows(engine: Engine) -> None:
+    """Link what was kept before there were chains; later nothing happens."""
+    from callcenter.crm.chains.operations import begin
+    from callcenter.crm.trust import CHAINS
+
+    begin(engine, *CHAINS)
+
+
+def verify_recordings(
+    settings: Settings, heads_file: Path | None, progress: Callable[[str, int, int], None]
+) -> Report:
+    """What `callcenter recordings verify` finds. Raises Invalid, RecordingError, ConfigError."""
+    from callcenter.crm.trust.heads import FILE
+    from callcenter.crm.trust.verify import verify
     from callcenter.telephony.adapters.recordings import DiskRecordings
 
-    return DiskRecordings(settings.recordings_dir).verify()
+    usual = settings.heads_dir / FILE
+    file = heads_file or (usual if usual.exists() else None)
+    engine = open_records(settings)
+    try:
+        return verify(engine, DiskRecordings(settings.recordings_dir), file, progress)
+    finally:
+        engine.dispose()
 
 
 def fetch_models(

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from callcenter.commands import doctor, measure, people, system, trial, unbuilt, upkeep
+from callcenter.commands import doctor, measure, people, recordings, system, trial, unbuilt, upkeep
 from callcenter.errors import CallcenterError, ConfigError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ measure.add_to(app)
 doctor.add_to(app)
 people.add_to(app)
 upkeep.add_to(app)
+recordings.add_to(app)
 unbuilt.add_to(app)
 
 

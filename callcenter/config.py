@@ -488,6 +488,17 @@ class Recording(Section):
     format: Literal["opus", "flac", "wav"] = Field("opus", description="of sealed recordings")
 
 
+class Trust(Section):
+    """Whether recordings and audit are as they were written."""
+
+    key_file: Path | None = Field(
+        None, description="key of the chains; else data_dir/keys/chain.key, made at first use"
+    )
+    heads_dir: Path | None = Field(
+        None, description="where daily heads are written; else data_dir-heads, beside data_dir"
+    )
+
+
 class Speech(Section):
     """Captions and transcripts."""
 
@@ -635,6 +646,7 @@ class Settings(Section):
         [Queue(name="support")], min_length=1, description="where calls wait for agents"
     )
     recording: Recording = Field(Recording(), description="the sealed file")
+    trust: Trust = Field(Trust(), description="whether what is kept is as it was written")
     speech: Speech = Field(Speech(), description="captions and transcripts")
     complaints: Complaints = Field(Complaints(), description="the complaint desk")
     messages: Messages = Field(Messages(), description="what customers are sent")
@@ -654,6 +666,17 @@ class Settings(Section):
     def queue(self, name: str) -> Queue:
         """The queue of that name; lines can name no other."""
         return next(queue for queue in self.queues if queue.name == name)
+
+    @property
+    def keys_dir(self) -> Path:
+        """Keys that the system makes for itself."""
+        return self.data_dir / "keys"
+
+    @property
+    def heads_dir(self) -> Path:
+        """Where daily heads are written, outside of the data directory."""
+        place = self.data_dir.absolute()
+        return self.trust.heads_dir or place.with_name(f"{place.name}-heads")
 
     @property
     def run_dir(self) -> Path:

@@ -137,6 +137,21 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     server.remove()
 
 
+@pytest.fixture(scope="session")
+def keyed() -> Callable[[str], Any]:
+    """Call it with a URL: that database, opened with a key for its chains."""
+    from callcenter.crm.chains.keys import Key, KeyRing
+    from callcenter.crm.chains.operations import use_keys
+    from callcenter.database import open_database
+
+    def opened(url: str) -> Any:
+        engine = open_database(url)
+        use_keys(engine, KeyRing(lambda: Key(b"a key for tests".ljust(32, b"."))))
+        return engine
+
+    return opened
+
+
 @pytest.fixture
 def database_url(databases: Databases) -> Iterator[str]:
     """A new database without tables."""

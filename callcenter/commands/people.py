@@ -190,10 +190,10 @@ def _session(settings: Settings) -> Iterator[Session]:
     """One transaction on a database that is up to date."""
     from sqlalchemy.orm import Session
 
-    from callcenter.database import open_database
+    from callcenter import bootstrap
     from callcenter.migrations import upgrade
 
-    engine = open_database(settings.database_url)
+    engine = bootstrap.open_records(settings)
     try:
         upgrade(engine)
         with Session(engine) as session, session.begin():

@@ -81,13 +81,14 @@ def programs(
 
 def prepare(settings: Settings, *, demo: bool = False) -> dict[str, str]:
     """The database in its newest shape; names and passwords of the users made now."""
+    from callcenter import bootstrap
     from callcenter.commands import people
-    from callcenter.database import open_database
     from callcenter.migrations import upgrade
 
-    engine = open_database(settings.database_url)
+    engine = bootstrap.open_records(settings)
     try:
         upgrade(engine)
+        bootstrap.chain_old_rows(engine)
         made = {people.FIRST_ADMIN: people.first_admin(engine, settings)}
         if demo:
             made[people.DEMO_AGENT] = people.demo_agent(engine, settings)
@@ -100,10 +101,13 @@ def check_files(settings: Settings) -> None:
     """Secret files that others can read stop the start. Raises ConfigError."""
     problems = []
     keys = [("web.tls.key", settings.web.tls.key), ("bus key", settings.run_dir / "bus.key")]
+    keys.append(("trust.key_file", settings.trust.key_file))
     for name, path in keys:
         if path is None or not path.exists():
             if path is not None and name == "web.tls.key":
                 problems.append(f"{name}: found {str(path)!r}, allowed: a PEM file that exists")
+            if path is not None and name == "trust.key_file":
+                problems.append(f"{name}: found {str(path)!r}, allowed: a file that exists")
             continue
         if path.stat().st_mode & 0o077:
             problems.append(f"{name}: {path} can be read by others; run: chmod 600 {path}")

@@ -22,10 +22,6 @@ def add_to(app: typer.Typer) -> None:
     )
     imports.callback()(lambda: None)
     app.add_typer(imports, name="import")
-    recordings = typer.Typer(help="Sealed recordings (not built yet).", no_args_is_help=True)
-    recordings.command("verify", epilog=example("callcenter recordings verify"))(verify)
-    recordings.callback()(lambda: None)
-    app.add_typer(recordings, name="recordings")
 
 
 def backup(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:
@@ -41,8 +37,3 @@ def restore(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> 
 def import_customers(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Read customers from a spreadsheet (not built yet)."""
     later("import customers")
-
-
-def verify(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Compare every recording with its sha256 (not built yet)."""
-    later("recordings verify")

@@ -77,14 +77,14 @@ def tls(
 
 def upgrade(config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Bring the database into its newest shape; a copy of a SQLite file is kept."""
-    from callcenter.database import open_database
+    from callcenter import bootstrap
     from callcenter.migrations import head
     from callcenter.migrations import upgrade as run
 
-    current = settings_of(config, data_dir)
-    engine = open_database(current.database_url)
+    engine = bootstrap.open_records(settings_of(config, data_dir))
     try:
         run(engine)
+        bootstrap.chain_old_rows(engine)
     finally:
         engine.dispose()
     say(f"The database has shape {head()}.")

@@ -2,6 +2,7 @@
 
 from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentState
 from callcenter.crm.audit.models import AuditEntry
+from callcenter.crm.chains.models import ChainEnd, ChainLink
 from callcenter.crm.complaints.models import (
     Cause,
     Complaint,
@@ -31,6 +32,8 @@ __all__ = [
     "AgentState",
     "AuditEntry",
     "Cause",
+    "ChainEnd",
+    "ChainLink",
     "Complaint",
     "ComplaintCall",
     "ComplaintChange",

@@ -9,13 +9,11 @@ from crm_floor import Counter, Floor
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from callcenter.database import open_database
-
 
 @pytest.fixture
-def engine(migrated: str, databases: Any) -> Iterator[Engine]:
+def engine(migrated: str, databases: Any, keyed: Any) -> Iterator[Engine]:
     url = databases.copy(migrated)
-    engine = open_database(url)
+    engine = keyed(url)
     yield engine
     engine.dispose()
     databases.drop(url)

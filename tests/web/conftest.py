@@ -44,12 +44,14 @@ def peopled(migrated: str, databases: Any) -> str:
 
 
 @pytest.fixture
-def world(peopled: str, databases: Any, make_settings: Callable[..., Settings]) -> Iterator[World]:
+def world(
+    peopled: str, databases: Any, keyed: Any, make_settings: Callable[..., Settings]
+) -> Iterator[World]:
     url = databases.copy(peopled)
     settings = make_settings().model_copy(update={"database_url": url})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     settings.recordings_dir.mkdir(parents=True, exist_ok=True)
-    engine = open_database(settings.database_url)
+    engine = keyed(settings.database_url)
     bus = MemoryBus()
     telephony = Telephony(bus)
     telephony.start()

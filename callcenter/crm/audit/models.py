@@ -1,4 +1,4 @@
-"""The audit table: append-only, each row sealed by the hash of the one before."""
+"""The audit table: append-only; a row has the hash over the one before, and a link (chains)."""
 
 from __future__ import annotations
 

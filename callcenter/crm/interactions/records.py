@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from callcenter import events
 from callcenter.crm import fts
 from callcenter.crm.customers.queries import match
+from callcenter.crm.interactions import sealed
 from callcenter.crm.interactions.models import (
     CallQuality,
     Interaction,
@@ -168,7 +169,8 @@ def recording_sealed(session: Session, fact: events.RecordingSealed) -> None:
     known = select(Recording.id).where(Recording.call_id == fact.call)
     if session.scalar(known) is not None:
         return
-    session.add(
+    sealed.keep(
+        session,
         Recording(
             id=fact.recording,
             call_id=fact.call,
@@ -181,7 +183,7 @@ def recording_sealed(session: Session, fact: events.RecordingSealed) -> None:
             interrupted=fact.interrupted,
             problem=_cut(fact.problem, 200),
             sealed_at=fact.at,
-        )
+        ),
     )
 
 

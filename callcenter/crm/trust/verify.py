@@ -1,0 +1,178 @@
+"""Verifying: every link, every row, every file, in batches; what is wrong, first things first.
+
+The system may go on writing meanwhile: a row and its link are one transaction, rows are never taken
+away, and the walk ends where the chain ended when it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
+
+from callcenter.crm.audit import operations as audit
+from callcenter.crm.chains.links import START, Finding, Head, Link, Walk
+from callcenter.crm.chains.models import ChainEnd, ChainLink
+from callcenter.crm.chains.operations import BATCH, Chain, keys_of
+from callcenter.crm.interactions.models import Recording
+from callcenter.crm.interactions.sealed import RECORDINGS
+from callcenter.crm.trust import CHAINS, heads
+from callcenter.crm.trust.heads import Heads
+from callcenter.database import reading
+
+SHOWN = 20
+"""So many findings are kept; the rest is counted."""
+
+
+class SoundFiles(Protocol):
+    """Where sealed files are."""
+
+    def sha256(self, path: str) -> str | None:
+        """Of the file at this path, read in pieces; None where there is none.
+
+        Raises RecordingError where it cannot be read.
+        """
+
+
+Progress = Callable[[str, int, int], None]
+"""Told of which chain so many links of so many are done."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was looked at and what was found, in this order."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    heads: int | None = None
+    findings: list[Finding] = field(default_factory=list)
+    wrong: int = 0
+
+    def add(self, found: Sequence[Finding]) -> None:
+        """Keep the first ones, count all."""
+        self.wrong += len(found)
+        self.findings += found[: SHOWN - len(self.findings)]
+
+
+class Verifier:
+    """One verification of this database and these files."""
+
+    def __init__(self, engine: Engine, files: SoundFiles, progress: Progress) -> None:
+        self._engine, self._reader = engine, reading(engine)
+        self._files, self._progress = files, progress
+        self._report = Report()
+
+    def run(self, heads_file: Path | None) -> Report:
+        """Look at everything, note in the audit that this was done and how it ended."""
+        with Session(self._reader) as session:
+            keys = keys_of(session)
+        known = heads.read(heads_file, keys) if heads_file else Heads()
+        self._report.heads = known.lines if heads_file else None
+        for chain in CHAINS:
+            walk = Walk(chain.name, keys.known, known.seen.get(chain.name, ()))
+            self._chain(chain, walk)
+        self._report.add(known.findings)
+        self._note()
+        return self._report
+
+    def _chain(self, chain: Chain, walk: Walk) -> None:
+        last, end = self._end(chain)
+        count = 0
+        for links, rows in self._links(chain, end.count):
+            for link in links:
+                found = walk.step(link, rows.get(link.item))
+                self._report.add(found)
+                if chain is RECORDINGS and not found:
+                    self._report.add(self._file(link))
+            count += len(links)
+            self._progress(chain.name, count, end.count)
+        self._report.counts[chain.name] = count
+        self._report.add(walk.end(end))
+        if last > end.count:
+            text = f"links follow the end that the database speaks of, {end.count}"
+            self._report.add([Finding("changed", chain.name, f"link {end.count + 1}", text)])
+        self._unlinked(chain, last)
+
+    def _end(self, chain: Chain) -> tuple[int, Head]:
+        """The last number first: a link that comes meanwhile is no finding."""
+        numbers = select(func.max(ChainLink.number)).where(ChainLink.chain == chain.name)
+        with Session(self._reader) as session:
+            last = session.scalar(numbers) or 0
+        with Session(self._reader) as session:
+            row = session.get(ChainEnd, chain.name)
+            return last, Head(row.count, row.mac) if row else Head(0, START)
+
+    def _links(self, chain: Chain, until: int) -> Iterator[tuple[list[Link], Mapping[str, bytes]]]:
+        after = 0
+        while True:
+            query = select(ChainLink).where(
+                ChainLink.chain == chain.name, ChainLink.number > after, ChainLink.number <= until
+            )
+            with Session(self._reader) as session:
+                rows = session.scalars(query.order_by(ChainLink.number).limit(BATCH)).all()
+                links = [
+                    Link(**{name: getattr(row, name) for name in Link.__slots__}) for row in rows
+                ]
+                contents = dict(chain.some(session, [link.item for link in links]))
+            if not links:
+                return
+            yield links, contents
+            after = links[-1].number
+
+    def _file(self, link: Link) -> list[Finding]:
+        with Session(self._reader) as session:
+            row = session.get(Recording, link.item)
+        if row is None:  # it was there a moment ago
+            return []
+        place = f"link {link.number} ({link.item})"
+        found = self._files.sha256(row.path)
+        if found is None:
+            return [Finding("missing", RECORDINGS.name, place, f"its file {row.path} is not there")]
+        self._report.bytes += row.size
+        if found != row.sha256:
+            text = f"its file {row.path} is not as it was sealed"
+            return [Finding("changed", RECORDINGS.name, place, text)]
+        return []
+
+    def _unlinked(self, chain: Chain, last: int) -> None:
+        """Rows that nobody of ours wrote, or whose link was taken away."""
+        after = ""
+        while True:
+            with Session(self._reader) as session:
+                items = [item for item, _ in chain.page(session, after, BATCH)]
+                query = select(ChainLink.item).where(
+                    ChainLink.chain == chain.name, ChainLink.item.in_(items)
+                )
+                linked = set(session.scalars(query))
+            if not items:
+                return
+            text = "a row without a link" if last else "nothing is chained yet: start the system"
+            missing = [item for item in items if item not in linked]
+            self._report.add([Finding("added", chain.name, f"row {one}", text) for one in missing])
+            after = items[-1]
+
+    def _note(self) -> None:
+        first = self._report.findings[0] if self._report.findings else None
+        with Session(self._engine) as session, session.begin():
+            audit.record(
+                session,
+                None,
+                "verify",
+                "recordings",
+                reason=str(first or ""),
+                result=first.kind if first else "ok",
+            )
+
+
+def verify(
+    engine: Engine,
+    files: SoundFiles,
+    heads_file: Path | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Report:
+    """See Verifier. Raises Invalid where the file of heads cannot be read."""
+    return Verifier(engine, files, progress).run(heads_file)
