@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from callcenter.crm.messages.models import Channel
     from callcenter.crm.messages.ports import Messenger
     from callcenter.crm.trust.verify import Report
-    from callcenter.telephony.ports import Dialler, SipBackend
+    from callcenter.telephony.ports import Dialler, Phones, SipBackend
 
 DRAIN_SECONDS = 8.0
 
@@ -48,16 +48,18 @@ def open_records(settings: Settings) -> Engine:
     return engine
 
 
-def _sip(sip: Sip) -> tuple[SipBackend, Dialler | None]:
-    """Who speaks SIP, as `sip.backend` says, and who places calls: pyVoIP places none."""
+def _sip(sip: Sip, engine: Engine, node: str) -> tuple[SipBackend, Dialler | None, Phones | None]:
+    """Who speaks SIP, as `sip.backend` says, who places calls and who rings desk phones: with
+    pyVoIP nobody does."""
     if sip.backend == "pyvoip":
         from callcenter.telephony.adapters.sip_pyvoip import PyVoipSipBackend
 
-        return PyVoipSipBackend(sip), None
+        return PyVoipSipBackend(sip), None, None
     from callcenter.telephony.adapters.sip_native import NativeSipBackend
+    from callcenter.telephony.places import PlaceStore
 
-    native = NativeSipBackend(sip)
-    return native, native
+    native = NativeSipBackend(sip, PlaceStore(engine, node))
+    return native, native, native.phones
 
 
 def run_telephony(settings: Settings) -> None:
@@ -91,10 +93,12 @@ async def _telephony(settings: Settings) -> None:
     media = BatchingMediaPlane(settings.sip.rtp_ports)
     audio = BrowserLegs(media)
     speech = SpeechSocket(settings.run_dir, workers=settings.speech.workers)
-    sip, dialler = _sip(settings.sip)
+    engine = open_database(settings.database_url)
+    sip, dialler, phones = _sip(settings.sip, engine, node)
     parts = Parts(
         sip=sip,
         dialler=dialler,
+        phones=phones,
         media=media,
         audio=audio,
         recordings=DiskRecordings(
@@ -103,7 +107,7 @@ async def _telephony(settings: Settings) -> None:
         speech=speech,
         sounds=Sounds(ringback=tones.ringback(), music=tones.hold_music()),
     )
-    log = EventLog(open_database(settings.database_url))
+    log = EventLog(engine)
     service = TelephonyService(settings, log, bus, parts, node=node)
 
     stopping = asyncio.Event()

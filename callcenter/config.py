@@ -336,6 +336,45 @@ class Registration(Credentials):
     plan: NumberPlan = Field(NumberPlan(), description="how numbers are written to it")
 
 
+class Phone(Credentials):
+    """A desk phone of one person; it signs in here (REGISTER) as its extension."""
+
+    algorithm: Literal["sha-256", "md5"] = Field(
+        "sha-256", description="md5: asked for instead, where the phone knows nothing better"
+    )
+    extension: str = Field(
+        pattern=r"^[\w.+-]{1,32}$", description="user that it signs in as, such as 201"
+    )
+    user: str = Field(description="user name of the agent whose calls ring there")
+    hosts: list[Cidr] = Field(min_length=1, description="networks that it may sign in from")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not (self.password or self.password_file):
+            raise ValueError("password_file or password")
+        return self
+
+
+class Registrar(Section):
+    """For how long desk phones are registered."""
+
+    min_expires: Annotated[int, Field(ge=1, le=3600)] = Field(
+        60, description="seconds; a phone that wants less gets 423"
+    )
+    max_expires: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        3600, description="seconds; a phone that wants more, or does not say, gets this"
+    )
+    contacts: Annotated[int, Field(ge=1, le=16)] = Field(
+        5, description="places where one extension may be registered at once"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_expires > self.max_expires:
+            raise ValueError("min_expires is at most max_expires")
+        return self
+
+
 class Outbound(Section):
     """Calls that agents place. Whatever is not allowed here is denied."""
 
@@ -402,6 +441,15 @@ class Sip(Section):
     outbound: Outbound | None = Field(
         None, description="calls that agents place; without it there are none"
     )
+    phones: list[Phone] = Field(
+        [], description="desk phones that sign in here, see docs/operations/sip.md"
+    )
+    registrar: Registrar = Field(Registrar(), description="what desk phones are granted")
+
+    def phone_of(self, username: str) -> Phone | None:
+        """The desk phone of that user."""
+        names = ((phone.user.strip().casefold(), phone) for phone in self.phones)
+        return next((phone for name, phone in names if name == username.casefold()), None)
 
     def peer(self, name: str) -> Trunk | Registration | None:
         """The trunk or registration of that name."""
@@ -417,6 +465,7 @@ class Sip(Section):
                     ("one address udp://IPv4:port in listen", not _one_udp4(self.listen)),
                     ("one entry in registrations at most", len(self.registrations) > 1),
                     ("no auth in trunks", any(trunk.auth.username for trunk in self.trunks)),
+                    ("no phones", bool(self.phones)),
                     ("no srtp in trunks", any(trunk.srtp != "never" for trunk in self.trunks)),
                 )
                 if asked

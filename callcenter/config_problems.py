@@ -60,6 +60,8 @@ def across(values: Mapping[str, Any]) -> list[str]:
         ("lines", "number", lines),
         ("sip.trunks", "name", trunks),
         ("sip.registrations", "name", accounts),
+        ("sip.phones", "extension", _maps(values.get("sip"), "phones")),
+        ("sip.phones", "user", _maps(values.get("sip"), "phones")),
     ):
         problems += _twice(what, key, rows)
     return [*problems, *_outbound(values.get("sip"), trunks, accounts, names)]

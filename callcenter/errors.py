@@ -153,6 +153,12 @@ class NoAudioLeg(Conflict):
     slug = "no-audio-leg"
 
 
+class PhoneAway(NoAudioLeg):
+    """The agent talks by a desk phone, and that is not registered."""
+
+    slug = "phone-away"
+
+
 class DecisionNotTold(Conflict):
     """A complaint may not be closed before its decision was told to the customer."""
 

@@ -42,6 +42,7 @@ AgentStateName = Literal[
     "not_answering",
     "offline",
 ]
+Device = Literal["browser", "phone"]  # what an agent talks by
 Verstat = Literal["passed", "failed", "none"]  # of a number, by the network (STIR/SHAKEN)
 RecordPolicy = Literal["never", "on_demand", "ask", "always"]
 
@@ -501,7 +502,8 @@ class SeatAgent(Command):
     """The agent's browser is there (again). Repeating it changes nothing. → agent view
 
     `state` and `reason` are the last that were known; used only by a telephony process that
-    has never seen the agent, because it was started anew.
+    has never seen the agent, because it was started anew. `device` is what the next call comes
+    to; without a desk phone in the settings that is the browser.
     """
 
     agent: str
@@ -510,6 +512,7 @@ class SeatAgent(Command):
     language: str
     state: AgentStateName = "offline"
     reason: str | None = None
+    device: Device = "browser"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

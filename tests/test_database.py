@@ -19,7 +19,7 @@ from callcenter import log, migrations
 from callcenter.crm import models
 from callcenter.database import open_database, reading
 from callcenter.errors import StartError
-from callcenter.telephony import dialogs
+from callcenter.telephony import dialogs, places
 from callcenter.telephony.speech import tasks
 
 
@@ -127,7 +127,13 @@ def test_the_migrations_make_exactly_what_the_program_expects(tmp_path: Path) ->
             },
         )
         wanted = MetaData()
-        for source in (log.metadata, models.metadata, tasks.metadata, dialogs.metadata):
+        for source in (
+            log.metadata,
+            models.metadata,
+            tasks.metadata,
+            dialogs.metadata,
+            places.metadata,
+        ):
             for table in source.tables.values():
                 table.to_metadata(wanted)
         assert compare_metadata(context, wanted) == []

@@ -22,7 +22,7 @@ from callcenter.database import AWAY, open_database
 from callcenter.errors import Conflict
 from callcenter.events import CallHeld
 from callcenter.log import Consumer, Entry, EventLog, append_within
-from callcenter.telephony import dialogs
+from callcenter.telephony import dialogs, places
 from callcenter.telephony.speech import tasks
 
 pytestmark = pytest.mark.integration
@@ -49,7 +49,13 @@ def held(call: str) -> CallHeld:
 
 def test_the_migrations_make_exactly_what_the_program_expects(engine: Engine) -> None:
     wanted = MetaData()
-    for source in (log.metadata, models.metadata, tasks.metadata, dialogs.metadata):
+    for source in (
+        log.metadata,
+        models.metadata,
+        tasks.metadata,
+        dialogs.metadata,
+        places.metadata,
+    ):
         for table in source.tables.values():
             table.to_metadata(wanted)
     with engine.connect() as connection:

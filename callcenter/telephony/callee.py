@@ -8,14 +8,19 @@ from callcenter.telephony.ports import MediaDescription, MediaLeg, MediaPlane, O
 
 
 class CalleeSide(Side):
-    """A customer whom an agent calls; `agent_leg` hears how far the call got."""
+    """A customer whom an agent calls; `agent_leg` hears how far the call got. Where the agent
+    talks by a desk phone it is there once that was picked up."""
 
     def __init__(
-        self, outbound: OutboundCall, agent_leg: MediaLeg, media: MediaPlane, sounds: Sounds
+        self,
+        outbound: OutboundCall,
+        agent_leg: MediaLeg | None,
+        media: MediaPlane,
+        sounds: Sounds,
     ) -> None:
         super().__init__(outbound, media, sounds)
         self.outbound = outbound
-        self._agent_leg = agent_leg
+        self.agent_leg = agent_leg
         self._early = False
 
     async def invite(self) -> MediaDescription:
@@ -25,23 +30,25 @@ class CalleeSide(Side):
 
     def alert(self, early: MediaDescription | None) -> None:
         """The agent hears the far network's own sound where it plays some, else ringback."""
+        assert self.agent_leg is not None
         if early and not self._answered:
             self._early = True
             self._follow(early)
-            self._media.bridge(self.leg, self._agent_leg)
+            self._media.bridge(self.leg, self.agent_leg)
         elif not self._early:
-            self._media.play(self._agent_leg, self._sounds.ringback)
+            self._media.play(self.agent_leg, self._sounds.ringback)
 
     def picked_up(self, media: MediaDescription) -> None:
         """The two hear each other."""
+        assert self.agent_leg is not None
         self._answered = True
         self._follow(media)
-        self.join(self._agent_leg)
+        self.join(self.agent_leg)
 
     def quiet(self) -> None:
         """The agent hears nothing of this call any more."""
-        if not self._answered:
-            self._media.silence(self._agent_leg)
+        if not self._answered and self.agent_leg:
+            self._media.silence(self.agent_leg)
 
     @property
     def reason(self) -> str:

@@ -12,6 +12,7 @@ from callcenter.telephony.acd.floor import Change, Floor
 from callcenter.telephony.ports import (
     AudioLegs,
     MediaPlane,
+    Phones,
     RecordingStore,
     Sound,
     SpeechLink,
@@ -48,6 +49,10 @@ class Desk(Protocol):
     @property
     def audio(self) -> AudioLegs:
         """The agents' browser legs."""
+
+    @property
+    def phones(self) -> Phones:
+        """The agents' desk phones."""
 
     @property
     def recordings(self) -> RecordingStore:

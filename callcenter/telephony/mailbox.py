@@ -56,6 +56,30 @@ class PickedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class PhonePickedUp:
+    """The agent's desk phone was answered; `dialog` says at which of its places."""
+
+    dialog: DialogCall
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneLeft:
+    """The agent's desk phone hung up, declined, or cannot be reached."""
+
+    dialog: DialogCall
+    how: SipEnd
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneMedia:
+    """The agent's desk phone wants its media otherwise: hold, resume, another address."""
+
+    dialog: DialogCall
+    wish: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
 class Offered:
     """The floor found an agent."""
 
@@ -93,8 +117,9 @@ class Stop:
 
 
 # What the step that a call is in looks at.
-Step = Alerted | PickedUp | Referred | Offered | Asked | AgentLost
-Happening = CallerLeft | MediaChanged | Replaced | Stop | Step
+Step = Alerted | PickedUp | PhonePickedUp | PhoneLeft | Referred | Offered | Asked | AgentLost
+Happening = CallerLeft | MediaChanged | PhoneMedia | Replaced | Stop | Step
+PhoneStep = PhonePickedUp | PhoneLeft | PhoneMedia
 
 
 class Over(Exception):

@@ -1,7 +1,8 @@
 """The life of a call that an agent places: `run_outgoing_call()`, top to bottom.
 
-The agent's leg is there first; nothing is dialled for somebody who cannot be heard. From the
-answer on it is a call like any other (`telephony.session`): hold, transfer, recording, captions.
+The agent's leg is there first, a desk phone rings and is picked up before that: nothing is
+dialled for somebody who cannot be heard. From the answer on it is a call like any other
+(`telephony.session`): hold, transfer, recording, captions.
 """
 
 from __future__ import annotations
@@ -30,11 +31,16 @@ from callcenter.telephony.mailbox import (
     Asked,
     CallerLeft,
     Over,
+    PhoneLeft,
+    PhonePickedUp,
     PickedUp,
 )
-from callcenter.telephony.ports import MediaDescription, MediaLeg, SipEnd
+from callcenter.telephony.phone import ring
+from callcenter.telephony.ports import Caller, MediaDescription, MediaLeg, SipEnd
 from callcenter.telephony.session import Session
 
+PHONE_SECONDS = 30.0
+"""How long the agent's own desk phone rings."""
 _LOGGER = structlog.get_logger()
 
 # What a final status of the called side means for the record (RFC 3261 21.4 to 21.6).
@@ -56,6 +62,7 @@ async def run_outgoing_call(session: OutgoingSession) -> None:
     """From the agent's click to the one fact that ends the call; the agent is on it already."""
     over = Over("failed", "system", "the call was not handled")
     try:
+        await session.wait_for_phone()
         await session.wait_for_answer()
         while True:
             await session.talk_with(session.agent or "")
@@ -71,7 +78,10 @@ async def run_outgoing_call(session: OutgoingSession) -> None:
 
 
 class OutgoingSession(Session):
-    """A call of an agent's. `ring_seconds` until it is given up, `longest` that they may talk."""
+    """A call of an agent's. `ring_seconds` until it is given up, `longest` that they may talk.
+
+    `agent_leg` is the agent's sound; None: their desk phone has to be picked up first.
+    """
 
     def __init__(
         self,
@@ -80,7 +90,7 @@ class OutgoingSession(Session):
         line: Line,
         desk: Desk,
         *,
-        agent_leg: MediaLeg,
+        agent_leg: MediaLeg | None,
         region: str,
         language: str,
         ring_seconds: float,
@@ -123,6 +133,34 @@ class OutgoingSession(Session):
         if self.line.record == "always":
             self._capture = Capture(self.id, self.language, self.desk)
 
+    async def wait_for_phone(self) -> None:
+        """The agent's desk phone rings; returns when it is picked up. At once in the browser."""
+        if self._agent_leg is not None:
+            return
+        assert self.agent is not None
+        shown = Caller(self._call.to_number, None)
+        phone = ring(self.desk, self.agent, shown, self.mailbox.put_nowait)
+        if not phone:
+            raise Over("failed", "system", "the desk phone is not registered")
+        try:
+            deadline = self._now() + PHONE_SECONDS
+            while self._phone is None:
+                match await self._next(until=deadline):
+                    case PhonePickedUp(dialog, media):
+                        self._phone = phone.pick_up(dialog, media)
+                    case PhoneLeft(dialog):
+                        if why := phone.left(dialog):
+                            raise Over("cancelled", "agent", f"the desk phone: {why}")
+                    case Asked() as asked:
+                        self._hang_up_asked(asked)
+                    case AgentLost(lost) if lost == self.agent:
+                        raise Over("cancelled", "system", "the agent was gone")
+                    case None:
+                        raise Over("cancelled", "agent", "the desk phone was not picked up")
+        finally:
+            phone.stop()
+        self._agent_leg = self.callee.agent_leg = self._phone.leg
+
     async def wait_for_answer(self) -> None:
         """INVITE; the agent hears how far it got. Returns when the two talk."""
         outbound = self.callee.outbound
@@ -136,11 +174,10 @@ class OutgoingSession(Session):
                     return await self._talk(media)
                 case Alerted(early):
                     await self._alerted(early)
-                case Asked(HangUpCall(agent=who)) as asked if who == self.agent:
-                    asked.grant(self._call.view())
+                case PhoneLeft(dialog) if self._phone and dialog is self._phone.dialog:
                     raise Over("cancelled", "agent")
                 case Asked() as asked:
-                    asked.refuse(CallGone("nobody has answered yet; you can only hang up"))
+                    self._hang_up_asked(asked)
                 case AgentLost(lost) if lost == self.agent:
                     raise Over("cancelled", "system", "the agent was gone")
                 case None:
@@ -153,6 +190,13 @@ class OutgoingSession(Session):
         await super().end(over)
 
     # --- Inside ---
+
+    def _hang_up_asked(self, asked: Asked) -> None:
+        """Before the answer there is one thing that the agent can do: hang up. Raises Over."""
+        if asked.command == HangUpCall(call=self.id, agent=self.agent or ""):
+            asked.grant(self._call.view())
+            raise Over("cancelled", "agent")
+        asked.refuse(CallGone("nobody has answered yet; you can only hang up"))
 
     async def _invite(self) -> None:
         """The answer into the mailbox; a refusal comes there as `CallerLeft`, by the watcher."""

@@ -16,7 +16,14 @@ import structlog
 
 from callcenter.bus import Answer, Bus
 from callcenter.config import Line, Outbound
-from callcenter.errors import Conflict, NoAudioLeg, OutboundDenied, SipFailure, Unavailable
+from callcenter.errors import (
+    Conflict,
+    NoAudioLeg,
+    OutboundDenied,
+    PhoneAway,
+    SipFailure,
+    Unavailable,
+)
 from callcenter.events import CallAnswered, CallEnded, CallRang, DialNumber, OutboundAlarm
 from callcenter.ids import new_id
 from callcenter.log import EventLog
@@ -79,7 +86,7 @@ class Placing:
         self,
         command: DialNumber,
         rules: Outbound,
-        leg: MediaLeg,
+        leg: MediaLeg | None,
         outbound: OutboundCall,
         now: datetime,
     ) -> OutgoingSession:
@@ -102,11 +109,17 @@ class Placing:
             longest=longest(rules, self._ledger.used(now, command.agent), self._ledger.used(now)),
         )
 
-    async def _leg(self, agent: str) -> MediaLeg:
-        """The agent's sound; whoever is busy or cannot be heard calls nobody."""
+    async def _leg(self, agent: str) -> MediaLeg | None:
+        """The agent's sound, None where their desk phone is to ring first; whoever is busy or
+        cannot be heard calls nobody."""
         state = self._desk.floor.state_of(agent)
         if state.name in ("ringing", "on_call", "offline"):
             raise Conflict(f"you are {state.name.replace('_', ' ')} and cannot call anybody now")
+        phone = self._desk.floor.phone_of(agent)
+        if phone is not None:
+            if not self._desk.phones.reachable(phone):
+                raise PhoneAway("your desk phone is not registered; look whether it is on")
+            return None
         ready = await self._desk.audio.ready(agent, AUDIO_PATIENCE)
         leg = self._desk.audio.leg(agent) if ready else None
         if leg is None:

@@ -6,7 +6,7 @@ and one contract test in `tests/telephony/` that both pass.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol
@@ -411,6 +411,19 @@ class Dialler(Protocol):
         """A call to a telephone number by that trunk or registration of the settings."""
 
 
+class Phones(Protocol):
+    """Desk phones that register with us, by extension."""
+
+    def reachable(self, extension: str) -> bool:
+        """Whether that phone is registered and a way leads to it."""
+
+    def ring(self, extension: str, caller: Caller) -> Sequence[OutboundCall]:
+        """A call to each place where it is registered, none begun; `caller` is shown there."""
+
+    def on_change(self, handler: Callable[[str, bool], None]) -> None:
+        """Call `handler(extension, reachable)` when a phone registered or is gone."""
+
+
 class SipBackend(Protocol):
     """Who speaks SIP for us."""
 
@@ -432,7 +445,8 @@ class SipBackend(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """What the health report says of SIP: {"refused": {reason: messages}, "banned": sources,
-        "registrations": {name: {"state": str, "detail": sentence or ""}}}."""
+        "registrations": {name: {"state": str, "detail": sentence or ""}},
+        "phones": {extension: {"places": [transport, …], "seconds": left}}}."""
 
 
 # --- Recording -------------------------------------------------------------------------------

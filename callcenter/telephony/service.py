@@ -57,6 +57,7 @@ from callcenter.telephony.acd.floor import Change, Floor, Seat, serves
 from callcenter.telephony.caller import CallerSide
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.mailbox import AgentLost, Asked, Offered, Stop
+from callcenter.telephony.phone import NoPhones
 from callcenter.telephony.placing import Placing
 from callcenter.telephony.ports import (
     SAMPLE_RATE,
@@ -64,6 +65,7 @@ from callcenter.telephony.ports import (
     Dialler,
     InboundCall,
     MediaPlane,
+    Phones,
     RecordingStore,
     SipBackend,
     SpeechLink,
@@ -90,6 +92,7 @@ class Parts:
     speech: SpeechLink
     sounds: Sounds
     dialler: Dialler | None = None  # None: this backend places no calls
+    phones: Phones | None = None  # None: this backend takes no registrations
 
 
 class TelephonyService:
@@ -101,7 +104,8 @@ class TelephonyService:
         self._settings, self._log, self._bus, self._parts = settings, log, bus, parts
         self._node = node
         self._floor = Floor({queue.name: queue for queue in settings.queues})
-        self._floor.has_audio = parts.audio.connected
+        self._phones: Phones = parts.phones or NoPhones()
+        self._floor.has_audio = self._has_audio
         self._sessions: dict[str, Session] = {}
         self._lives: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[Any]] = set()
@@ -123,6 +127,7 @@ class TelephonyService:
         self._loop = asyncio.get_running_loop()
         await self._end_interrupted_calls()
         self._parts.audio.on_change(self._audio_changed)
+        self._phones.on_change(self._phone_changed)
         self._bus.serve("telephony", self._handlers())
         await self._parts.sip.start(self._take_call)
         self._chore(self._say_goodbyes())
@@ -201,6 +206,11 @@ class TelephonyService:
     def audio(self) -> AudioLegs:
         """See Desk."""
         return self._parts.audio
+
+    @property
+    def phones(self) -> Phones:
+        """See Desk."""
+        return self._phones
 
     @property
     def recordings(self) -> RecordingStore:
@@ -329,7 +339,10 @@ class TelephonyService:
     # --- Agents ---
 
     async def _seat(self, command: SeatAgent) -> Answer:
+        phone = self._settings.sip.phone_of(command.username)
         seat = Seat(
+            device=command.device if phone else "browser",
+            phone=phone.extension if phone else None,
             agent=command.agent,
             username=command.username,
             extension=command.extension,
@@ -369,8 +382,20 @@ class TelephonyService:
         return {"sdp": sdp, "type": "answer"}
 
     def _audio_changed(self, agent: str, connected: bool) -> None:
-        self._bus.publish(AudioLegChanged(agent=agent, connected=connected))
+        if self._floor.phone_of(agent) is None:
+            self._bus.publish(AudioLegChanged(agent=agent, connected=connected))
+            self._floor_dirty = True
+
+    def _phone_changed(self, extension: str, reachable: bool) -> None:
+        for agent in self._floor.seats:
+            if self._floor.phone_of(agent) == extension:
+                self._bus.publish(AudioLegChanged(agent=agent, connected=reachable))
         self._floor_dirty = True
+
+    def _has_audio(self, agent: str) -> bool:
+        """Whether the agent can be heard by what they talk by."""
+        phone = self._floor.phone_of(agent)
+        return self._phones.reachable(phone) if phone else self._parts.audio.connected(agent)
 
     def _seated(self, agent: str) -> bool:
         return agent in self._floor.seats
@@ -417,7 +442,9 @@ class TelephonyService:
             "until": until.isoformat() if until else None,
             "call": state.call,
             "next": state.next,
-            "audio": self._parts.audio.connected(seat.agent),
+            "audio": self._has_audio(seat.agent),
+            "device": seat.device,
+            "phone": seat.phone,
         }
 
     def _wall(self, moment: float | None) -> datetime | None:

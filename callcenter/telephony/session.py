@@ -48,12 +48,24 @@ from callcenter.telephony.mailbox import (
     MediaChanged,
     Offered,
     Over,
+    PhoneLeft,
+    PhoneMedia,
+    PhonePickedUp,
     Referred,
     Replaced,
     Step,
     Stop,
 )
-from callcenter.telephony.ports import DialogCall, InboundCall, MediaLeg, Referral, SipEnd
+from callcenter.telephony.phone import PhoneSide, Ringing, ring
+from callcenter.telephony.ports import (
+    Caller,
+    DialogCall,
+    InboundCall,
+    MediaDescription,
+    MediaLeg,
+    Referral,
+    SipEnd,
+)
 from callcenter.telephony.quality import CallQuality
 
 WATCH_SECONDS = 1.0
@@ -93,6 +105,7 @@ class Session:
         self.agent: str | None = None
         self.mailbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._agent_leg: MediaLeg | None = None
+        self._phone: PhoneSide | None = None  # where the agent talks by a desk phone
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._capture: Capture | None = None
@@ -174,11 +187,17 @@ class Session:
                         return
                 case AgentLost(lost) if lost == agent:
                     return await self._back_to_queue(self._call.queue)
+                case PhoneLeft(dialog, how) if self._phone and dialog is self._phone.dialog:
+                    if how == "bye":
+                        raise Over("completed", "agent")
+                    return await self._back_to_queue(self._call.queue)
                 case Referred(referral):
                     if await self._follow_referral(referral):
                         return
                 case None:
                     self._demand_sound()
+                    if self._phone and self._is_silent(self._phone):
+                        return await self._back_to_queue(self._call.queue)
 
     async def end(self, over: Over) -> None:
         """Everything is given back, whatever failed before, then the end is a fact."""
@@ -190,6 +209,7 @@ class Session:
         truncated = await self._close_capture()
         measured = self._quality.finish("customer", "agent")
         self.caller.close(self._agent_leg)
+        self._let_phone_go()
         freed += self._free_agent()
         ended = CallEnded(
             call=self.id,
@@ -253,18 +273,41 @@ class Session:
         await self._happened(offered, *self.desk.state_facts([offer.change]))
         if self._capture is None and self.line.record == "always":
             self._capture = Capture(self.id, self.language, self.desk)
+        phone = ring(self.desk, offer.agent, self._shown_to_agent(), self.mailbox.put_nowait)
         try:
-            return await self._answered_in_time(offer)
+            return await self._answered_in_time(offer, phone)
         except Over:
             changes = self.desk.floor.stop_ringing(offer.agent, self._now())
             gone = AgentDeclined(call=self.id, agent=offer.agent, reason="caller_gone")
             await self._happened(gone, *self.desk.state_facts(changes))
             raise
+        finally:
+            if phone:
+                phone.stop()
 
-    async def _answered_in_time(self, offer: Offer) -> bool:
+    def _shown_to_agent(self) -> Caller:
+        """Who is at the other end, as the agent's desk phone shows it."""
+        if isinstance(self.caller, CallerSide):
+            return self.caller.inbound.caller
+        return Caller(self._call.to_number, None)
+
+    async def _answered_in_time(self, offer: Offer, phone: Ringing | None) -> bool:
+        if phone is not None and not phone:
+            await self._declined(offer.agent, "unreachable")
+            return False
         deadline = self._now() + offer.ring_seconds
         while True:
             match await self._next(until=deadline):
+                case PhonePickedUp(dialog, media):
+                    side = phone.pick_up(dialog, media) if phone else None
+                    if side and await self._answer_by_phone(offer, side):
+                        return True
+                case PhoneLeft(dialog):
+                    if phone and (reason := phone.left(dialog)):
+                        await self._declined(offer.agent, reason)
+                        return False
+                case Asked(AnswerCall(agent=who)) as asked if who == offer.agent and phone:
+                    asked.refuse(Conflict("your calls come to your desk phone: pick it up"))
                 case Asked(AnswerCall(agent=who)) as asked if who == offer.agent:
                     if await self._answer(offer, asked):
                         return True
@@ -306,6 +349,23 @@ class Session:
         if self._left(offer, asked):
             self.caller.part(None)
             return False
+        await self._join(offer, agent_leg)
+        asked.grant(self._call.view())
+        return True
+
+    async def _answer_by_phone(self, offer: Offer, phone: PhoneSide) -> bool:
+        """The same where the agent picked up a desk phone; whoever is gone since hears nothing."""
+        self._phone = phone
+        if self.desk.floor.rings_at(self.id, offer.agent):
+            await self.caller.answer()
+        if not self.desk.floor.rings_at(self.id, offer.agent):
+            self._let_phone_go()
+            return False
+        await self._join(offer, phone.leg)
+        return True
+
+    async def _join(self, offer: Offer, agent_leg: MediaLeg) -> None:
+        """The two hear each other, and that is a fact."""
         self._keep_dialog()
         changes = self.desk.floor.answer(self.id, offer.agent, self._now())
         self.agent, self._agent_leg = offer.agent, agent_leg
@@ -319,8 +379,6 @@ class Session:
         )
         captured = await self._capture_from(agent_leg)
         await self._happened(answered, *captured, *self.desk.state_facts(changes))
-        asked.grant(self._call.view())
-        return True
 
     def _measure(self, agent: str, agent_leg: MediaLeg) -> None:
         self._quality.begin("customer", self.caller.leg)
@@ -488,7 +546,8 @@ class Session:
         self.caller.part(self._agent_leg)
         if self._capture:
             self._capture.leave("agent")
-        changes = self._free_agent()
+        changes, measured = self._free_agent(), self._quality.finish("agent")
+        self._let_phone_go()
         self.agent, self._agent_leg = None, None
         position = self.desk.floor.enqueue(self.id, queue, self._now(), first=True, only=to_agent)
         await self._happened(
@@ -499,17 +558,26 @@ class Session:
                 position=position,
                 others=self.desk.floor.standings(self.id),
             ),
-            *self._quality.finish("agent"),
+            *measured,
             *self.desk.state_facts(changes),
         )
         self.desk.distribute()
 
     def _demand_sound(self) -> None:
         """A caller who sends no sound for long has vanished (unless they hold the call)."""
-        limit = self.desk.settings.sip.media_timeout_seconds
-        if limit and self.caller.silent_for() > limit:
+        if self._is_silent(self.caller):
             waits = self.agent is None
             raise Over("abandoned" if waits else "failed", "system", "media timeout")
+
+    def _is_silent(self, side: Side) -> bool:
+        limit = self.desk.settings.sip.media_timeout_seconds
+        return bool(limit) and side.silent_for() > limit
+
+    def _let_phone_go(self) -> None:
+        """The agent's desk phone, if they talk by one, is free again."""
+        if self._phone:
+            self._phone.let_go()
+        self._phone = None
 
     def _free_agent(self) -> list[Change]:
         """The agent's state after their part of the call."""
@@ -559,8 +627,21 @@ class Session:
                     self._keep_dialog()  # the peer may have moved, too
                     if holds is not None and self.agent is not None:
                         await (self._hold if holds else self._resume)("customer")
+                case PhoneMedia(dialog, wish):
+                    await self._follow_phone(dialog, wish)
                 case _:
                     return happening
+
+    async def _follow_phone(self, dialog: DialogCall, wish: MediaDescription) -> None:
+        """The agent's desk phone holds the call or takes it back, or moved."""
+        phone = self._phone
+        if phone is None or dialog is not phone.dialog:
+            return
+        held = phone.holds
+        holds = phone.change_media(wish)
+        phone.keep_dialog()
+        if holds is not None and holds != held and self._answered_at is not None:
+            await (self._hold if holds else self._resume)("agent")
 
     def _keep_dialog(self) -> None:
         """Should we be killed, the next process ends the dialog."""

@@ -25,7 +25,7 @@ from callcenter.crm.users import operations, queries
 from callcenter.crm.users.models import User, UserSession
 from callcenter.database import reading
 from callcenter.errors import NotSignedIn, ReasonNeeded, TooManyTries
-from callcenter.events import now
+from callcenter.events import Device, now
 from callcenter.web import auth, passwords
 from callcenter.web.context import Who
 from callcenter.web.permissions import Permission, Scope
@@ -145,6 +145,18 @@ class Access:
         with Session(self._engine) as session, session.begin():
             user = operations.get_or_raise(session, person.id)
             operations.change(session, user, language=language)
+
+    def set_device(self, person: Who, device: Device) -> None:
+        """Keep what the person wants to talk by, for this shift and the next ones."""
+        with Session(self._engine) as session, session.begin():
+            user = operations.get_or_raise(session, person.id)
+            operations.set_preferences(session, user, {"device": device})
+
+    def device_of(self, person: Who) -> Device:
+        """What the person chose to talk by."""
+        with Session(self._reader) as session:
+            user = queries.by_id(session, person.id)
+        return "phone" if user and user.preferences.get("device") == "phone" else "browser"
 
     def set_disabled(
         self, person: Who, user: str, disabled: bool | None, address: str | None

@@ -6,7 +6,7 @@ from typing import Any
 
 from callcenter.crm.users import queries as users
 from callcenter.errors import CallcenterError
-from callcenter.events import DescribeFloor
+from callcenter.events import DescribeFloor, DescribeHealth
 from callcenter.web.context import Services
 from callcenter.web.permissions import Permission, scope_of
 
@@ -73,4 +73,20 @@ def _agent(id_: str, username: str, name: str, now: dict[str, Any]) -> dict[str,
         "call": now.get("call"),
         "next": now.get("next"),
         "audio": now.get("audio", False),
+        "device": now.get("device", "browser"),
+        "phone": now.get("phone"),
     }
+
+
+def phones(parts: Services) -> list[dict[str, Any]]:
+    """Every desk phone of the settings; none is registered while telephony does not answer."""
+    try:
+        health = parts.bus.request("telephony", DescribeHealth(), timeout=2.0)
+    except CallcenterError:
+        health = {}
+    known = health.get("sip", {}).get("phones", {})
+    nowhere = {"places": [], "seconds": 0}
+    return [
+        {"extension": phone.extension, "user": phone.user, **known.get(phone.extension, nowhere)}
+        for phone in parts.settings.sip.phones
+    ]

@@ -50,7 +50,18 @@ def _ask(parts: Services, service: str) -> dict[str, Any]:
         answer = parts.bus.request(service, DescribeHealth(), timeout=PATIENCE)
     except CallcenterError as error:
         return {"ok": False, "detail": error.detail}
+    answer = {**answer, **_without_names(answer)}
     return {"ok": bool(answer.get("ok")), "detail": str(answer.get("detail", "")), **answer}
+
+
+def _without_names(answer: dict[str, Any]) -> dict[str, Any]:
+    """Anybody may ask: desk phones are counted, whose they are is for people signed in."""
+    sip = answer.get("sip")
+    if not isinstance(sip, dict) or "phones" not in sip:
+        return {}
+    phones = sip["phones"].values()
+    registered = sum(bool(phone["places"]) for phone in phones)
+    return {"sip": {**sip, "phones": {"registered": registered, "of": len(phones)}}}
 
 
 def _resources(telephony: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from callcenter.crm.agents import queries as outboxes
-from callcenter.errors import Forbidden, Invalid
+from callcenter.errors import Conflict, Forbidden, Invalid
 from callcenter.events import (
     AgentStateName,
     AnswerCall,
@@ -73,6 +73,17 @@ def set_state(parts: Services, person: Who, body: Body) -> Body:
     return _send(parts, SetAgentState(agent=person.id, state=state, reason=reason))  # type: ignore[arg-type]
 
 
+def set_device(parts: Services, person: Who, body: Body) -> Body:
+    """What the agent's next calls come to: the browser, or the desk phone of the settings."""
+    device = body.get("device")
+    if device not in ("browser", "phone"):
+        raise Invalid("this is no device", {"device": "is browser or phone"})
+    if device == "phone" and parts.settings.sip.phone_of(person.username) is None:
+        raise Conflict("no desk phone is set up for you; ask whoever looks after this system")
+    parts.access.set_device(person, device)
+    return seat(parts, person)
+
+
 def extend_wrap_up(parts: Services, person: Who, body: Body) -> Body:
     """More time after the call."""
     seconds = body.get("seconds", 30)
@@ -103,6 +114,7 @@ def seat(parts: Services, person: Who, *, again: bool = False) -> Body:
         username=person.username,
         extension=person.extension,
         language=person.language or parts.settings.site.default_language,
+        device=parts.access.device_of(person),
     )
     return _send(parts, command)
 

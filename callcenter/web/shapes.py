@@ -524,6 +524,17 @@ class AgentView(View):
     call: str | None = None
     next: AgentStateName | None = None
     audio: bool = False
+    device: Literal["browser", "phone"] = "browser"
+    phone: str | None = Field(None, description="extension of the agent's desk phone")
+
+
+class DeskPhoneView(View):
+    """A desk phone of the settings; registered where it has a place."""
+
+    extension: str
+    user: str
+    places: list[str] = Field(description="UDP, TCP or TLS, for each place where it is registered")
+    seconds: int = Field(description="left of its longest registration")
 
 
 class CallView(View):

@@ -293,6 +293,11 @@ class Sockets:
     def _set_state(self, connection: Connection, body: Body) -> Body:
         return orders.set_state(self._parts, _agent(connection), body)
 
+    def _set_device(self, connection: Connection, body: Body) -> Body:
+        """{device: browser | phone} → {agent}."""
+        mine = orders.set_device(self._parts, _agent(connection), body)
+        return {"agent": floor.agent_view(self._parts, {"agent": connection.who.id, **mine})}
+
     def _extend(self, connection: Connection, body: Body) -> Body:
         return orders.extend_wrap_up(self._parts, _agent(connection), body)
 
@@ -338,6 +343,7 @@ HANDLES: dict[str, Handle] = {
     "resume": Sockets._resume,
     "pop.seen": Sockets._seen,
     "agent.state": Sockets._set_state,
+    "agent.device": Sockets._set_device,
     "wrap_up.extend": Sockets._extend,
     "rtc.offer": Sockets._audio,
     **{f"call.{action}": _order(action) for action in orders.ACTIONS},

@@ -21,12 +21,20 @@ def stage(make_settings: Callable[..., Settings]) -> Callable[..., Any]:
         line["record"] = queue.pop("line_record", "always")
         lines = queue.pop("lines", [line])
         outbound = queue.pop("outbound", None)
-        more: dict[str, Any] = {}
+        phones = queue.pop("phones", [])
+        sip: dict[str, Any] = {
+            "phones": [
+                {"extension": ext, "user": user, "password": "x", "hosts": ["127.0.0.0/8"]}
+                for user, ext in phones
+            ]
+        }
+        sip |= queue.pop("sip", {})
         if outbound is not None:
             trunk = {"name": "provider", "hosts": ["127.0.0.0/8"], "server": "127.0.0.1"}
             rules = {"trunk": "provider", "allow": ["+98"], "night": None} | outbound
-            more = {"sip": {"trunks": [trunk], "outbound": rules}}
-        settings = make_settings(lines=lines, queues=[{"name": "support", **queue}], **more)
+            sip |= {"trunks": [trunk], "outbound": rules}
+        queues = [{"name": "support", **queue}]
+        settings = make_settings(lines=lines, queues=queues, sip=sip)
         stage = Stage(settings)
         await stage.service.start()
         try:

@@ -17,6 +17,7 @@ from callcenter.events import (
     AnswerCall,
     CallRang,
     Command,
+    Device,
     SeatAgent,
     SetAgentState,
 )
@@ -25,6 +26,7 @@ from callcenter.telephony import dialogs
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.fakes.media import FakeLeg, FakeMediaPlane
 from callcenter.telephony.fakes.outgoing import FakeDialler
+from callcenter.telephony.fakes.phones import FakePhones
 from callcenter.telephony.media import tones
 from callcenter.telephony.ports import (
     Address,
@@ -234,9 +236,16 @@ class Stage:
         self.sip, self.audio = ScriptedSip(), ScriptedAudio(self.media)
         self.recordings, self.speech = ScriptedRecordings(), ScriptedSpeech()
         sounds = Sounds(ringback=tones.ringback(), music=tones.hold_music())
-        self.dialler = FakeDialler()
+        self.dialler, self.phones = FakeDialler(), FakePhones()
         parts = Parts(
-            self.sip, self.media, self.audio, self.recordings, self.speech, sounds, self.dialler
+            self.sip,
+            self.media,
+            self.audio,
+            self.recordings,
+            self.speech,
+            sounds,
+            self.dialler,
+            self.phones,
         )
         self.sounds = sounds
         self.service = TelephonyService(settings, self.log, self.bus, parts, node="node-1")
@@ -244,10 +253,13 @@ class Stage:
     async def order(self, command: Command) -> dict[str, Any]:
         return await asyncio.to_thread(self.bus.request, "telephony", command)
 
-    async def seat(self, *agents: str, audio: bool = True) -> None:
+    async def seat(self, *agents: str, audio: bool = True, device: Device = "browser") -> None:
         for agent in agents:
-            await self.order(SeatAgent(agent=agent, username=agent, extension=None, language="en"))
-            if audio:
+            seat = SeatAgent(
+                agent=agent, username=agent, extension=None, language="en", device=device
+            )
+            await self.order(seat)
+            if audio and device == "browser":
                 self.audio.connect(agent)
             await self.order(SetAgentState(agent=agent, state="available"))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from callcenter.config import Queue
 from callcenter.errors import CallGone, NotFound
-from callcenter.events import AgentStateName
+from callcenter.events import AgentStateName, Device
 from callcenter.telephony.acd import agent as machine
 from callcenter.telephony.acd.agent import AgentState
 from callcenter.telephony.acd.routing import (
@@ -25,13 +25,16 @@ from callcenter.telephony.acd.routing import (
 
 @dataclass(slots=True)
 class Seat:
-    """An agent who is signed in."""
+    """An agent who is signed in. `phone` is the extension of their desk phone, if they have one;
+    `device` what they talk by."""
 
     agent: str
     username: str
     extension: str | None
     language: str
     state: AgentState
+    device: Device = "browser"
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Floor:
         if known := self.seats.get(seat.agent):
             known.username, known.extension = seat.username, seat.extension
             known.language = seat.language
+            known.device, known.phone = seat.device, seat.phone
             return []
         before = seat.state
         seat.state = _resumed(before, now)
@@ -90,6 +94,11 @@ class Floor:
     def seat_of(self, agent: str) -> Seat:
         """Raises NotFound for an agent who is not signed in."""
         return self._seat(agent)
+
+    def phone_of(self, agent: str) -> str | None:
+        """The extension of the desk phone that the agent talks by; None: by the browser."""
+        seat = self.seats.get(agent)
+        return seat.phone if seat and seat.device == "phone" else None
 
     def choose(
         self, agent: str, name: AgentStateName, reason: str | None, now: float

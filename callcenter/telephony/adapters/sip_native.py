@@ -21,6 +21,7 @@ import structlog
 from callcenter.config import Sip, Trunk
 from callcenter.errors import SipFailure, StartError
 from callcenter.telephony.adapters.sip_outgoing import NativeOutboundCall, Outgoing, proven
+from callcenter.telephony.adapters.sip_phones import NativePhones, Store, admitted
 from callcenter.telephony.adapters.sip_registrations import Listener, Listeners, Registrations
 from callcenter.telephony.adapters.sip_stream import StreamListener, server_security
 from callcenter.telephony.adapters.sip_udp import UdpListener
@@ -44,6 +45,8 @@ from callcenter.telephony.sip.actions import (
     Flow,
     IncomingInvite,
     MediaChanged,
+    PhoneMoved,
+    PhoneMoves,
     Referred,
     RegistrationChanged,
     Send,
@@ -72,7 +75,8 @@ _LOGGER = structlog.get_logger()
 class NativeSipBackend:
     """Listens on every address of `sip.listen`. Belongs to the thread of the running loop."""
 
-    def __init__(self, settings: Sip) -> None:
+    def __init__(self, settings: Sip, places: Store | None = None) -> None:
+        """`places`: where desk phones' registrations are kept; None: nowhere."""
         self._settings = settings
         self._authenticators = {
             trunk.name: Authenticator(_demand(trunk), _token)
@@ -80,8 +84,19 @@ class NativeSipBackend:
             if trunk.auth.username
         }
         timers = Policy(settings.session_expires, settings.session_min_se)
-        self._core = UserAgent(_token, self._authenticator, self._srtp, self._may_transfer, timers)
-        self._sources = Sources((trunk.name, trunk.hosts) for trunk in settings.trunks)
+        self._sources = Sources(
+            ((trunk.name, trunk.hosts) for trunk in settings.trunks),
+            ((phone.extension, phone.hosts) for phone in settings.phones),
+        )
+        self._core = UserAgent(
+            _token,
+            self._authenticator,
+            self._srtp,
+            self._may_transfer,
+            timers,
+            admitted(settings, self._sources, _token),
+            lambda source: self._sources.trunk(source) is not None,
+        )
         self._guard = Guard(self._sources, Limits(**settings.limits.model_dump()), _report)
         self._calls: dict[CallUsage, NativeCall | NativeOutboundCall] = {}
         self._listeners: Listeners = {}
@@ -93,6 +108,9 @@ class NativeSipBackend:
             settings, self._core, self._sources, self._listeners, self._registrations, self._place
         )
         self._outgoing.hang_up = lambda usage: self.do(self._core.hang_up, usage)
+        self.phones = NativePhones(
+            settings, self._core, self._listeners, self._outgoing, self._perform, places
+        )
         self._on_call: Callable[[InboundCall], None] = lambda call: call.reject(503)
 
     async def start(self, on_call: Callable[[InboundCall], None]) -> None:
@@ -103,6 +121,7 @@ class NativeSipBackend:
         try:
             for url in self._settings.listen:
                 await self._listen(url)
+            await self.phones.start()
         except BaseException:
             await self._close()
             raise
@@ -114,6 +133,7 @@ class NativeSipBackend:
         deadline = self._loop.time() + STOP_GRACE
         while self._core.unanswered() and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+        await self.phones.stop()
         await self._close()
 
     async def to_number(self, e164: str, trunk: str) -> OutboundCall:
@@ -130,7 +150,8 @@ class NativeSipBackend:
         now = asyncio.get_running_loop().time()
         registrations = self._registrations.describe()
         refused, banned = dict(self._guard.counts), self._guard.banned(now)
-        return {"refused": refused, "banned": banned, "registrations": registrations}
+        about = {"refused": refused, "banned": banned, "registrations": registrations}
+        return about | {"phones": self.phones.describe()}
 
     async def say_goodbye(self, memo: dict[str, Any]) -> None:
         """See `SipBackend.say_goodbye`; from the listener that the dialog came to."""
@@ -222,8 +243,9 @@ class NativeSipBackend:
         return self._guard.listed(host, self._loop.time()) is not None
 
     def _carries(self, peer: Address) -> bool:
-        """Whether a call is up whose way leads to that peer."""
-        return any(usage.flow.remote == peer for usage in self._calls)
+        """Whether a call is up, or a desk phone registered, whose way leads to that peer."""
+        called = any(usage.flow.remote == peer for usage in self._calls)
+        return called or self.phones.carries(peer)
 
     def _authenticator(self, source: str) -> Authenticator | None:
         return self._authenticators.get(self._sources.trunk(source) or "")
@@ -235,8 +257,9 @@ class NativeSipBackend:
         return self._settings.may_transfer(self._sources.trunk(source) or "")
 
     def _suspect(self, what: Suspicious) -> None:
-        note = self._guard.failed if what.reason == "digest" else self._guard.malformed
-        note(what.source, self._loop.time())
+        guard = self._guard
+        notes = {"digest": guard.failed, "malformed": guard.malformed, "stranger": guard.strange}
+        notes[what.reason](what.source, self._loop.time())
 
     # --- the core ----------------------------------------------------------------------------
 
@@ -249,6 +272,10 @@ class NativeSipBackend:
                 self._suspect(action)
             elif isinstance(action, RegistrationChanged):
                 self._registrations.note(action.registration)
+            elif isinstance(action, PhoneMoves):
+                self.phones.move(action)
+            elif isinstance(action, PhoneMoved):
+                self.phones.moved(action.extension)
             else:
                 self._tell(action)
         self._set_timer()

@@ -9,9 +9,12 @@ from callcenter.telephony.ports import Address, MediaDescription, SipEnd
 
 if TYPE_CHECKING:
     from callcenter.telephony.sip.incoming import InviteUsage
+    from callcenter.telephony.sip.message import Request
     from callcenter.telephony.sip.outgoing import OutgoingUsage
     from callcenter.telephony.sip.refer import Referral
+    from callcenter.telephony.sip.registrar import Binding
     from callcenter.telephony.sip.registration import Registration
+    from callcenter.telephony.sip.server import NonInviteServer
     from callcenter.telephony.sip.usage import CallUsage
 
 
@@ -119,7 +122,7 @@ class Suspicious:
     """A message that speaks against its source, which got the answer it deserves."""
 
     source: str
-    reason: Literal["malformed", "digest"]
+    reason: Literal["malformed", "digest", "stranger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,23 @@ class RegistrationChanged:
     """A registration of ours stands differently."""
 
     registration: Registration
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneMoves:
+    """A desk phone registers: these are its places once they are kept (`UserAgent.kept`)."""
+
+    extension: str
+    bindings: tuple[Binding, ...]
+    request: Request
+    transaction: NonInviteServer
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneMoved:
+    """A desk phone is in other places now, or in none."""
+
+    extension: str
 
 
 Event = (
@@ -140,4 +160,4 @@ Event = (
     | Referred
     | Ended
 )
-Action = Send | Suspicious | RegistrationChanged | Event
+Action = Send | Suspicious | RegistrationChanged | PhoneMoves | PhoneMoved | Event

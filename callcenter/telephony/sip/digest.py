@@ -107,28 +107,41 @@ class Demand:
 
 
 class Authenticator:
-    """Asks for credentials and judges them.
+    """Asks for credentials and judges them: those of one login, or of one of several.
 
     A nonce is good for one source and some minutes, and needs no memory: it carries its time and
     a seal (RFC 7616 3.3). Only the counts that were used are kept, so that nothing is replayed.
     """
 
-    def __init__(self, demand: Demand, token: Callable[[], str]) -> None:
-        self._demand = demand
+    def __init__(self, demand: Demand, token: Callable[[], str], *more: Demand) -> None:
+        self._demand = demand  # the first: realm and qop are its
+        self._demands = {one.login.username: one for one in (demand, *more)}
         self._token = token
         self._secret = (token() + token()).encode()
         self._counts: OrderedDict[str, int] = OrderedDict()
 
-    def challenges(self, source: str, now: float, *, stale: bool = False) -> Fields:
-        """WWW-Authenticate, one field per algorithm, the strongest first (RFC 8760 2.4)."""
+    def challenges(
+        self, source: str, now: float, *, stale: bool = False, username: str | None = None
+    ) -> Fields:
+        """WWW-Authenticate, one field per algorithm, the strongest first (RFC 8760 2.4).
+
+        `username`: as whom the peer is about to sign in. A phone that knows MD5 only may give up
+        on the first challenge that it cannot answer, so it is asked for what it can.
+        """
+        asked = self._demand if username is None else self._demands.get(username)
         values = {"realm": self._demand.realm, "nonce": self._nonce(source, now)}
         values |= {"qop": self._demand.qop}
         if stale:
             values["stale"] = "true"
         return tuple(
             ("WWW-Authenticate", write_digest(values | {"algorithm": name}, bare_qop=False))
-            for name in self._demand.algorithms
+            for name in (asked.algorithms if asked else (SHA256,))
         )
+
+    def claimed(self, request: Request) -> str | None:
+        """Whose credentials the request carries, right or wrong."""
+        given = self._credentials(request)
+        return given.get("username") if given else None
 
     def judge(self, request: Request, source: str, now: float) -> Proof:
         """Whether the request comes from who it should.
@@ -158,10 +171,11 @@ class Authenticator:
         return None
 
     def _matches(self, given: dict[str, str], request: Request) -> bool:
-        demand = self._demand
+        demand = self._demands.get(given["username"])
+        if demand is None:
+            return False
         wanted = (
-            given["username"] == demand.login.username
-            and given.get("algorithm", MD5).upper() in demand.algorithms
+            given.get("algorithm", MD5).upper() in demand.algorithms
             and given.get("qop") == demand.qop
             and _NC.fullmatch(given["nc"]) is not None
             and parse_uri(given["uri"]).user == request.target.user

@@ -2,13 +2,14 @@
 
 The whole order of checks per message (cheapest first, nothing is parsed for strangers):
 
-    source   in no trunk → silence                        guard
+    source   in no trunk, no phone's network → silence    guard
     ban      failed too often lately → silence            guard
     rate     too many messages → silence                  guard
     size     too large → 513                              parser
     parse    malformed → 400 and the like                 parser
     method   not allowed here → 405, 501                  inspection
     digest   not proven, where the trunk demands it → 401 digest
+             (a desk phone's REGISTER always)
     route    no such number → 404                         the application
 """
 
@@ -54,7 +55,7 @@ class Guard:
         self._bans: dict[str, float] = {}
 
     def admit(self, host: str, now: float) -> str | None:
-        """The trunk that a message from there belongs to; None: say nothing."""
+        """The trunk (or PHONES) that a message from there belongs to; None: say nothing."""
         trunk = self.listed(host, now)
         if trunk is None:
             return None
@@ -65,13 +66,17 @@ class Guard:
 
     def listed(self, host: str, now: float) -> str | None:
         """The trunk of a source that is not banned; for connections, which cost no message."""
-        trunk = self.sources.trunk(host)
+        trunk = self.sources.named(host)
         if trunk is None:
-            self._pass_over(host, "source is of no trunk", now)
+            self.strange(host, now)
         elif self._banned(host, now):
             self._pass_over(host, "banned", now)
             return None
         return trunk
+
+    def strange(self, host: str, now: float) -> None:
+        """Nobody that may speak to us, or a phone's network before the phone is registered."""
+        self._pass_over(host, "source is of no trunk", now)
 
     def failed(self, host: str, now: float) -> None:
         """A digest was wrong."""

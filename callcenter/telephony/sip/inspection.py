@@ -24,7 +24,12 @@ class Refusal:
 
 def inspect(request: Request) -> Refusal | None:
     """Why the request is not taken up, None when it is. ACK and CANCEL are never asked about."""
-    for look in (refused_method, _scheme, _extensions, _content, _accepted):
+    return refused_method(request) or understood(request)
+
+
+def understood(request: Request) -> Refusal | None:
+    """The same for a request whose method is allowed."""
+    for look in (_scheme, _extensions, _content, _accepted):
         if refusal := look(request):
             return refusal
     return None

@@ -1,4 +1,4 @@
-"""Which addresses belong to which trunk; everybody else gets silence."""
+"""Which addresses belong to which trunk, or to desk phones; everybody else gets silence."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 LOG_EVERY = 60.0  # seconds between two log lines about one stranger
 KEPT_SOURCES = 1000  # strangers remembered for that
+PHONES = "desk phones"  # what stands for a trunk's name in limits; no trunk can be named so
 
 
 class Sources:
-    """Which addresses belong to which trunk, and which strangers were logged lately."""
+    """Which addresses belong to which trunk, and which strangers were logged lately.
 
-    def __init__(self, trunks: Iterable[tuple[str, list[str]]]) -> None:
-        self._networks: list[tuple[IPv4Network | IPv6Network, str]] = [
-            (ip_network(host, strict=False), name) for name, hosts in trunks for host in hosts
-        ]
+    `phones` are extensions with the networks that they may register from.
+    """
+
+    def __init__(
+        self,
+        trunks: Iterable[tuple[str, list[str]]],
+        phones: Iterable[tuple[str, list[str]]] = (),
+    ) -> None:
+        self._networks = _networks(trunks)
+        self._phones = _networks(phones)
         self._registrars: dict[str, str] = {}  # address → name
         self._logged: dict[str, float] = {}
 
@@ -31,6 +38,17 @@ class Sources:
         named = next((name for network, name in self._networks if address in network), None)
         return named or self._registrars.get(str(address))
 
+    def phone(self, host: str, extension: str | None = None) -> bool:
+        """Whether that desk phone, or any, may register from this address."""
+        address = _literal(host)
+        return any(
+            address in network and extension in (None, name) for network, name in self._phones
+        )
+
+    def named(self, host: str) -> str | None:
+        """The trunk, PHONES for other places of desk phones, None for a stranger."""
+        return self.trunk(host) or (PHONES if self.phone(host) else None)
+
     def worth_a_line(self, host: str, now: float) -> bool:
         """Whether a stranger was not logged for a minute."""
         if now - self._logged.get(host, -LOG_EVERY) < LOG_EVERY:
@@ -39,6 +57,12 @@ class Sources:
             self._logged.clear()
         self._logged[host] = now
         return True
+
+
+def _networks(
+    named: Iterable[tuple[str, list[str]]],
+) -> list[tuple[IPv4Network | IPv6Network, str]]:
+    return [(ip_network(host, strict=False), name) for name, hosts in named for host in hosts]
 
 
 def normal_host(host: str) -> str:

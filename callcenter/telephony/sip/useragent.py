@@ -12,6 +12,7 @@ from callcenter.telephony.sip.actions import (
     Action,
     Flow,
     IncomingInvite,
+    PhoneMoves,
     Send,
     Suspicious,
 )
@@ -27,6 +28,7 @@ from callcenter.telephony.sip.offer_answer import NothingInCommon, Origin, Terms
 from callcenter.telephony.sip.outgoing import Invitation, OutgoingUsage
 from callcenter.telephony.sip.parser import Malformed, parse
 from callcenter.telephony.sip.refer import Referral, replaces_of
+from callcenter.telephony.sip.registrar import Bindings, Phones, Registrar
 from callcenter.telephony.sip.registration import Account, Registration
 from callcenter.telephony.sip.responses import (
     ACCEPT,
@@ -62,6 +64,7 @@ class UserAgent:
     `authenticator` tells for a source who judges its credentials, None where none are needed;
     `srtp` whether its sound may or must be protected;
     `may_transfer` whether its REFER and Replaces are followed; `timers` are those of RFC 4028.
+    `phones` may register; besides them and whoever `calls_us` is true for nobody is answered.
     """
 
     def __init__(
@@ -71,15 +74,19 @@ class UserAgent:
         srtp: Callable[[str], SrtpPolicy] = lambda source: "never",
         may_transfer: Callable[[str], bool] = lambda source: False,
         timers: Policy = USUAL,
+        phones: Phones | None = None,
+        calls_us: Callable[[str], bool] = lambda source: True,
     ) -> None:
         self._token = token
         self._authenticator = authenticator
         self._srtp = srtp
         self._may_transfer = may_transfer
+        self._calls_us = calls_us
         self._actions: list[Action] = []
         self._agenda = Agenda()
         self._layer = Layer(self._agenda, self._actions.append)
         self._core = Core(self._layer, token, self._forget, self._remember, timers, self._terms)
+        self._registrar = Registrar(self._layer, token, phones) if phones else None
         self._within = Within(self._layer, self._actions.append, may_transfer)
         self._calls: dict[DialogId, CallUsage] = {}
         self._invited: dict[Key, InviteUsage] = {}  # by the key of their first INVITE
@@ -110,7 +117,7 @@ class UserAgent:
             message = parse(data, streamed=flow.reliable)
         except Malformed as error:
             self._suspect(flow, "malformed")
-            self._refuse_malformed(error, flow)
+            self._refuse_malformed(error, flow, now)
         except SipSyntaxError:
             self._suspect(flow, "malformed")
         else:
@@ -182,6 +189,22 @@ class UserAgent:
         registration.remove(now)
         return self._collect()
 
+    def places(self, extension: str, now: float) -> Bindings:
+        """Where that desk phone is registered."""
+        return self._registrar.places(extension, now) if self._registrar else ()
+
+    def restore(self, extension: str, bindings: Bindings, now: float) -> list[Action]:
+        """Where it was registered with an earlier process."""
+        if self._registrar:
+            self._registrar.restore(extension, bindings, now)
+        return self._collect()
+
+    def kept(self, moves: PhoneMoves, good: bool, now: float) -> list[Action]:
+        """What a desk phone's REGISTER changes is on disk, or could not be brought there."""
+        if self._registrar:
+            self._registrar.kept(moves, good, now)
+        return self._collect()
+
     def _terms(self, flow: Flow) -> Terms:
         """What is wanted of the sound of a call along that flow."""
         return Terms(self._srtp(flow.remote.host), encrypted=flow.transport == "TLS")
@@ -212,6 +235,8 @@ class UserAgent:
             self._take_again(transaction, message, now)
         elif message.method == "ACK":
             self._acknowledge(message, now)
+        elif self._strange(message, flow, now):
+            self._suspect(flow, "stranger")
         else:
             self._take_new(message, reply_flow(message, flow), now)
 
@@ -239,6 +264,10 @@ class UserAgent:
             self._take_within(request, flow, now)
         elif merge_key(request) in self._layer.servers:
             self._respond(request, flow, now, 482)  # it came on two ways (8.2.2.2)
+        elif request.method == "REGISTER" and (registrar := self._registrar_for(flow)):
+            registrar.take(request, flow, now)
+        elif request.method == "INVITE" and not self._calls_us(flow.remote.host):
+            self._respond(request, flow, now, 403)  # desk phones are called; they call nobody
         elif (
             refusal := refused_method(request)
             or self._unproven(request, flow, now)
@@ -253,6 +282,21 @@ class UserAgent:
             self._respond(request, flow, now, 403)  # to call somebody: nobody may ask that of us
         else:
             self._respond(request, flow, now, 481)  # BYE without a dialog (15.1.2)
+
+    def _registrar_for(self, flow: Flow) -> Registrar | None:
+        """The registrar where desk phones may register from there."""
+        registrar = self._registrar
+        return registrar if registrar and registrar.serves(flow.remote.host) else None
+
+    def _strange(self, request: Request, flow: Flow, now: float) -> bool:
+        """Whether silence is the answer: a phone's network has a word with us only to register,
+        and once it did, or within its calls."""
+        source = flow.remote.host
+        if self._calls_us(source) or self._call_of(request):
+            return False
+        if self._registrar and self._registrar.knows(source, now):
+            return False
+        return request.method != "REGISTER" or not self._registrar_for(flow)
 
     def _unproven(self, request: Request, flow: Flow, now: float) -> Refusal | None:
         """401 where the trunk's requests need credentials (22.1, 22.2).
@@ -269,7 +313,7 @@ class UserAgent:
             self._suspect(flow, "digest")
         return Refusal(401, judge.challenges(source, now, stale=proof is Proof.STALE))
 
-    def _suspect(self, flow: Flow, reason: Literal["malformed", "digest"]) -> None:
+    def _suspect(self, flow: Flow, reason: Literal["malformed", "digest", "stranger"]) -> None:
         self._actions.append(Suspicious(flow.remote.host, reason))
 
     # --- outside of dialogs ------------------------------------------------------------------
@@ -372,12 +416,14 @@ class UserAgent:
         transaction = kind(self._layer, request, flow).opened()
         transaction.respond(build(request, status, tag or self._token(), fields), now)
 
-    def _refuse_malformed(self, error: Malformed, flow: Flow) -> None:
+    def _refuse_malformed(self, error: Malformed, flow: Flow, now: float) -> None:
         """Tell the sender without keeping state; an ACK and a response are never answered."""
         request = error.salvaged
         if not isinstance(request, Request) or request.method == "ACK":
             return
-        if request.headers.get("Via") is None:
+        source = flow.remote.host
+        known = self._registrar is not None and self._registrar.knows(source, now)
+        if request.headers.get("Via") is None or not (known or self._calls_us(source)):
             return
         try:
             stamp(request, flow)

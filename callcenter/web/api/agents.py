@@ -22,6 +22,12 @@ class StateIn(In):
     reason: CleanText | None = None
 
 
+class DeviceIn(In):
+    """What an agent talks by, from the next call on."""
+
+    device: Literal["browser", "phone"]
+
+
 class WrapUpIn(In):
     """How much longer the work after the call takes."""
 
@@ -50,6 +56,17 @@ def set_state(body: StateIn) -> Any:
     """Choose my state."""
     answer = orders.set_state(services(), who(), body.model_dump())
     return floor.agent_view(services(), {"agent": who().id, "state": body.state, **answer})
+
+
+@blueprint.post("/agents/me/device")
+@blueprint.doc(responses={409: "no desk phone is set up for this agent"})
+@blueprint.input(DeviceIn, location="json", arg_name="body")
+@blueprint.output(AgentView)
+@auth.requires(Permission.CALLS_TAKE)
+def set_device(body: DeviceIn) -> Any:
+    """Choose browser or desk phone for my next calls."""
+    answer = orders.set_device(services(), who(), body.model_dump())
+    return floor.agent_view(services(), {"agent": who().id, **answer})
 
 
 @blueprint.post("/agents/me/wrap-up")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, make_response, request
@@ -40,6 +40,8 @@ class SessionView(View):
         0, description="failed tries of the last hour before this sign-in; its owner should know"
     )
     last_seq: int = Field(0, description="the newest event of this agent")
+    device: Literal["browser", "phone"] = Field("browser", description="what calls come to")
+    phone: str | None = Field(None, description="extension of this person's desk phone")
 
 
 def _permissions(role: str) -> dict[str, str]:
@@ -53,7 +55,10 @@ def _permissions(role: str) -> dict[str, str]:
 def view(person: Who) -> dict[str, Any]:
     """The session as the browser sees it."""
     parts = services()
+    phone = parts.settings.sip.phone_of(person.username)
     shown = SessionView(
+        device=parts.access.device_of(person) if phone else "browser",
+        phone=phone.extension if phone else None,
         user=UserView.model_validate(person),
         csrf_token=person.csrf,
         permissions=_permissions(person.role),

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents/me/device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Choose browser or desk phone for my next calls. */
+        post: operations["post_agents_set_device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agents/me/state": {
         parameters: {
             query?: never;
@@ -572,6 +589,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/phones": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which desk phones are registered, and for how long. */
+        get: operations["get_phones_index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queues": {
         parameters: {
             query?: never;
@@ -837,6 +871,10 @@ export interface components {
             call: string | null;
             next: ("available" | "ringing" | "on_call" | "wrap_up" | "break" | "training" | "back_office" | "not_answering" | "offline") | null;
             audio: boolean;
+            /** @enum {string} */
+            device: "browser" | "phone";
+            /** @description extension of the agent's desk phone */
+            phone: string | null;
         };
         /**
          * Agents
@@ -1185,6 +1223,33 @@ export interface components {
             tier?: string | null;
             notes?: string | null;
             version?: number | null;
+        };
+        /**
+         * DeskPhone
+         * @description A desk phone of the settings; registered where it has a place.
+         */
+        DeskPhone: {
+            extension: string;
+            user: string;
+            /** @description UDP, TCP or TLS, for each place where it is registered */
+            places: string[];
+            /** @description left of its longest registration */
+            seconds: number;
+        };
+        /**
+         * DeskPhones
+         * @description Every desk phone of the settings.
+         */
+        DeskPhones: {
+            items: components["schemas"]["DeskPhone"][];
+        };
+        /**
+         * DeviceIn
+         * @description What an agent talks by, from the next call on.
+         */
+        DeviceIn: {
+            /** @enum {string} */
+            device: "browser" | "phone";
         };
         /**
          * Diagnosis
@@ -1618,6 +1683,13 @@ export interface components {
             failed_sign_ins: number;
             /** @description the newest event of this agent */
             last_seq: number;
+            /**
+             * @description what calls come to
+             * @enum {string}
+             */
+            device: "browser" | "phone";
+            /** @description extension of this person's desk phone */
+            phone: string | null;
         };
         /**
          * SessionPatch
@@ -1827,6 +1899,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Agents"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_agents_set_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DeviceIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -3103,6 +3208,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Transcript"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_phones_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeskPhones"];
                 };
             };
             /** @description What went wrong (RFC 9457) */

@@ -5,6 +5,7 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type Agent = Schemas["Agent"];
+export type Device = "browser" | "phone";
 export type AgentStateName = Agent["state"];
 export type Board = Schemas["Board"];
 export type Cause = Schemas["Cause"];
@@ -37,6 +38,9 @@ export interface SessionInfo {
   user: User;
   csrf_token: string;
   permissions?: Record<string, string>;
+  /** What this person's calls come to, and the extension of their desk phone if they have one. */
+  device?: Device;
+  phone?: string | null;
   site?: Partial<Site> | null;
 }
 

@@ -6,7 +6,7 @@ export function useCallActions() {
 
   async function answer(): Promise<boolean> {
     const call = live.calls.offer?.call.id;
-    return call ? live.act("call.answer", call) : false;
+    return call && !live.onPhone ? live.act("call.answer", call) : false;
   }
 
   async function decline(): Promise<void> {
@@ -26,7 +26,7 @@ export function useCallActions() {
   }
 
   function mute(): void {
-    if (live.calls.current) live.toggleMute();
+    if (live.calls.current && !live.onPhone) live.toggleMute();
   }
 
   return { answer, decline, end, toggleHold, mute };

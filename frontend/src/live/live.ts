@@ -4,16 +4,16 @@ import { defineStore } from "pinia";
 import { computed, ref, shallowRef, watch } from "vue";
 import { api } from "@/api";
 import { part } from "@/app/parts";
-import type { AgentStateName, CustomerBrief } from "@/api/types";
-import { leg, legIsUp, lineLost, muted, openLeg, renewLeg, setMuted } from "@/audio/leg";
+import type { AgentStateName, CustomerBrief, Device } from "@/api/types";
+import { closeLeg, leg, legIsUp, lineLost, muted, openLeg, renewLeg, setMuted } from "@/audio/leg";
 import { mic } from "@/audio/microphone";
 import { callTone } from "@/calls/calls";
 import { merge } from "@/captions/captions";
 import { i18n } from "@/i18n";
-import { me, shiftIsOn } from "@/session/session";
+import { me, session, shiftIsOn } from "@/session/session";
 import { say, sayProblem } from "@/ui/toasts";
 import { leading, onTabMessage, runForLead, tell } from "./leader";
-import { type Alarm, readAlarms, seqOf } from "./payload";
+import { type Alarm, readAlarms, readPresence, seqOf } from "./payload";
 import { blank, type Live, reduce, takeSnapshot, withCalls } from "./reduce";
 import type { Ack, Wire } from "./socket";
 
@@ -113,6 +113,11 @@ export const useLive = defineStore("live", () => {
       alarms.value = readAlarms(body.alarms);
       return;
     }
+    if (onPhone.value && (kind === "audio-lost" || kind === "audio-ready")) {
+      const presence = { ...state.value.presence, audio: kind === "audio-ready" };
+      state.value = { ...state.value, presence };
+      return;
+    }
     if (kind === "audio-lost" || kind === "telephony-up") {
       if (leading.value && leg.value !== "off") lineLost();
       return;
@@ -146,6 +151,10 @@ export const useLive = defineStore("live", () => {
   async function openLine(): Promise<void> {
     if (!leading.value) {
       tell({ type: "shift", on: true });
+      return;
+    }
+    if (onPhone.value) {
+      closeLeg(); // calls come to the desk phone: the microphone is nobody's
       return;
     }
     await openLeg(async (offer) => {
@@ -204,6 +213,16 @@ export const useLive = defineStore("live", () => {
     return ack.ok;
   }
 
+  /** Browser or desk phone, from the next call on. */
+  async function setDevice(device: Device): Promise<boolean> {
+    const ack = await send("agent.device", { device });
+    if (ack.ok) {
+      const presence = { ...state.value.presence, ...readPresence(ack.agent) };
+      state.value = { ...state.value, presence };
+    }
+    return ack.ok;
+  }
+
   function choose(call: string, customer: CustomerBrief | null): void {
     state.value = withCalls(state.value, { kind: "customer", call, customer });
   }
@@ -216,6 +235,9 @@ export const useLive = defineStore("live", () => {
 
   const calls = computed(() => state.value.calls);
   const presence = computed(() => state.value.presence);
+  const onPhone = computed(
+    () => (state.value.presence.device ?? session.value?.device) === "phone",
+  );
   const isMuted = computed(() => (leading.value ? muted.value : remoteLine.value.muted));
   const line = computed(() => (leading.value ? leg.value : remoteLine.value.leg));
   const microphone = computed(() => (leading.value ? mic.value : remoteLine.value.mic));
@@ -242,6 +264,7 @@ export const useLive = defineStore("live", () => {
     busy,
     calls,
     presence,
+    onPhone,
     isMuted,
     line,
     microphone,
@@ -255,6 +278,7 @@ export const useLive = defineStore("live", () => {
     act,
     dial,
     setState,
+    setDevice,
     openLine,
     toggleMute,
     interactionOf,

@@ -96,6 +96,7 @@ export function readPresence(payload: unknown): Partial<Presence> & { state: Age
     until: text(body.until),
     call: text(body.call),
     ...(typeof body.audio === "boolean" ? { audio: body.audio } : {}),
+    ...(body.device === "phone" || body.device === "browser" ? { device: body.device } : {}),
   };
 }
 

@@ -1,6 +1,6 @@
 /** The agent's own state, as a pure fold of `agent.state`. */
 
-import type { AgentStateName } from "@/api/types";
+import type { AgentStateName, Device } from "@/api/types";
 
 export interface Presence {
   state: AgentStateName;
@@ -11,8 +11,10 @@ export interface Presence {
   /** The end of wrap-up. */
   until: string | null;
   call: string | null;
-  /** Whether telephony holds an audio leg of ours; null while unknown. */
+  /** Whether telephony holds an audio leg of ours, or knows our desk phone; null while unknown. */
   audio: boolean | null;
+  /** What calls come to; null while the server has not said. */
+  device: Device | null;
 }
 
 export const atStart: Presence = {
@@ -23,6 +25,7 @@ export const atStart: Presence = {
   until: null,
   call: null,
   audio: null,
+  device: null,
 };
 
 /** States a person chooses; the others are the system's. */

@@ -10,6 +10,8 @@ export const takesCalls = computed(() => {
 });
 /** Whether this person may call somebody: the role, and the system's settings. */
 export const placesCalls = computed(() => "calls.place" in (session.value?.permissions ?? {}));
+/** The extension of this person's desk phone. */
+export const myPhone = computed(() => session.value?.phone ?? null);
 export const me = computed(() => session.value?.user ?? null);
 
 /** The page's own session element, else a question to the server; null when nobody is signed in. */

@@ -15,12 +15,13 @@ from callcenter.bus import MemoryBus
 from callcenter.config import Settings
 from callcenter.database import open_database
 from callcenter.log import EventLog, metadata
-from callcenter.telephony import dialogs
+from callcenter.telephony import dialogs, places
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.adapters.recordings import DiskRecordings
 from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.media import tones
+from callcenter.telephony.places import PlaceStore
 from callcenter.telephony.ports import Address, Codec, MediaDescription
 from callcenter.telephony.service import Parts, TelephonyService
 from callcenter.telephony.sip.message import Request, Response
@@ -32,13 +33,14 @@ RTP_PORTS = (24000, 25998)
 class RealStage(Stage):
     """Agents are scripted; everything a caller's telephone meets is real."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, node: str = "node-1") -> None:
         engine = open_database(settings.database_url)
         metadata.create_all(engine)
         dialogs.metadata.create_all(engine)
+        places.metadata.create_all(engine)
         self.log, self.bus = EventLog(engine), MemoryBus()
         self.plane = BatchingMediaPlane(RTP_PORTS)
-        self.native = NativeSipBackend(settings.sip)
+        self.native = NativeSipBackend(settings.sip, PlaceStore(engine, node))
         self.audio = ScriptedAudio(self.plane)  # type: ignore[arg-type]
         self.journals: Path = settings.recordings_dir / ".journal"
         parts = Parts(
@@ -48,8 +50,9 @@ class RealStage(Stage):
             recordings=DiskRecordings(settings.recordings_dir),
             speech=ScriptedSpeech(),
             sounds=Sounds(ringback=tones.ringback(), music=tones.hold_music()),
+            phones=self.native.phones,
         )
-        self.service = TelephonyService(settings, self.log, self.bus, parts, node="node-1")
+        self.service = TelephonyService(settings, self.log, self.bus, parts, node=node)
 
     def telephone(self, name: str = "caller") -> Telephone:
         return Telephone(self.native.addresses[0], name)

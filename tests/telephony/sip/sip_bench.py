@@ -16,6 +16,8 @@ from callcenter.telephony.sip.actions import (
     Event,
     Flow,
     IncomingInvite,
+    PhoneMoved,
+    PhoneMoves,
     RegistrationChanged,
     Send,
     Suspicious,
@@ -92,7 +94,7 @@ def events(actions: list[Action]) -> list[Event]:
     return [
         action
         for action in actions
-        if not isinstance(action, Send | Suspicious | RegistrationChanged)
+        if not isinstance(action, Send | Suspicious | RegistrationChanged | PhoneMoves | PhoneMoved)
     ]
 
 

@@ -1,0 +1,147 @@
+"""A real baresip as an agent's desk phone: it registers, takes a queue's call, is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from baresip import Baresip, baresip, needs_baresip
+from real_stage import RealStage, Telephone
+
+from callcenter.config import Settings
+from callcenter.events import AgentDeclined, CallEnded, CallHeld, HangUpCall
+from callcenter.telephony.media import g711
+from callcenter.telephony.ports import Codec
+
+pytestmark = [pytest.mark.integration, needs_baresip]
+
+HOST = "127.0.0.2"  # the phone's; the customer's trunk is 127.0.0.1
+SAID = bytes([0x20, 0x21]) * 40  # what the phone says over and over, µ-law
+CUSTOMER, RATE = 0x35, 8000
+Scene = Callable[[RealStage, Telephone, Baresip], Awaitable[None]]
+
+
+@pytest.fixture
+def play(make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[[Scene], None]:
+    """Call it with a scene of a caller's telephone and a registered phone of agent a."""
+    (tmp_path / "secret").write_text("open-sesame\n")
+    phone = {"extension": "201", "user": "a", "hosts": [f"{HOST}/32"], "algorithm": "md5"}
+    sip: dict[str, Any] = {
+        "listen": ["udp://127.0.0.1:0"],
+        "trunks": [{"name": "pbx", "hosts": ["127.0.0.1/32"]}],
+        "phones": [{**phone, "password_file": str(tmp_path / "secret")}],
+    }
+    settings = make_settings(
+        sip=sip,
+        lines=[{"number": "100", "queue": "support", "language": "en"}],
+        queues=[{"name": "support"}],
+    )
+
+    def run(scene: Scene) -> None:
+        async def whole() -> None:
+            async with opened(settings) as stage, registered(tmp_path, stage) as desk:
+                await stage.seat("a", device="phone")
+                customer = stage.telephone()
+                customer.voice.byte = CUSTOMER
+                try:
+                    await scene(stage, customer, desk)
+                finally:
+                    customer.close()
+
+        asyncio.run(whole())
+
+    return run
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[RealStage]:
+    stage = RealStage(settings)
+    await stage.service.start()
+    try:
+        yield stage
+    finally:
+        await stage.service.stop(0.0)
+        stage.plane.close()
+
+
+@asynccontextmanager
+async def registered(folder: Path, stage: RealStage) -> AsyncIterator[Baresip]:
+    there = stage.native.addresses[0]
+    account = f"<sip:201@{there.host}:{there.port};transport=udp>;auth_pass=open-sesame;regint=60"
+    async with baresip(folder, account, SAID * 1000, host=HOST) as desk:
+        await stage.happens(lambda: stage.native.phones.reachable("201"))
+        yield desk
+
+
+async def talking(stage: RealStage, customer: Telephone, desk: Baresip) -> None:
+    """The customer calls, the phone rings and is picked up."""
+    customer.send("INVITE", 1, customer.offer())
+    await desk.event("CALL_INCOMING")
+    assert (await customer.answer(180, "INVITE", 1)).status == 180
+    await desk.order("accept")
+    ok = await customer.answer(200, "INVITE", 1)
+    customer.send("ACK", 1, branch="ack")
+    customer.connect(ok)
+    await stage.until("CallAnswered", "RecordingStarted")
+
+
+def share(sound: bytes, said: set[int]) -> float:
+    """How much of the sound is what somebody said."""
+    return sum(byte in said for byte in sound) / max(1, len(sound))
+
+
+def test_it_takes_a_call_and_both_are_heard_and_recorded(play: Callable[[Scene], None]) -> None:
+    async def scene(stage: RealStage, customer: Telephone, desk: Baresip) -> None:
+        await talking(stage, customer, desk)
+        await stage.happens(lambda: len(customer.voice.heard) > 60)
+        said = set(SAID)
+        await stage.happens(
+            lambda: share(b"".join(data for _, data in customer.voice.heard[-20:]), said) > 0.9
+        )
+        (level,) = g711.decode(bytes([CUSTOMER]), Codec.PCMU)
+        await stage.happens(lambda: bool(np.count_nonzero(desk.heard() == level) > RATE))
+        await desk.order("hangup")
+        await stage.until("CallEnded", "a wrap_up")
+        end = stage.last(CallEnded)
+        assert (end.reason, end.by, end.agent) == ("completed", "agent", "a")
+        await customer.until(lambda: customer.requests("BYE"), "our BYE")
+        agent, caller = stage.recorded("agent"), stage.recorded("customer")
+        assert abs(len(agent) - len(caller)) <= RATE // 10
+        assert share(agent[RATE // 2 : -RATE // 2], said) > 0.9
+        assert share(caller[RATE // 2 : -RATE // 2], {CUSTOMER}) > 0.9
+        assert stage.native.active() == 0
+
+    play(scene)
+
+
+def test_it_holds_and_the_browser_ends_the_call(play: Callable[[Scene], None]) -> None:
+    async def scene(stage: RealStage, customer: Telephone, desk: Baresip) -> None:
+        await talking(stage, customer, desk)
+        await desk.order("hold")
+        await stage.until("CallHeld")
+        assert stage.last(CallHeld).by == "agent"
+        await desk.order("resume")
+        await stage.until("CallResumed")
+        await stage.order(HangUpCall(call=stage.call, agent="a"))
+        await desk.event("CALL_CLOSED")
+        await customer.until(lambda: customer.requests("BYE"), "our BYE")
+
+    play(scene)
+
+
+def test_it_declines_and_leaves(play: Callable[[Scene], None]) -> None:
+    async def scene(stage: RealStage, customer: Telephone, desk: Baresip) -> None:
+        customer.send("INVITE", 1, customer.offer())
+        await desk.event("CALL_INCOMING")
+        await desk.order("hangup")
+        await stage.until("AgentDeclined")
+        assert stage.last(AgentDeclined).reason == "declined"
+        customer.send("CANCEL", 1)
+        await stage.until("CallEnded")
+
+    play(scene)

@@ -1,0 +1,398 @@
+"""Agents whose calls come to a desk phone, through the telephony service: scripted callers and
+phones, a real event log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from scripted import Stage, StageMaker, run
+
+from callcenter.errors import Conflict, PhoneAway
+from callcenter.events import (
+    AgentDeclined,
+    AnswerCall,
+    AudioLegChanged,
+    CallEnded,
+    CallHeld,
+    CallRang,
+    DescribeFloor,
+    DialNumber,
+    HangUpCall,
+    HoldCall,
+    RejectCall,
+    SeatAgent,
+    TransferCall,
+    UnseatAgent,
+)
+from callcenter.telephony.fakes.outgoing import ANSWER, FakeOutboundCall
+
+PHONES = [("a", "201"), ("b", "202")]
+
+
+async def rung(floor: Stage, times: int = 1) -> FakeOutboundCall:
+    """The agent's phone rings; the latest of its places."""
+    await floor.happens(lambda: len(floor.phones.calls) >= times)
+    call = floor.phones.calls[times - 1]
+    await floor.happens(lambda: "INVITE" in call.heard)
+    call.progress(180)
+    return call
+
+
+async def ended(floor: Stage) -> CallEnded:
+    await floor.until("CallEnded")
+    end = floor.last(CallEnded)
+    assert isinstance(end, CallEnded)
+    return end
+
+
+def test_a_call_comes_to_the_phone_and_the_pop_to_the_browser(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            caller = floor.calls()
+            phone = await rung(floor)
+            assert caller.did == ["180"]
+            assert floor.phones.shown[0].number == "+989121234567"
+            phone.answer()
+            story = await floor.until("CallAnswered", "RecordingStarted")
+            assert story[:5] == [
+                *("a available", "CallRang", "CallQueued", "AgentOffered", "a ringing")
+            ]
+            assert caller.did == ["180", "200"]
+            customer, desk = floor.media.legs
+            assert (customer.hears, desk.hears) == (desk, customer)
+            assert [len(leg.taps) for leg in (customer, desk)] == [2, 2]  # journal and captions
+            assert sorted(floor.speech.opened) == [("agent", "en"), ("customer", "en")]
+            caller.leave("bye")
+            end = await ended(floor)
+            assert (end.reason, end.by, end.agent) == ("completed", "customer", "a")
+            assert phone.heard == ["INVITE", "BYE"]
+            assert customer.closed
+            assert desk.closed
+            await floor.until("a wrap_up")
+
+    run(scene())
+
+
+def test_the_agent_hangs_up_at_the_phone_or_in_the_browser(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, wrap_up_seconds=0) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            for times, how in ((1, "phone"), (2, "browser")):
+                caller = floor.calls()
+                phone = await rung(floor, times)
+                phone.answer()
+                await floor.until("CallAnswered", times=times)
+                if how == "phone":
+                    phone.bye()
+                else:
+                    await floor.order(HangUpCall(call=floor.call, agent="a"))
+                await floor.until("CallEnded", times=times)
+                end = floor.last(CallEnded)
+                assert (end.reason, end.by) == ("completed", "agent")
+                assert caller.did[-1] == "BYE"
+                assert ("BYE" in phone.heard) is (how == "browser")
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (486, "declined"),
+        (603, "declined"),
+        (600, "declined"),
+        (480, "unreachable"),
+        (408, "unreachable"),
+    ],
+)
+def test_a_phone_that_does_not_take_the_call_lets_it_go_on(
+    stage: StageMaker, status: int, reason: str
+) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            floor.calls()
+            phone = await rung(floor)
+            await floor.seat("b")
+            phone.refuse(status)
+            await floor.until("AgentDeclined", "b ringing")
+            assert floor.last(AgentDeclined).reason == reason
+            await floor.order(AnswerCall(call=floor.call, agent="b"))
+            assert floor.media.legs[1].closed
+            await floor.until("CallAnswered")
+
+    run(scene())
+
+
+def test_nobody_picks_up_in_time(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, ring_seconds=0.2, unanswered_limit=1) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            floor.calls()
+            phone = await rung(floor)
+            await floor.until("AgentDeclined", "a not_answering")
+            assert floor.last(AgentDeclined).reason == "no_answer"
+            await floor.happens(lambda: phone.heard == ["INVITE", "CANCEL"])
+
+    run(scene())
+
+
+def test_the_caller_gives_up_while_the_phone_rings(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            caller = floor.calls()
+            phone = await rung(floor)
+            caller.leave("cancelled")
+            assert (await ended(floor)).reason == "abandoned"
+            assert phone.heard == ["INVITE", "CANCEL"]
+            assert all(leg.closed for leg in floor.media.legs)
+            await floor.until("a available", times=2)
+
+    run(scene())
+
+
+def test_a_click_does_not_answer_a_phone_but_declines_it(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            floor.calls()
+            phone = await rung(floor)
+            with pytest.raises(Conflict, match="pick it up"):
+                await floor.order(AnswerCall(call=floor.call, agent="a"))
+            await floor.order(RejectCall(call=floor.call, agent="a"))
+            await floor.until("AgentDeclined")
+            await floor.happens(lambda: phone.heard == ["INVITE", "CANCEL"])
+
+    run(scene())
+
+
+def test_all_places_ring_and_one_is_picked_up(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201", places=3)
+            await floor.seat("a", device="phone")
+            floor.calls()
+            one, two, three = [await rung(floor, times) for times in (1, 2, 3)]
+            one.refuse(404)  # an old place: the others ring on
+            two.answer()
+            await floor.until("CallAnswered")
+            await floor.happens(lambda: three.heard == ["INVITE", "CANCEL"])
+            open_legs = [leg for leg in floor.media.legs if not leg.closed]
+            assert len(open_legs) == 2
+            two.bye()
+            await ended(floor)
+            assert all(leg.closed for leg in floor.media.legs)
+
+    run(scene())
+
+
+def test_a_busy_phone_is_busy_wherever_else_it_rings(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201", places=2)
+            await floor.seat("a", device="phone")
+            floor.calls()
+            one, two = [await rung(floor, times) for times in (1, 2)]
+            one.refuse(486)
+            await floor.until("AgentDeclined")
+            assert floor.last(AgentDeclined).reason == "declined"
+            await floor.happens(lambda: two.heard == ["INVITE", "CANCEL"])
+
+    run(scene())
+
+
+def test_hold_at_the_phone_and_in_the_browser(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            floor.calls()
+            phone = await rung(floor)
+            phone.answer()
+            await floor.until("CallAnswered")
+            customer, desk = floor.media.legs
+            phone.hold()
+            await floor.until("CallHeld")
+            assert floor.last(CallHeld).by == "agent"
+            assert customer.hears is floor.sounds.music
+            phone.change(ANSWER)
+            await floor.until("CallResumed")
+            assert (customer.hears, desk.hears) == (desk, customer)
+            await floor.order(HoldCall(call=floor.call, agent="a"))
+            phone.change(ANSWER)  # a refresh of the session, no wish
+            await asyncio.sleep(0.05)
+            assert customer.hears is floor.sounds.music
+
+    run(scene())
+
+
+def test_a_transfer_frees_the_phone_and_rings_the_next(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201")
+            floor.phones.register("202")
+            await floor.seat("a", device="phone")
+            caller = floor.calls()
+            first = await rung(floor)
+            first.answer()
+            await floor.until("CallAnswered")
+            await floor.seat("b", device="phone")
+            await floor.order(TransferCall(call=floor.call, agent="a", to_agent="b"))
+            assert first.heard == ["INVITE", "BYE"]
+            second = await rung(floor, 2)
+            second.answer()
+            await floor.until("CallAnswered", times=2)
+            customer, _, desk = floor.media.legs
+            assert (customer.hears, desk.hears) == (desk, customer)
+            caller.leave("bye")
+            assert (await ended(floor)).agent == "b"
+
+    run(scene())
+
+
+@pytest.mark.parametrize("how", ["session expired", "silence", "browser gone"])
+def test_a_phone_that_is_lost_gives_the_caller_back_to_the_queue(
+    stage: StageMaker, how: str
+) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, sip={"media_timeout_seconds": 0.5}) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            floor.calls()
+            phone = await rung(floor)
+            phone.answer()
+            await floor.until("CallAnswered")
+            floor.media.legs[0].alive_at = float("inf")  # the caller is heard all the time
+            if how == "session expired":
+                phone._ended.set_result("expired")
+            elif how == "browser gone":
+                await floor.order(UnseatAgent(agent="a", reason="lost"))
+            await floor.until("CallTransferred", "CallQueued")
+            assert floor.media.legs[1].closed
+            assert "CallEnded" not in floor.story()
+
+    run(scene())
+
+
+def test_a_phone_that_is_not_registered_is_unreachable_at_once(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, unanswered_limit=1) as floor:
+            await floor.seat("a", device="phone")
+            floor.calls()
+            await floor.until("AgentDeclined", "a not_answering")
+            assert floor.last(AgentDeclined).reason == "unreachable"
+
+    run(scene())
+
+
+def test_who_can_be_heard_is_rung_first_and_the_lights_follow_the_phone(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            signals: list[AudioLegChanged] = []
+            floor.bus.subscribe(AudioLegChanged, signals.append)
+            await floor.seat("a", device="phone")
+            await floor.seat("b")
+            floor.calls()
+            await floor.until("b ringing")
+            floor.phones.register("201")
+            floor.phones.register("202")  # b talks in the browser
+            assert signals == [AudioLegChanged(agent="a", connected=True)]
+            view = await floor.order(DescribeFloor())
+            found = [(one["device"], one["phone"], one["audio"]) for one in view["agents"]]
+            assert found == [("phone", "201", True), ("browser", "202", True)]
+
+    run(scene())
+
+
+def test_the_device_changes_with_the_next_call_and_needs_a_phone_in_the_settings(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            await floor.seat("a", "c", device="phone")
+            seat: dict[str, Any] = {"extension": None, "language": "en"}
+            a = await floor.order(SeatAgent(agent="a", username="a", device="browser", **seat))
+            view = await floor.order(DescribeFloor())
+            devices = {one["agent"]: one["device"] for one in view["agents"]}
+            assert devices == {"a": "browser", "c": "browser"}
+            assert a["phone"] == "201"
+
+    run(scene())
+
+
+# --- calls out -------------------------------------------------------------------------------
+
+
+def test_a_call_out_rings_the_phone_first_and_then_the_customer(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, outbound={}) as floor:
+            floor.phones.register("201", places=2)
+            await floor.seat("a", device="phone")
+            await floor.order(DialNumber(agent="a", to="0912 123 4567"))
+            phone, other = await rung(floor), await rung(floor, 2)
+            assert floor.phones.shown[0].number == "+989121234567"
+            (customer,) = floor.dialler.calls
+            assert customer.heard == []
+            phone.answer()
+            await floor.happens(lambda: customer.heard == ["INVITE"])
+            assert other.heard == ["INVITE", "CANCEL"]
+            customer.progress(180)
+            await floor.until("CalleeAlerted")
+            desk = floor.media.legs[0]
+            assert desk.hears is floor.sounds.ringback
+            customer.answer()
+            await floor.until("CallAnswered", "RecordingStarted")
+            assert desk.hears is floor.media.legs[-1]
+            phone.bye()
+            end = await ended(floor)
+            assert (end.reason, end.by, customer.heard) == ("completed", "agent", ["INVITE", "BYE"])
+            assert all(leg.closed for leg in floor.media.legs)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("how", ["declined", "click", "hung up while it rings there"])
+def test_a_call_out_ends_where_the_agent_does_not_want_it(stage: StageMaker, how: str) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, outbound={}) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            await floor.order(DialNumber(agent="a", to="0912 123 4567"))
+            phone = await rung(floor)
+            (customer,) = floor.dialler.calls
+            if how == "declined":
+                phone.refuse(486)
+            elif how == "click":
+                await floor.order(HangUpCall(call=floor.last(CallRang).call, agent="a"))
+            else:
+                phone.answer()
+                await floor.happens(lambda: customer.heard == ["INVITE"])
+                phone.bye()
+            end = await ended(floor)
+            assert (end.reason, end.by, end.agent) == ("cancelled", "agent", "a")
+            assert customer.heard == (["INVITE", "CANCEL"] if "hung" in how else [])
+            assert all(leg.closed for leg in floor.media.legs)
+            await floor.until("a wrap_up")
+
+    run(scene())
+
+
+def test_nobody_is_called_for_a_phone_that_is_not_registered(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, outbound={}) as floor:
+            await floor.seat("a", device="phone")
+            with pytest.raises(PhoneAway, match="desk phone"):
+                await floor.order(DialNumber(agent="a", to="0912 123 4567"))
+            assert "CallRang" not in floor.story()
+
+    run(scene())
