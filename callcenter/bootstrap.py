@@ -225,6 +225,7 @@ def run_jobs(settings: Settings) -> None:
     from callcenter.crm.complaints.clocks import rules_of
     from callcenter.crm.complaints.watch import Watch
     from callcenter.crm.messages.postman import Postman
+    from callcenter.crm.review.measuring import Measurer
     from callcenter.crm.trust.heads import DailyHeads
     from callcenter.telephony.adapters.recordings import DiskRecordings
 
@@ -240,6 +241,7 @@ def run_jobs(settings: Settings) -> None:
         Watch(engine, bus, rules_of(settings)).round,
         Postman(engine, messengers(settings)).round,
         DailyHeads(engine, settings.heads_dir, settings.site.timezone).round,
+        Measurer(engine, recordings.levels).round,
     ]
     jobs.run(settings, engine, bus, recordings, stop, rounds)
     bus.close()

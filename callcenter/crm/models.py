@@ -22,6 +22,7 @@ from callcenter.crm.interactions.models import (
     Utterance,
 )
 from callcenter.crm.messages.models import Message
+from callcenter.crm.review.models import Conversation
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 
 metadata = Base.metadata
@@ -39,6 +40,7 @@ __all__ = [
     "ComplaintChange",
     "ComplaintQuote",
     "ComplaintTransition",
+    "Conversation",
     "Customer",
     "CustomerWord",
     "Disposition",

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from callcenter import events
 from callcenter.crm.agents.operations import note_state
 from callcenter.crm.interactions import records
+from callcenter.crm.review import asking
 from callcenter.events import Fact
 from callcenter.log import Entry
 
@@ -25,13 +26,13 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.CallTransferred: (records.transferred,),
     events.CallerReplaced: (records.replaced,),
     events.CallQualityMeasured: (records.quality_measured,),
-    events.CallEnded: (records.ended,),
+    events.CallEnded: (records.ended, asking.ended),
     events.WrapUpEnded: (records.wrapped_up,),
     events.UtteranceHeard: (records.heard,),
     events.TranscriptPending: (records.transcript_pending,),
-    events.TranscriptCompleted: (records.transcript_completed,),
+    events.TranscriptCompleted: (records.transcript_completed, asking.transcribed),
     events.RecordingStarted: (records.recording_started,),
-    events.RecordingSealed: (records.recording_sealed,),
+    events.RecordingSealed: (records.recording_sealed, asking.sealed),
     events.RecordingFailed: (records.recording_failed,),
     # Known from the log alone; no record comes of them yet:
     events.AgentDeclined: (),

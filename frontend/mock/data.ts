@@ -115,6 +115,26 @@ export function dataOf(language: Language) {
     version: 1,
     ...more,
   });
+  const conversation = {
+    state: "measured",
+    seconds: 27,
+    agent: { seconds: 9.4, share: 0.44, longest: 6.2, words: 22, pace: 140.4 },
+    customer: { seconds: 11.9, share: 0.56, longest: 7.5, words: 29, pace: 146.2 },
+    both_seconds: 1.2,
+    silence_seconds: 5.1,
+    hold_seconds: 1.8,
+    talk_overs: 1,
+    dead_airs: 1,
+    marks: [
+      { kind: "talk_over", t0: 8, t1: 9.2 },
+      { kind: "hold", t0: 13, t1: 14.8 },
+      { kind: "dead_air", t0: 19, t1: 24.1 },
+    ],
+    quiet: [
+      [13, 14.8],
+      [19, 24.1],
+    ],
+  };
   const complaint = (n: number) => ({
     id: `k${n}`,
     code: `C-1405-00${17 + n}`,
@@ -177,6 +197,7 @@ export function dataOf(language: Language) {
     language,
   }));
   return {
+    conversation,
     me,
     brief,
     customer,

@@ -31,6 +31,7 @@ function answer(path: string, search: URLSearchParams): unknown {
   if (noun === "site") return { ...session.site, dispositions };
   if (noun === "interactions") {
     if (part === "transcript") return { state: "done", items: data.utterances };
+    if (part === "conversation") return data.conversation;
     if (part === "recording")
       return {
         id: "r1",

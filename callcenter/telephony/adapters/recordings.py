@@ -208,6 +208,14 @@ class DiskRecordings:
         except OSError as error:
             raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
 
+    def levels(self, path: str) -> peaks.Peaks | None:
+        """The peaks beside the sealed file `path`; None where there are none to read."""
+        file = (self._folder / path).with_suffix(".peaks")
+        try:
+            return peaks.read(file.read_bytes())
+        except (OSError, RecordingError):
+            return None
+
     def _sealed(self, manifest: Manifest) -> Sealed | None:
         """What an earlier attempt left in place, complete and unchanged."""
         sidecar = self._folder.joinpath(sealing.names(manifest, self._format).sidecar)

@@ -70,6 +70,8 @@ export const api = {
     value(client.PATCH("/api/v1/interactions/{id}", { ...byId(id), body })),
   transcript: (id: string) => value(client.GET("/api/v1/interactions/{id}/transcript", byId(id))),
   recording: (id: string) => value(client.GET("/api/v1/interactions/{id}/recording", byId(id))),
+  conversation: (id: string) =>
+    value(client.GET("/api/v1/interactions/{id}/conversation", byId(id))),
   giveReason: (id: string, reason: string) =>
     value(client.POST("/api/v1/interactions/{id}/access", { ...byId(id), body: { reason } })),
   peaks: (id: string) => value(client.GET("/api/v1/recordings/{id}/peaks", byId(id))),

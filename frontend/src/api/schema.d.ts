@@ -555,6 +555,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/interactions/{id}/conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who spoke how much, talk-over, silence and marks; seconds from the answer. */
+        get: operations["get_review_conversation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interactions/{id}/recording": {
         parameters: {
             query?: never;
@@ -1157,6 +1174,29 @@ export interface components {
             version?: number | null;
         };
         /**
+         * Conversation
+         * @description What a conversation was like; the figures are 0 until `state` is `measured`.
+         */
+        Conversation: {
+            /** @enum {string} */
+            state: "waiting" | "measured" | "nothing";
+            seconds: number;
+            agent: components["schemas"]["Side"];
+            customer: components["schemas"]["Side"];
+            /** @description of talk-over: both speak for half a second or more */
+            both_seconds: number;
+            /** @description nobody speaks, nobody is on hold */
+            silence_seconds: number;
+            /** @description hold, transfer and pause */
+            hold_seconds: number;
+            talk_overs: number;
+            /** @description silences of five seconds or more */
+            dead_airs: number;
+            marks: components["schemas"]["Mark"][];
+            /** @description stretches that a player may skip */
+            quiet: number[][];
+        };
+        /**
          * Customer
          * @description A customer's record.
          */
@@ -1488,6 +1528,16 @@ export interface components {
             record: string;
         };
         /**
+         * Mark
+         * @description Something that happened in a call; seconds from the answer.
+         */
+        Mark: {
+            /** @enum {string} */
+            kind: "hold" | "transfer" | "pause" | "talk_over" | "dead_air";
+            t0: number;
+            t1: number;
+        };
+        /**
          * Match
          * @description A customer who may be the caller, and why.
          */
@@ -1697,6 +1747,21 @@ export interface components {
          */
         SessionPatch: {
             language?: ("fa" | "he" | "en") | null;
+        };
+        /**
+         * Side
+         * @description How one of the two spoke.
+         */
+        Side: {
+            /** @description of speech */
+            seconds: number;
+            /** @description of all speech, 0 to 1 */
+            share: number;
+            /** @description seconds of the longest monologue */
+            longest: number;
+            words: number;
+            /** @description words a minute of own speech; null: too little */
+            pace: number | null;
         };
         /**
          * SignIn
@@ -3146,6 +3211,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Access"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_review_conversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
             /** @description What went wrong (RFC 9457) */

@@ -12,6 +12,7 @@ export type Cause = Schemas["Cause"];
 export type CallQuality = Schemas["CallQuality"];
 export type Complaint = Schemas["Complaint"];
 export type ComplaintDetail = Schemas["ComplaintDetail"];
+export type Conversation = Schemas["Conversation"];
 export type Customer = Schemas["Customer"];
 export type CustomerBrief = Schemas["CustomerBrief"];
 export type Diagnosis = Schemas["Diagnosis"];

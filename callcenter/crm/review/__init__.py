@@ -1,0 +1,1 @@
+"""What a call was like: its figures, remarks on it, and finding the one that matters."""

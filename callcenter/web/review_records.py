@@ -1,0 +1,42 @@
+"""From the rows of the review to the shapes of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.review import queries
+from callcenter.crm.review.models import Conversation
+
+Row = dict[str, Any]
+_SIDE = ("seconds", "share", "longest", "words", "pace")
+# fmt: off
+_COPIED = (
+    "state", "seconds", "both_seconds", "silence_seconds", "hold_seconds", "talk_overs",
+    "dead_airs", "marks", "quiet",
+)
+# fmt: on
+_NOTHING: Row = {
+    **dict.fromkeys(_COPIED, 0),
+    "state": "nothing",
+    "marks": [],
+    "quiet": [],
+    **{leg: {**dict.fromkeys(_SIDE, 0), "pace": None} for leg in ("agent", "customer")},
+}
+
+
+def conversation(session: Session, interaction: Interaction) -> Row:
+    """What the conversation was like; nothing where there is neither sound nor text."""
+    row = queries.conversation(session, interaction)
+    return conversation_view(row) if row else _NOTHING
+
+
+def conversation_view(row: Conversation) -> Row:
+    """The figures of one call."""
+    sides = {
+        leg: {name: getattr(row, f"{leg}_{name}") for name in _SIDE}
+        for leg in ("agent", "customer")
+    }
+    return {**{name: getattr(row, name) for name in _COPIED}, **sides}
