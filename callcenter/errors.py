@@ -13,6 +13,7 @@
     │   │   ├── CallGone         the call ended or was answered elsewhere
     │   │   ├── NoAudioLeg       the agent's browser has no audio connection
     │   │   └── DecisionNotTold  a complaint is closed before the customer was told
+    │   ├── Expired              it was there for a time, which is over            (410)
     │   ├── NotBuilt             promised, and not there yet                       (501)
     │   ├── TooManyTries         come back in `retry_after` seconds                (429)
     │   └── Unavailable          a part of the system does not answer              (503)
@@ -132,6 +133,13 @@ class NotFound(Refused):
 
     slug = "not-found"
     status = 404
+
+
+class Expired(Refused):
+    """It was there for a time, and that time is over."""
+
+    slug = "expired"
+    status = 410
 
 
 class Conflict(Refused):

@@ -22,7 +22,7 @@ from callcenter.crm.interactions.models import (
     Utterance,
 )
 from callcenter.crm.messages.models import Message
-from callcenter.crm.review.models import Conversation
+from callcenter.crm.review.models import Comment, Conversation, MomentLink
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 
 metadata = Base.metadata
@@ -35,6 +35,7 @@ __all__ = [
     "Cause",
     "ChainEnd",
     "ChainLink",
+    "Comment",
     "Complaint",
     "ComplaintCall",
     "ComplaintChange",
@@ -47,6 +48,7 @@ __all__ = [
     "Incident",
     "Interaction",
     "Message",
+    "MomentLink",
     "Participant",
     "Phone",
     "Recording",

@@ -51,9 +51,15 @@ def _possible(first: str, last: str, size: int) -> bool:
     return bool(last) and int(last) > 0
 
 
-def peaks(root: Path, row: Any) -> dict[str, Any]:
-    """The waveform that was stored beside the file. Raises NotFound where there is none."""
+def peaks(root: Path, row: Any, columns: int | None = None) -> dict[str, Any]:
+    """The waveform that was stored beside the file, `columns` values a leg at most.
+
+    Raises NotFound where there is none.
+    """
     file = place(root, str(Path(row.path).with_suffix(".peaks")))
     found = peaks_file.read(file.read_bytes())
+    length = len(found.agent) / found.per_second
+    found = found.thinned(columns) if columns else found
+    rate = len(found.agent) / length if length else float(found.per_second)
     channels = {"agent": list(found.agent), "customer": list(found.customer)}
-    return {"rate": found.per_second, "seconds": row.seconds, "channels": channels}
+    return {"rate": rate, "seconds": row.seconds, "channels": channels}

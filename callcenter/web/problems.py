@@ -32,6 +32,7 @@ _TITLES = {
     404: "Not found",
     405: "This address does not take that method",
     409: "The state of things does not allow it",
+    410: "It was there, and its time is over",
     413: "Too large",
     415: "Send JSON",
     416: "No such part of the file",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.review import queries
-from callcenter.crm.review.models import Conversation
+from callcenter.crm.review.models import Comment, Conversation
+from callcenter.web.records import people
 
 Row = dict[str, Any]
 _SIDE = ("seconds", "share", "longest", "words", "pace")
@@ -40,3 +42,25 @@ def conversation_view(row: Conversation) -> Row:
         for leg in ("agent", "customer")
     }
     return {**{name: getattr(row, name) for name in _COPIED}, **sides}
+
+
+def comments(session: Session, interaction: Interaction, me: str) -> Row:
+    """The comments on a call."""
+    return {"items": _comments(session, queries.comments(session, interaction), me)}
+
+
+def comment(session: Session, row: Comment, me: str) -> Row:
+    """One comment."""
+    return _comments(session, [row], me)[0]
+
+
+def _comments(session: Session, rows: Sequence[Comment], me: str) -> list[Row]:
+    named = people(session, [row.by for row in rows])
+    return [
+        {
+            **{name: getattr(row, name) for name in ("id", "t0", "t1", "text", "at")},
+            "by": named.get(row.by),
+            "mine": row.by == me,
+        }
+        for row in rows
+    ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
-from callcenter.web.shapes import View
+from callcenter.web.shapes import CleanLongText, In, Moment, PersonView, View
 
 
 class MarkView(View):
@@ -41,3 +41,54 @@ class ConversationView(View):
     dead_airs: int = Field(description="silences of five seconds or more")
     marks: list[MarkView]
     quiet: list[list[float]] = Field(description="stretches that a player may skip")
+
+
+Second = Annotated[FiniteFloat, Field(ge=-86_400, le=86_400)]
+
+
+class CommentIn(In):
+    """A remark at `t0`, or from `t0` to `t1`; seconds from the answer."""
+
+    text: CleanLongText
+    t0: Second
+    t1: Second | None = None
+
+
+class CommentView(View):
+    """A remark on a call."""
+
+    id: str
+    t0: float
+    t1: float | None = Field(None, description="null: at a moment, not on a span")
+    text: str
+    by: PersonView | None = None
+    at: Moment
+    mine: bool = Field(description="whether this person may take it back")
+
+
+class CommentsView(View):
+    """All remarks on a call, in the order of its moments."""
+
+    items: list[CommentView]
+
+
+class MomentIn(In):
+    """A link to second `t0`, which opens for `days` days."""
+
+    t0: Second
+    days: int = Field(7, ge=1, le=30)
+
+
+class MomentLinkView(View):
+    """Where to send people: they sign in, and need the right to hear the call."""
+
+    path: str
+    expires_at: Moment
+
+
+class MomentView(View):
+    """Where a link leads."""
+
+    interaction: str
+    t0: float
+    expires_at: Moment

@@ -112,6 +112,7 @@ export function dataOf(language: Language) {
     handled_at: null,
     recording_state: "sealed",
     transcript_state: "done",
+    quality: [],
     version: 1,
     ...more,
   });
@@ -135,6 +136,9 @@ export function dataOf(language: Language) {
       [19, 24.1],
     ],
   };
+  const comments = [
+    { id: "m1", t0: 6, t1: null, text: notes[language], by: me, at: minutes(3), mine: true },
+  ];
   const complaint = (n: number) => ({
     id: `k${n}`,
     code: `C-1405-00${17 + n}`,
@@ -198,6 +202,7 @@ export function dataOf(language: Language) {
   }));
   return {
     conversation,
+    comments,
     me,
     brief,
     customer,

@@ -32,6 +32,9 @@ function answer(path: string, search: URLSearchParams): unknown {
   if (noun === "interactions") {
     if (part === "transcript") return { state: "done", items: data.utterances };
     if (part === "conversation") return data.conversation;
+    if (part === "comments") return { items: data.comments };
+    if (part === "moments")
+      return { path: "/moments/x", expires_at: new Date(Date.now() + 6e8).toISOString() };
     if (part === "recording")
       return {
         id: "r1",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from test_records_api import ended, problem, recorded
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+from test_records_api import audited, ended, problem, recorded
 from web_world import World
 
 from callcenter import events
 from callcenter.crm.review.measuring import Measurer
+from callcenter.crm.review.models import MomentLink
 from callcenter.telephony.recording import peaks
 
 
@@ -81,3 +84,74 @@ def test_the_words_of_the_second_pass_are_counted(world: World) -> None:
     assert Measurer(world.engine, lambda _: None).round() == 1
     found = world.client("agent").get(f"/interactions/{interaction}/conversation").get_json()
     assert (found["agent"]["words"], found["agent"]["seconds"]) == (5, 2.0)
+
+
+# --- Comments and links ----------------------------------------------------------------------
+
+
+def test_a_comment_stands_at_its_moment_and_only_its_author_takes_it_back(world: World) -> None:
+    interaction, _ = recorded(world, "agent")
+    path = f"/interactions/{interaction}/comments"
+    boss, agent = world.client("supervisor"), world.client("agent")
+    late = boss.post(path, {"text": "לא לקטוע את הלקוח", "t0": 3.5, "t1": 4.5})
+    assert late.status_code == 201
+    assert late.get_json()["by"]["username"] == "supervisor"
+    first = agent.post(path, {"text": "تأیید شد", "t0": 1.0}).get_json()
+    assert (first["t1"], first["mine"]) == (None, True)
+    seen = agent.get(path).get_json()["items"]
+    assert [(one["t0"], one["mine"]) for one in seen] == [(1.0, True), (3.5, False)]
+    problem(agent.send("DELETE", f"{path}/{seen[1]['id']}"), 403, "forbidden")
+    assert agent.send("DELETE", f"{path}/{first['id']}").status_code == 204
+    problem(agent.send("DELETE", f"{path}/{first['id']}"), 404, "not-found")
+    assert len(boss.get(path).get_json()["items"]) == 1
+
+
+def test_comments_are_checked_and_for_those_who_may_hear_the_call(world: World) -> None:
+    interaction, _ = recorded(world, "agent")
+    path = f"/interactions/{interaction}/comments"
+    agent = world.client("agent")
+    for wrong in (
+        {"text": " ", "t0": 1},
+        {"text": "x", "t0": 1e9},
+        {"text": "x", "t0": 5, "t1": 4},
+        {"text": "x"},
+    ):
+        problem(agent.post(path, wrong), 422, "invalid")
+    problem(world.client("other").get(path), 404, "not-found")
+    problem(world.client("other").post(path, {"text": "x", "t0": 1}), 404, "not-found")
+    problem(world.client("admin").get(path), 403, "reason-needed")
+
+
+def test_a_link_to_a_moment_opens_for_who_may_hear_the_call_until_it_expires(world: World) -> None:
+    interaction, _ = recorded(world, "agent")
+    boss, agent = world.client("supervisor"), world.client("agent")
+    made = boss.post(f"/interactions/{interaction}/moments", {"t0": 2.5, "days": 2})
+    assert made.status_code == 201
+    path = made.get_json()["path"]
+    assert interaction not in path
+    found = agent.get(path).get_json()
+    assert (found["interaction"], found["t0"]) == (interaction, 2.5)
+    assert [one.object for one in audited(world, "moment.open")] == [interaction]
+    problem(world.client("other").get(path), 404, "not-found")
+    problem(world.client().get(path), 401, "not-signed-in")
+    problem(agent.get("/moments/forged"), 404, "not-found")
+    with Session(world.engine) as session, session.begin():
+        session.execute(update(MomentLink).values(expires_at=events.now()))
+    problem(agent.get(path), 410, "expired")
+
+
+def test_an_hour_of_waveform_is_answered_in_as_few_values_as_asked(world: World) -> None:
+    _, recording = recorded(world, "agent")
+    file = world.settings.recordings_dir / "2026/11/23/x.peaks"
+    hour = bytes([0] * 49 + [200]) * 3600
+    file.write_bytes(peaks.write(peaks.Peaks(hour, bytes(len(hour)))))
+    agent = world.client("agent")
+    answer = agent.get(f"/recordings/{recording}/peaks?columns=1200")
+    found = answer.get_json()
+    assert len(found["channels"]["agent"]) == 1200
+    assert set(found["channels"]["agent"]) == {200}
+    assert set(found["channels"]["customer"]) == {0}
+    assert found["rate"] == 1200 / 3600
+    assert len(answer.data) < 20_000
+    whole = agent.get(f"/recordings/{recording}/peaks").get_json()
+    assert len(whole["channels"]["agent"]) == 180_000

@@ -1,14 +1,16 @@
-"""Tables of the review: what a conversation was like."""
+"""Tables of the review: what a conversation was like, remarks on it, links to its moments."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import JSON, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from callcenter.crm.db import ID, Base
+from callcenter.events import now
+from callcenter.ids import new_id
 
 ConversationState = Literal["waiting", "measured", "nothing"]
 
@@ -44,3 +46,35 @@ class Conversation(Base):
     marks: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     quiet: Mapped[list[Any]] = mapped_column(JSON, default=list)
     measured_at: Mapped[datetime | None]
+
+
+class Comment(Base):
+    """A remark at a moment of a call (`t1` None) or on a span; seconds from the answer.
+
+    A comment that its author takes back stays in the table.
+    """
+
+    __tablename__ = "review_comments"
+    __table_args__ = (Index("ix_review_comments_interaction", "interaction_id", "t0"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    interaction_id: Mapped[str] = mapped_column(ForeignKey("interactions.id"))
+    t0: Mapped[float]
+    t1: Mapped[float | None]
+    text: Mapped[str] = mapped_column(Text)
+    by: Mapped[str] = mapped_column(ID)
+    at: Mapped[datetime] = mapped_column(default=now)
+    removed_at: Mapped[datetime | None]
+
+
+class MomentLink(Base):
+    """A link to a moment of a call; of its token only the SHA-256 is kept."""
+
+    __tablename__ = "moment_links"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    interaction_id: Mapped[str] = mapped_column(ForeignKey("interactions.id"))
+    t0: Mapped[float]
+    by: Mapped[str] = mapped_column(ID)
+    at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]

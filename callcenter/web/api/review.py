@@ -1,4 +1,4 @@
-"""Review: what a conversation was like."""
+"""Review: what a conversation was like, comments at its moments, links to them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import request
+from sqlalchemy.orm import Session
 
+from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.review import operations
 from callcenter.web import auth, records, review_records
-from callcenter.web.context import services
+from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
-from callcenter.web.review_shapes import ConversationView
+from callcenter.web.review_shapes import (
+    CommentIn,
+    CommentsView,
+    CommentView,
+    ConversationView,
+    MomentIn,
+    MomentLinkView,
+    MomentView,
+)
 
 blueprint = APIBlueprint("review", __name__, tag="Review")
 
@@ -21,6 +32,73 @@ blueprint = APIBlueprint("review", __name__, tag="Review")
 def conversation(id: str) -> Any:
     """Who spoke how much, talk-over, silence and marks; seconds from the answer."""
     with services().reading() as session:
-        row = records.interaction_row(session, id)
-        services().access.open_conversation(row, None, request.remote_addr)
-        return review_records.conversation(session, row)
+        return review_records.conversation(session, _heard(session, id))
+
+
+@blueprint.get("/interactions/<id>/comments")
+@blueprint.output(CommentsView)
+@auth.requires(Permission.CONVERSATION)
+def comments(id: str) -> Any:
+    """What people remarked on this call."""
+    with services().reading() as session:
+        return review_records.comments(session, _heard(session, id), who().id)
+
+
+@blueprint.post("/interactions/<id>/comments")
+@blueprint.input(CommentIn, location="json", arg_name="body")
+@blueprint.output(CommentView, status_code=201)
+@auth.requires(Permission.CONVERSATION)
+def remark(id: str, body: CommentIn) -> Any:
+    """A comment at a moment or on a span; who may hear the call reads it."""
+    with services().reading() as session:
+        row = _heard(session, id)
+    with services().writing() as session:
+        made = operations.comment(session, row, by=who().id, text=body.text, t0=body.t0, t1=body.t1)
+        return review_records.comment(session, made, who().id)
+
+
+@blueprint.delete("/interactions/<id>/comments/<comment>")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.CONVERSATION)
+def take_back(id: str, comment: str) -> Any:
+    """Take an own comment back."""
+    with services().reading() as session:
+        row = _heard(session, id)
+    with services().writing() as session:
+        operations.take_back(session, row, comment, by=who().id)
+    return ""
+
+
+@blueprint.post("/interactions/<id>/moments")
+@blueprint.input(MomentIn, location="json", arg_name="body")
+@blueprint.output(MomentLinkView, status_code=201)
+@auth.requires(Permission.CONVERSATION)
+def share(id: str, body: MomentIn) -> Any:
+    """A link to a moment. It expires, and opens only for who may hear the call anyway."""
+    with services().reading() as session:
+        row = _heard(session, id)
+    with services().writing() as session:
+        token, made = operations.link(session, row, by=who().id, t0=body.t0, days=body.days)
+        return {"path": f"/moments/{token}", "expires_at": made.expires_at}
+
+
+@blueprint.get("/moments/<token>")
+@blueprint.output(MomentView)
+@auth.requires(Permission.CONVERSATION)
+def moment(token: str) -> Any:
+    """Where a link leads: 410 once it has expired, 404 for a call that is not this person's."""
+    with services().reading() as session:
+        found = operations.open_link(session, token)
+        _heard(session, found.interaction_id, "moment.open")
+        return {
+            "interaction": found.interaction_id,
+            "t0": found.t0,
+            "expires_at": found.expires_at,
+        }
+
+
+def _heard(session: Session, id: str, what: str | None = None) -> Interaction:
+    """The interaction, for somebody who may hear it; `what` goes to the audit."""
+    row = records.interaction_row(session, id)
+    services().access.open_conversation(row, what, request.remote_addr)
+    return row

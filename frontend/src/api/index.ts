@@ -72,9 +72,27 @@ export const api = {
   recording: (id: string) => value(client.GET("/api/v1/interactions/{id}/recording", byId(id))),
   conversation: (id: string) =>
     value(client.GET("/api/v1/interactions/{id}/conversation", byId(id))),
+  comments: (id: string) => value(client.GET("/api/v1/interactions/{id}/comments", byId(id))),
+  createComment: (id: string, body: Schemas["CommentIn"]) =>
+    value(client.POST("/api/v1/interactions/{id}/comments", { ...byId(id), body })),
+  removeComment: (id: string, comment: string) =>
+    value(
+      client.DELETE("/api/v1/interactions/{id}/comments/{comment}", {
+        params: { path: { id, comment } },
+      }),
+    ),
+  createMoment: (id: string, body: Schemas["MomentIn"]) =>
+    value(client.POST("/api/v1/interactions/{id}/moments", { ...byId(id), body })),
+  moment: (token: string) =>
+    value(client.GET("/api/v1/moments/{token}", { params: { path: { token } } })),
   giveReason: (id: string, reason: string) =>
     value(client.POST("/api/v1/interactions/{id}/access", { ...byId(id), body: { reason } })),
-  peaks: (id: string) => value(client.GET("/api/v1/recordings/{id}/peaks", byId(id))),
+  peaks: (id: string, columns: number) =>
+    value(
+      client.GET("/api/v1/recordings/{id}/peaks", {
+        params: { path: { id }, query: { columns } },
+      }),
+    ),
 
   diagnosis: (call: string) => value(client.GET("/api/v1/calls/{id}/diagnosis", byId(call))),
 

@@ -555,6 +555,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/interactions/{id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people remarked on this call. */
+        get: operations["get_review_comments"];
+        put?: never;
+        /** A comment at a moment or on a span; who may hear the call reads it. */
+        post: operations["post_review_remark"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{id}/comments/{comment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take an own comment back. */
+        delete: operations["delete_review_take_back"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interactions/{id}/conversation": {
         parameters: {
             query?: never;
@@ -566,6 +601,23 @@ export interface paths {
         get: operations["get_review_conversation"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{id}/moments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A link to a moment. It expires, and opens only for who may hear the call anyway. */
+        post: operations["post_review_share"];
         delete?: never;
         options?: never;
         head?: never;
@@ -598,6 +650,23 @@ export interface paths {
         };
         /** What was said, with times in seconds from the answer. */
         get: operations["get_interactions_transcript"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/moments/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a link leads: 410 once it has expired, 404 for a call that is not this person's. */
+        get: operations["get_review_moment"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1002,6 +1071,38 @@ export interface components {
             stage: string;
             count: number;
             items: components["schemas"]["Complaint"][];
+        };
+        /**
+         * Comment
+         * @description A remark on a call.
+         */
+        Comment: {
+            id: string;
+            t0: number;
+            /** @description null: at a moment, not on a span */
+            t1: number | null;
+            text: string;
+            by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            at: string;
+            /** @description whether this person may take it back */
+            mine: boolean;
+        };
+        /**
+         * CommentIn
+         * @description A remark at `t0`, or from `t0` to `t1`; seconds from the answer.
+         */
+        CommentIn: {
+            text: string;
+            t0: number;
+            t1?: number | null;
+        };
+        /**
+         * Comments
+         * @description All remarks on a call, in the order of its moments.
+         */
+        Comments: {
+            items: components["schemas"]["Comment"][];
         };
         /**
          * Complaint
@@ -1568,6 +1669,33 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             sent_at: string | null;
+        };
+        /**
+         * Moment
+         * @description Where a link leads.
+         */
+        Moment: {
+            interaction: string;
+            t0: number;
+            /** Format: date-time */
+            expires_at: string;
+        };
+        /**
+         * MomentIn
+         * @description A link to second `t0`, which opens for `days` days.
+         */
+        MomentIn: {
+            t0: number;
+            days?: number;
+        };
+        /**
+         * MomentLink
+         * @description Where to send people: they sign in, and need the right to hear the call.
+         */
+        MomentLink: {
+            path: string;
+            /** Format: date-time */
+            expires_at: string;
         };
         /**
          * OpenSession
@@ -3224,6 +3352,102 @@ export interface operations {
             };
         };
     };
+    get_review_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comments"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_review_remark: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CommentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_review_take_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                comment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_review_conversation: {
         parameters: {
             query?: never;
@@ -3242,6 +3466,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_review_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MomentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MomentLink"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -3304,6 +3563,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Transcript"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_review_moment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Moment"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -3439,7 +3729,9 @@ export interface operations {
     };
     get_recordings_peaks: {
         parameters: {
-            query?: never;
+            query?: {
+                columns?: number | null;
+            };
             header?: never;
             path: {
                 id: string;

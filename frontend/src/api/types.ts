@@ -10,6 +10,7 @@ export type AgentStateName = Agent["state"];
 export type Board = Schemas["Board"];
 export type Cause = Schemas["Cause"];
 export type CallQuality = Schemas["CallQuality"];
+export type Comment = Schemas["Comment"];
 export type Complaint = Schemas["Complaint"];
 export type ComplaintDetail = Schemas["ComplaintDetail"];
 export type Conversation = Schemas["Conversation"];

@@ -21,6 +21,12 @@ export const router = createRouter({
       props: true,
     },
     {
+      path: "/moments/:token",
+      name: "moment",
+      component: () => part(() => import("@/interactions/MomentPage.vue")),
+      props: true,
+    },
+    {
       path: "/customers",
       name: "customers",
       component: () => part(() => import("@/customers/CustomersPage.vue")),

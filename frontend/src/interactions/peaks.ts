@@ -11,7 +11,7 @@ const LARGEST_BYTES = 30_000_000;
 
 export async function lanesOf(recording: Recording): Promise<Lanes> {
   try {
-    const peaks = await api.peaks(recording.id);
+    const peaks = await api.peaks(recording.id, 2 * BARS);
     const lane = (leg: Leg) => shrink((peaks.channels[leg] ?? []).map((v) => v / 255));
     return { agent: lane("agent"), customer: lane("customer") };
   } catch {
