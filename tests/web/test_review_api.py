@@ -100,9 +100,9 @@ def test_a_comment_stands_at_its_moment_and_only_its_author_takes_it_back(world:
     assert (first["t1"], first["mine"]) == (None, True)
     seen = agent.get(path).get_json()["items"]
     assert [(one["t0"], one["mine"]) for one in seen] == [(1.0, True), (3.5, False)]
-    problem(agent.send("DELETE", f"{path}/{seen[1]['id']}"), 403, "forbidden")
-    assert agent.send("DELETE", f"{path}/{first['id']}").status_code == 204
-    problem(agent.send("DELETE", f"{path}/{first['id']}"), 404, "not-found")
+    problem(agent.post(f"{path}/{seen[1]['id']}/retraction"), 403, "forbidden")
+    assert agent.post(f"{path}/{first['id']}/retraction").status_code == 204
+    problem(agent.post(f"{path}/{first['id']}/retraction"), 404, "not-found")
     assert len(boss.get(path).get_json()["items"]) == 1
 
 

@@ -57,7 +57,7 @@ def remark(id: str, body: CommentIn) -> Any:
         return review_records.comment(session, made, who().id)
 
 
-@blueprint.delete("/interactions/<id>/comments/<comment>")
+@blueprint.post("/interactions/<id>/comments/<comment>/retraction")
 @blueprint.output({}, status_code=204)
 @auth.requires(Permission.CONVERSATION)
 def take_back(id: str, comment: str) -> Any:

@@ -77,7 +77,7 @@ export const api = {
     value(client.POST("/api/v1/interactions/{id}/comments", { ...byId(id), body })),
   removeComment: (id: string, comment: string) =>
     value(
-      client.DELETE("/api/v1/interactions/{id}/comments/{comment}", {
+      client.POST("/api/v1/interactions/{id}/comments/{comment}/retraction", {
         params: { path: { id, comment } },
       }),
     ),

@@ -573,7 +573,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/interactions/{id}/comments/{comment}": {
+    "/api/v1/interactions/{id}/comments/{comment}/retraction": {
         parameters: {
             query?: never;
             header?: never;
@@ -582,9 +582,9 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post?: never;
         /** Take an own comment back. */
-        delete: operations["delete_review_take_back"];
+        post: operations["post_review_take_back"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3418,7 +3418,7 @@ export interface operations {
             };
         };
     };
-    delete_review_take_back: {
+    post_review_take_back: {
         parameters: {
             query?: never;
             header?: never;
