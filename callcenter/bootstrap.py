@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from callcenter.config import Settings
+from callcenter.errors import ConfigError, TelephonyError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from callcenter.crm.messages.models import Channel
     from callcenter.crm.messages.ports import Messenger
     from callcenter.crm.trust.verify import Report
-    from callcenter.telephony.ports import Dialler, Phones, SipBackend
+    from callcenter.telephony.ports import Dialler, Phones, SipBackend, Sound
 
 DRAIN_SECONDS = 8.0
 
@@ -72,6 +73,20 @@ def run_telephony(settings: Settings) -> None:
         runner.run(_telephony(settings))
 
 
+def _questions(settings: Settings) -> dict[str, Sound]:
+    """The announcements for `record: ask`. Raises ConfigError."""
+    from callcenter.telephony.media import tones
+
+    found: dict[str, Sound] = {}
+    for language, file in settings.recording.announcements.items():
+        try:
+            found[language] = tones.question(file.read_bytes())
+        except (OSError, TelephonyError) as error:
+            problem = error.detail if isinstance(error, TelephonyError) else error.strerror
+            raise ConfigError([f"recording.announcements.{language}: {file}: {problem}"]) from error
+    return found
+
+
 async def _telephony(settings: Settings) -> None:
     import asyncio
     import gc
@@ -105,7 +120,9 @@ async def _telephony(settings: Settings) -> None:
             settings.recordings_dir, format=settings.recording.format, node=node
         ),
         speech=speech,
-        sounds=Sounds(ringback=tones.ringback(), music=tones.hold_music()),
+        sounds=Sounds(
+            ringback=tones.ringback(), music=tones.hold_music(), announcements=_questions(settings)
+        ),
     )
     log = EventLog(engine)
     service = TelephonyService(settings, log, bus, parts, node=node)

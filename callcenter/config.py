@@ -529,12 +529,44 @@ class Queue(Section):
         3, description="unanswered offers in a row until an agent is set to not answering"
     )
     agents: list[str] = Field(["*"], description='user names; "*" = every agent')
+    record: Literal["never", "on_demand", "ask", "always"] | None = Field(
+        None, description="whether its calls are recorded; else as the line says"
+    )
+
+
+class Form(Section):
+    """A page that agents open in a call and in which nothing may be recorded."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)] = Field(
+        description="as agents read it"
+    )
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")] = Field(
+        description="its address, such as https://pay.example.com/form"
+    )
 
 
 class Recording(Section):
     """The sealed file."""
 
     format: Literal["opus", "flac", "wav"] = Field("opus", description="of sealed recordings")
+    announcements: dict[Language, Path] = Field(
+        {}, description="WAV per language that asks callers; without one nothing is recorded"
+    )
+    decline_key: str = Field(
+        "9", pattern=r"^[0-9*#]$", description="key with which a caller declines"
+    )
+    decline_seconds: Annotated[float, Field(ge=0, le=30)] = Field(
+        3, description="time for the key after the announcement"
+    )
+    pause_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        120, description="then a paused recording goes on by itself"
+    )
+    longest_pause_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        900, description="a pause that is asked for again lasts longer, but not than this"
+    )
+    forms: list[Form] = Field(
+        [], description="pages for card data: whoever opens one from the call pauses the recording"
+    )
 
 
 class Trust(Section):

@@ -45,6 +45,11 @@ AgentStateName = Literal[
 Device = Literal["browser", "phone"]  # what an agent talks by
 Verstat = Literal["passed", "failed", "none"]  # of a number, by the network (STIR/SHAKEN)
 RecordPolicy = Literal["never", "on_demand", "ask", "always"]
+Consent = Literal["given", "declined", "not_asked"]
+RecordingState = Literal["off", "running", "paused", "failed"]
+"""`failed`: the disk refused the sound; what is said may be written down all the same."""
+PauseCause = Literal["button", "api", "form", "policy"]
+RecordingAction = Literal["start", "stop", "pause", "resume"]
 
 
 def now() -> datetime:
@@ -90,6 +95,7 @@ class CallRang(Fact):
     diverted_from: str | None = None
     verstat: Verstat | None = None
     agent: str | None = None
+    queue: str | None = None  # that it is for; it may be asked something before it waits there
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,25 +229,48 @@ class TranscriptCompleted(Fact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ConsentSettled(Fact):
+    """What the customer said to being recorded, where the policy is to ask.
+
+    `not_asked`: there is no announcement in the call's language, or another took the customer's
+    place; nothing is recorded from then on.
+    """
+
+    call: str
+    consent: Consent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingStarted(Fact):
-    """The journal is open. `before_answer` seconds of it lie before second 0."""
+    """The journal is open. `before_answer` seconds of it lie before second 0.
+
+    `position`: seconds from the answer; nothing before it is kept (an agent started it then).
+    """
 
     call: str
     before_answer: float = 0.0
+    position: float = 0.0
+    by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingPaused(Fact):
-    """From here on silence is written."""
+    """From here on silence is written. `by` is an agent; `position` in seconds from the answer.
+
+    `resumes_at`: when it goes on by itself, None where it was stopped for good. Once more with the
+    same position: the pause lasts longer, or for good. `cause` policy: who speaks never agreed.
+    """
 
     call: str
     by: str
     position: float
+    resumes_at: datetime | None = None
+    cause: PauseCause = "button"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingResumed(Fact):
-    """Sound is written again."""
+    """From `position` on sound is written again. `by` is an agent, or "timeout"."""
 
     call: str
     by: str
@@ -581,6 +610,16 @@ class TransferCall(Command):
     agent: str
     to_agent: str | None = None
     to_queue: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ControlRecording(Command):
+    """The agent starts, stops, pauses or resumes what is kept of the call. → call view"""
+
+    call: str
+    agent: str
+    action: RecordingAction
+    cause: PauseCause = "button"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

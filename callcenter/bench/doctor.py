@@ -124,6 +124,7 @@ SENTENCES: dict[str, str] = {
     "seen": "The pop was shown, and the agent's browser said that it was seen.",
     "unseen": "The pop was sent, but no browser of the agent said that it was seen.",
     "not_sent": "The call rang at an agent, but nothing was sent: is web up, does it follow?",
+    "gone_at_announcement": "The caller hung up at the announcement, before anybody was rung.",
     "caller_gone": "An agent was free, but the caller was gone before an offer.",
     "nobody_available": "Agents of the queue are signed in, but none of them is free.",
     "nobody_signed_in": "No agent of the queue is signed in.",

@@ -25,6 +25,7 @@ Verdict = Literal[
     "seen",  # an agent's browser showed it and said so
     "unseen",  # it was sent; no browser said that it was seen
     "not_sent",  # it rang at an agent, but nothing was put into the outbox
+    "gone_at_announcement",  # the caller heard that calls are recorded, and hung up
     "caller_gone",  # somebody was free, but the caller was gone first
     "nobody_available",  # agents of the queue were signed in, none was free
     "nobody_signed_in",  # no agent of the queue was signed in
@@ -177,9 +178,18 @@ def _verdict(facts: Sequence[Fact], pops: Sequence[Pop], agents: list[Standing])
         return "not_sent"
     if not any(isinstance(fact, events.CallEnded) for fact in facts):
         return "waiting"
+    if not any(isinstance(fact, events.CallQueued) for fact in facts) and _asks(facts):
+        return "gone_at_announcement"
     if reasons & {"available", "less_idle", "tried", "reserved"}:
         return "caller_gone"
     return "nobody_available" if reasons - _ABSENT else "nobody_signed_in"
+
+
+def _asks(facts: Sequence[Fact]) -> bool:
+    return any(
+        isinstance(fact, events.CallRang) and fact.policy == "ask" and fact.direction == "inbound"
+        for fact in facts
+    )
 
 
 _ABSENT = {"not_signed_in", "not_in_queue", "offline"}

@@ -24,8 +24,15 @@ from callcenter.events import (
     CallRang,
     CallResumed,
     CallTransferred,
+    Consent,
+    ConsentSettled,
     Fact,
     LegName,
+    RecordingFailed,
+    RecordingPaused,
+    RecordingResumed,
+    RecordingStarted,
+    RecordingState,
 )
 
 CallState = Literal["queued", "ringing", "dialling", "alerting", "talking", "held", "ended"]
@@ -46,6 +53,12 @@ class Call:
     answered_at: datetime | None = None
     offers: int = 0
     held_by: frozenset[LegName] = frozenset()
+    consent: Consent | None = None
+    recording: RecordingState = "off"
+    sound: bool = True
+    """False: the disk refused it."""
+    resumes_at: datetime | None = None
+    """When a paused recording goes on by itself."""
 
     def view(self) -> dict[str, Any]:
         """The shape that browsers know (contract: `call`)."""
@@ -59,6 +72,9 @@ class Call:
             "started_at": self.started_at.isoformat(),
             "answered_at": self.answered_at.isoformat() if self.answered_at else None,
             "agent": self.agent,
+            "consent": self.consent,
+            "recording": self.recording,
+            "resumes_at": self.resumes_at.isoformat() if self.resumes_at else None,
         }
 
 
@@ -109,6 +125,23 @@ def evolve(call: Call, fact: Fact) -> Call:
             return replace(call, from_number=fact.from_number)
         case CallEnded():
             return replace(call, state="ended")
+    return _kept(call, fact)
+
+
+def _kept(call: Call, fact: Fact) -> Call:
+    """Whether its sound is kept now."""
+    match fact:
+        case ConsentSettled(consent=consent):
+            return replace(call, consent=consent)
+        case RecordingStarted():
+            return replace(call, recording="running")
+        case RecordingResumed():
+            state: RecordingState = "running" if call.sound else "failed"
+            return replace(call, recording=state, resumes_at=None)
+        case RecordingPaused():
+            return replace(call, recording="paused", resumes_at=fact.resumes_at)
+        case RecordingFailed():
+            return replace(call, recording="failed", sound=False)
     return call
 
 

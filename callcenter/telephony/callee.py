@@ -21,7 +21,7 @@ class CalleeSide(Side):
         super().__init__(outbound, media, sounds)
         self.outbound = outbound
         self.agent_leg = agent_leg
-        self._early = False
+        self._early = self._talked = False
 
     async def invite(self) -> MediaDescription:
         """INVITE from a port of ours; returns at the answer. Raises SipFailure, NoFreePort."""
@@ -39,15 +39,21 @@ class CalleeSide(Side):
             self._media.play(self.agent_leg, self._sounds.ringback)
 
     def picked_up(self, media: MediaDescription) -> None:
-        """The two hear each other."""
+        """The customer hears us, and nobody yet."""
         assert self.agent_leg is not None
         self._answered = True
         self._follow(media)
+        self._media.unbridge(self.leg, self.agent_leg)
+
+    def talk(self) -> None:
+        """The two hear each other."""
+        assert self.agent_leg is not None
+        self._talked = True
         self.join(self.agent_leg)
 
     def quiet(self) -> None:
         """The agent hears nothing of this call any more."""
-        if not self._answered and self.agent_leg:
+        if not self._talked and self.agent_leg:
             self._media.silence(self.agent_leg)
 
     @property

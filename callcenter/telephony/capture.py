@@ -15,7 +15,9 @@ from callcenter.errors import NoSpace, RecordingError
 from callcenter.events import Fact, LegName, RecordingFailed, RecordingStarted, RecordingTruncated
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.ports import (
+    FRAME_SAMPLES,
     SAMPLE_RATE,
+    Codec,
     FrameSink,
     Journal,
     MediaLeg,
@@ -24,7 +26,24 @@ from callcenter.telephony.ports import (
 )
 
 SYNC_SECONDS = 1.0
+ON_THE_WAY = 2000
+"""Samples after a resume that are not kept either: sound arrives late and in its place, so this
+much of what comes next may have been said before."""
 _LOGGER = structlog.get_logger()
+
+
+class Gate:
+    """Lets nothing through that was said before `since` (sample), also where it comes late."""
+
+    def __init__(self, sink: FrameSink) -> None:
+        self._sink, self.since = sink, 0
+
+    def write(self, position: int, payload: bytes, codec: Codec) -> None:
+        """See FrameSink. Whole frames are dropped: a sample is a byte of G.711."""
+        early = max(0, self.since - position)
+        early += -early % FRAME_SAMPLES
+        if early < len(payload):
+            self._sink.write(position + early, payload[early:], codec)
 
 
 class Capture:
@@ -36,31 +55,53 @@ class Capture:
         self._loop = asyncio.get_running_loop()
         self._opening = self._loop.run_in_executor(None, desk.recordings.open_journal, call)
         self._journal: Journal | None = None
-        self._sinks: dict[LegName, list[FrameSink]] = {"agent": [], "customer": []}
+        self._sinks: dict[LegName, list[Gate]] = {"agent": [], "customer": []}
         self._taps: dict[LegName, list[MediaTap]] = {"agent": [], "customer": []}
+        self._legs: dict[LegName, MediaLeg] = {}
+        self._paused_at: int | None = None
+        self._kept_from = 0
         self._lines: list[SpeechLine] = []
         self._start: float | None = None
         self._syncing: asyncio.Task[None] | None = None
         self._failing = False
         self._writing: asyncio.Future[None] | None = None
 
-    async def start(self, customer: MediaLeg, agent: MediaLeg, start: float) -> list[Fact]:
-        """Second 0 is `start` (loop time). Returns the facts of it."""
+    async def start(
+        self,
+        customer: MediaLeg,
+        agent: MediaLeg,
+        start: float,
+        *,
+        since: float | None = None,
+        by: str | None = None,
+    ) -> list[Fact]:
+        """Second 0 is `start` (loop time). Returns the facts of it.
+
+        `since` (loop time): what was said before is not kept, it is silence in the journal.
+        """
         self._start = start
         facts: list[Fact] = []
         names: tuple[LegName, LegName] = ("agent", "customer")
         try:
             self._journal = await self._opening
             for name in names:
-                self._sinks[name].append(self._journal.leg(name))
-            facts.append(RecordingStarted(call=self._call))
+                self._sinks[name].append(Gate(self._journal.leg(name)))
+            before = 0
+            if since is not None:
+                self._journal.pause(0)
+                self._journal.resume(before := self._position())
+                self._shut_until(before)
+            position = round(before / SAMPLE_RATE, 3)
+            facts.append(RecordingStarted(call=self._call, position=position, by=by))
         except RecordingError as error:
             _LOGGER.error("not recorded", call=self._call, error=error.detail)
             facts.append(RecordingFailed(call=self._call, reason=error.detail))
         for name in names:
             line = self._desk.speech.open(self._call, name, self._language)
             self._lines.append(line)
-            self._sinks[name].append(line)
+            self._sinks[name].append(Gate(line))
+        if since is not None:
+            self._shut_until(self._position())
         self.follow("agent", agent)
         self.follow("customer", customer)
         if self._journal:
@@ -70,6 +111,11 @@ class Capture:
     def follow(self, name: LegName, leg: MediaLeg) -> None:
         """From now on `name` speaks on `leg` (after a transfer)."""
         self.leave(name)
+        self._legs[name] = leg
+        if self._paused_at is None:
+            self._listen(name, leg)
+
+    def _listen(self, name: LegName, leg: MediaLeg) -> None:
         assert self._start is not None
         self._taps[name] = [
             self._desk.media.tap(leg, sink, start=self._start) for sink in self._sinks[name]
@@ -77,6 +123,44 @@ class Capture:
 
     def leave(self, name: LegName) -> None:
         """Nobody speaks on this side for now."""
+        self._legs.pop(name, None)
+        self._hush(name)
+
+    def pause(self) -> float:
+        """From this moment on nothing is kept: no journal, no captions. Returns the second of it.
+
+        The taps are gone at once; `flush` brings the span to the disk. Again: the same second.
+        """
+        for name in self._taps:
+            self._hush(name)
+        if self._paused_at is None:
+            self._paused_at = max(self._position(), self._kept_from)
+            if self._journal:
+                self._journal.pause(self._paused_at)
+        return self._paused_at / SAMPLE_RATE
+
+    async def flush(self) -> None:
+        """What is known now is on the disk after this, unless the disk refuses."""
+        if self._journal:
+            await self._guarded(self._journal.sync, self._position())
+
+    def resume(self) -> float:
+        """Sound is kept again. Returns the second from which on."""
+        self._paused_at = None
+        self._shut_until(self._position() + ON_THE_WAY)
+        if self._journal:
+            self._journal.resume(self._kept_from)
+        for name, leg in self._legs.items():
+            self._listen(name, leg)
+        return self._kept_from / SAMPLE_RATE
+
+    def _shut_until(self, position: int) -> None:
+        self._kept_from = position
+        for gates in self._sinks.values():
+            for gate in gates:
+                gate.since = position
+
+    def _hush(self, name: LegName) -> None:
         for tap in self._taps[name]:
             tap.close()
         self._taps[name] = []

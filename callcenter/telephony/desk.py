@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from callcenter.config import Settings
@@ -21,10 +21,12 @@ from callcenter.telephony.ports import (
 
 @dataclass(frozen=True, slots=True)
 class Sounds:
-    """What a caller hears while nobody talks."""
+    """What a caller hears while nobody talks; `announcements`: that calls are recorded, and which
+    key declines it, by language."""
 
     ringback: Sound
     music: Sound
+    announcements: Mapping[str, Sound] = field(default_factory=dict)
 
 
 class Desk(Protocol):

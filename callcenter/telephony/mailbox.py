@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from callcenter.events import Command, Outcome
+from callcenter.events import Command, Consent, Outcome
 from callcenter.telephony.acd.floor import Offer
 from callcenter.telephony.ports import DialogCall, InboundCall, MediaDescription, Referral, SipEnd
 
@@ -112,13 +112,36 @@ class AgentLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Consented:
+    """The customer was asked whether the call may be recorded; the answer to question `number`."""
+
+    consent: Consent
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseOver:
+    """The recording may have been paused for as long as it may."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The system goes down; calls have had their time to drain."""
 
 
 # What the step that a call is in looks at.
-Step = Alerted | PickedUp | PhonePickedUp | PhoneLeft | Referred | Offered | Asked | AgentLost
-Happening = CallerLeft | MediaChanged | PhoneMedia | Replaced | Stop | Step
+Step = (
+    Alerted
+    | PickedUp
+    | PhonePickedUp
+    | PhoneLeft
+    | Referred
+    | Offered
+    | Asked
+    | AgentLost
+    | Consented
+)
+Happening = CallerLeft | MediaChanged | PhoneMedia | Replaced | PauseOver | Stop | Step
 PhoneStep = PhonePickedUp | PhoneLeft | PhoneMedia
 
 

@@ -21,9 +21,8 @@ from callcenter.events import (
     HangUpCall,
     Outcome,
 )
-from callcenter.telephony.call import begin
+from callcenter.telephony.call import begin, evolve
 from callcenter.telephony.callee import CalleeSide
-from callcenter.telephony.capture import Capture
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.mailbox import (
     AgentLost,
@@ -120,18 +119,20 @@ class OutgoingSession(Session):
             trunk=trunk,
             region=self.region,
             language=self.language,
-            policy=self.line.record,
+            policy=self.keeping.policy,
             node=self.desk.node,
             sip_call_id=outbound.sip_call_id,
         )
+        unasked = self.keeping.unasked()
         try:
-            await self.desk.commit(rang, *self.desk.state_facts(changes))
+            await self.desk.commit(rang, *unasked, *self.desk.state_facts(changes))
         except Exception:
             self.desk.floor.finish_call(agent, self._now(), wrap_up=0)
             raise
         self._rang, self.call, self.agent = rang, begin(rang), agent
-        if self.line.record == "always":
-            self._capture = Capture(self.id, self.language, self.desk)
+        for fact in unasked:
+            self.call = evolve(self.call, fact)
+        self.keeping.prepare()
 
     async def wait_for_phone(self) -> None:
         """The agent's desk phone rings; returns when it is picked up. At once in the browser."""
@@ -213,24 +214,31 @@ class OutgoingSession(Session):
             await self._happened(CalleeAlerted(call=self.id, early=early is not None))
 
     async def _talk(self, media: MediaDescription) -> None:
-        """Sound first, as with callers."""
+        """Sound first, as with callers; where the policy is to ask, the announcement before."""
         assert self.agent is not None
         assert self._agent_leg is not None
         self.callee.picked_up(media)
         self._measure(self.agent, self._agent_leg)
         self._keep_dialog()
+        if self.keeping.asks:
+            await self._ask()
+            self.keeping.prepare()
+        self.callee.talk()
+        self._answered_at = self._now()
         answered = CallAnswered(
             call=self.id,
             agent=self.agent,
             queue=self.line.queue,
             wait_seconds=round(self._now() - self._rang_at, 3),
         )
-        captured = await self._capture_from(self._agent_leg)
+        captured = await self.keeping.answered(self.caller.leg, self._agent_leg)
         await self._happened(answered, *captured)
 
     def _caller_left(self, how: SipEnd) -> Over:
         if self._answered_at is not None:
             return super()._caller_left(how)
+        if self.callee.answered:
+            return Over("rejected", "customer", "hung up at the announcement")
         outcome = _OUTCOMES.get(self.callee.outbound.status, "failed")
         return Over(outcome, "customer", self.callee.reason)
 

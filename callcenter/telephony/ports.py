@@ -287,6 +287,9 @@ class DialogCall(Protocol):
     def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
         """Called with the peer's new wish after a re-INVITE (hold, resume, codec, address)."""
 
+    def on_digit(self, handler: Callable[[str], None]) -> None:
+        """Called with each key that comes by SIP INFO."""
+
     def memo(self) -> dict[str, Any] | None:
         """What a later process needs to end this dialog (`SipBackend.say_goodbye`), as JSON
         types; None where none could."""

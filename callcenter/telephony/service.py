@@ -28,6 +28,7 @@ from callcenter.events import (
     CallRang,
     CallTransferred,
     Command,
+    ControlRecording,
     DescribeFloor,
     DescribeHealth,
     DialNumber,
@@ -456,7 +457,8 @@ class TelephonyService:
     # --- Inside ---
 
     def _handlers(self) -> dict[type[Any], Handler]:
-        calls = (AnswerCall, RejectCall, HoldCall, ResumeCall, TransferCall, HangUpCall)
+        calls: tuple[type[Command], ...] = (AnswerCall, RejectCall, HoldCall, ResumeCall)
+        calls += (TransferCall, HangUpCall, ControlRecording)
         on_loop: dict[type[Any], Callable[[Any], Coroutine[Any, Any, Answer]]] = {
             SeatAgent: self._seat,
             UnseatAgent: self._unseat,

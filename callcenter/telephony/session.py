@@ -27,6 +27,7 @@ from callcenter.events import (
     CallRang,
     CallResumed,
     CallTransferred,
+    ControlRecording,
     Fact,
     HangUpCall,
     HoldCall,
@@ -38,16 +39,18 @@ from callcenter.events import (
 from callcenter.telephony.acd.floor import Change, Offer
 from callcenter.telephony.call import Call, begin, evolve
 from callcenter.telephony.caller import CallerSide, Side
-from callcenter.telephony.capture import Capture
 from callcenter.telephony.desk import Desk
+from callcenter.telephony.keeping import Keeping
 from callcenter.telephony.mailbox import (
     AgentLost,
     Asked,
     CallerLeft,
+    Consented,
     Happening,
     MediaChanged,
     Offered,
     Over,
+    PauseOver,
     PhoneLeft,
     PhoneMedia,
     PhonePickedUp,
@@ -108,8 +111,8 @@ class Session:
         self._phone: PhoneSide | None = None  # where the agent talks by a desk phone
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._capture: Capture | None = None
         self._quality = CallQuality(id)
+        self.keeping = Keeping(id, language, line, desk, self.mailbox.put_nowait)
         self._rang_at = self._now()
         self._answered_at: float | None = None
 
@@ -122,7 +125,7 @@ class Session:
         better than an engaged tone for everybody. Nobody is rung before the facts are there.
         """
         assert isinstance(self.caller, CallerSide)
-        inbound, queue = self.caller.inbound, self.line.queue
+        inbound = self.caller.inbound
         self._follow_caller(inbound)
         self._rang = rang = CallRang(
             call=self.id,
@@ -133,25 +136,61 @@ class Session:
             trunk=inbound.trunk,
             region=self.region,
             language=self.language,
-            policy=self.line.record,
+            policy=self.keeping.policy,
             node=self.desk.node,
             sip_call_id=inbound.sip_call_id,
             diverted_from=inbound.caller.diverted_from,
             verstat=inbound.caller.verstat,
+            queue=self.line.queue,
         )
+        asks, first = self.keeping.asks, self.keeping.unasked()
+        first += [] if asks else [self._enqueue()]
+        await self.desk.record(rang, *first)
+        self.call = begin(rang)
+        for fact in first:
+            self.call = evolve(self.call, fact)
+        inbound.ring()
+        if asks:
+            await self.caller.answer()
+            self._keep_dialog()
+            await self._ask()
+            await self._happened(self._enqueue())
+        self.desk.distribute()
+
+    def _enqueue(self) -> CallQueued:
+        """It waits; those who were asked something first have waited since they rang."""
+        queue = self.line.queue
         position = self.desk.floor.enqueue(self.id, queue, self._rang_at)
         others = self.desk.floor.standings(self.id)
-        queued = CallQueued(call=self.id, queue=queue, position=position, others=others)
-        await self.desk.record(rang, queued)
-        self.call = evolve(begin(rang), queued)
-        inbound.ring()
-        self.desk.distribute()
+        return CallQueued(call=self.id, queue=queue, position=position, others=others)
+
+    async def _ask(self) -> None:
+        """Whether the call may be recorded: said and answered before the two talk."""
+        self.keeping.ask(self.caller, self._agent_leg)
+        while True:
+            match await self._next(until=self._now() + WATCH_SECONDS):
+                case Consented() as answer:
+                    if facts := self.keeping.settled(answer):
+                        return await self._happened(*facts)
+                case Asked(HangUpCall(agent=who)) as asked if who == self.agent:
+                    asked.grant(self._call.view())
+                    raise Over("cancelled", "agent")
+                case Asked() as asked:
+                    asked.refuse(CallGone("the customer hears the announcement; you cannot yet"))
+                case PhoneLeft(dialog) if self._phone and dialog is self._phone.dialog:
+                    raise Over("cancelled", "agent")
+                case AgentLost(lost) if lost == self.agent:
+                    raise Over("cancelled", "system", "the agent was gone")
+                case Referred(referral):
+                    referral.report(480)
+                case None:
+                    self._demand_sound()
 
     async def welcome(self) -> None:
         """A line that lets callers hear music while they wait: answered at once, or before that."""
         if not isinstance(self.caller, CallerSide):
             return
-        if self.line.answer == "early":
+        if self.line.answer == "early" or self.caller.answered:
             await self.caller.answer()
             self._keep_dialog()
             await self.desk.record()
@@ -252,7 +291,7 @@ class Session:
 
     async def _close_capture(self) -> list[Fact]:
         try:
-            return await self._capture.close() if self._capture else []
+            return await self.keeping.close()
         except Exception:
             _LOGGER.exception("recording not closed", call=self.id)
             return []
@@ -271,8 +310,7 @@ class Session:
             others=self.desk.floor.standings(self.id, offer.agent),
         )
         await self._happened(offered, *self.desk.state_facts([offer.change]))
-        if self._capture is None and self.line.record == "always":
-            self._capture = Capture(self.id, self.language, self.desk)
+        self.keeping.prepare()
         phone = ring(self.desk, offer.agent, self._shown_to_agent(), self.mailbox.put_nowait)
         try:
             return await self._answered_in_time(offer, phone)
@@ -377,7 +415,8 @@ class Session:
             queue=offer.queue,
             wait_seconds=round(self._now() - self._rang_at, 3),
         )
-        captured = await self._capture_from(agent_leg)
+        self._answered_at = self._answered_at or self._now()
+        captured = await self.keeping.answered(self.caller.leg, agent_leg)
         await self._happened(answered, *captured, *self.desk.state_facts(changes))
 
     def _measure(self, agent: str, agent_leg: MediaLeg) -> None:
@@ -390,17 +429,6 @@ class Session:
             return False
         asked.refuse(CallGone("you are not signed in any more"))
         return True
-
-    async def _capture_from(self, agent_leg: MediaLeg) -> list[Fact]:
-        """Second 0 is the first answer; a later agent speaks in the first one's place."""
-        first, now = self._answered_at is None, self._now()
-        self._answered_at = self._answered_at or now
-        if self._capture is None:
-            return []
-        if first:
-            return await self._capture.start(self.caller.leg, agent_leg, now)
-        self._capture.follow("agent", agent_leg)
-        return []
 
     async def _declined(
         self, agent: str, reason: Literal["declined", "no_answer", "unreachable"]
@@ -437,6 +465,8 @@ class Session:
                 await self._hold("agent")
             case ResumeCall():
                 await self._resume("agent")
+            case ControlRecording():
+                await self._happened(*await self.keeping.control(command))
             case HangUpCall():
                 raise Over("completed", "agent")
             case TransferCall():
@@ -516,8 +546,8 @@ class Session:
         measured = self._quality.finish("customer")
         if measured:  # somebody talked to it already
             self._quality.begin("customer", self.caller.leg)
-        if self._capture and self._answered_at is not None:
-            self._capture.follow("customer", self.caller.leg)
+        revoked = await self.keeping.replaced()
+        self.keeping.follow("customer", self.caller.leg)
         await self._happened(
             CallerReplaced(
                 call=self.id,
@@ -529,7 +559,11 @@ class Session:
                 verstat=inbound.caller.verstat,
             ),
             *measured,
+            *revoked,
         )
+        if self.keeping.asking:
+            self.keeping.ask(caller)
+            return
         if self._agent_leg is None:
             caller.entertain()
             return
@@ -544,8 +578,7 @@ class Session:
         former, queue = self.agent, to_queue or self._call.queue or self.line.queue
         assert former is not None
         self.caller.part(self._agent_leg)
-        if self._capture:
-            self._capture.leave("agent")
+        self.keeping.leave("agent")
         changes, measured = self._free_agent(), self._quality.finish("agent")
         self._let_phone_go()
         self.agent, self._agent_leg = None, None
@@ -620,6 +653,8 @@ class Session:
                     raise self._caller_left(how)
                 case Replaced(inbound):
                     await self._take_over(inbound)
+                case PauseOver():
+                    await self._happened(*self.keeping.pause_over())
                 case Stop():
                     raise Over("interrupted", "system", "the system was stopped")
                 case MediaChanged(wish):

@@ -28,7 +28,16 @@ from callcenter.crm.customers import phones
 from callcenter.crm.interactions import queries as interactions
 from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.users import queries as users
-from callcenter.events import AgentStateName, Fact, LegName, Outcome, RecordPolicy, Verstat
+from callcenter.events import (
+    AgentStateName,
+    Consent,
+    Fact,
+    LegName,
+    Outcome,
+    RecordingState,
+    RecordPolicy,
+    Verstat,
+)
 from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
@@ -110,6 +119,16 @@ class Updated(Payload):
     call: CallView
     interaction: str | None
     reason: str | None = None
+
+
+class Kept(Payload):
+    """Durable. Whether the call's sound is kept now; `resumes_at` ends a pause by itself."""
+
+    event = "call.recording"
+    call: str
+    recording: RecordingState
+    consent: Consent | None
+    resumes_at: Moment | None
 
 
 class Ended(Payload):
@@ -360,6 +379,9 @@ def call_view(row: Interaction, state: str, agent: str | None) -> CallView:
         answered_at=row.answered_at,
         agent=agent,
         interaction=row.id,
+        consent=row.consent,
+        recording=row.recording_now,
+        resumes_at=row.resumes_at,
     )
 
 
@@ -491,6 +513,19 @@ def _talk(session: Session, call: str, state: str, by: str) -> Told:
     return _updated(session, call, state, agent, agent, by)
 
 
+def _kept(live: Live, session: Session, fact: Any) -> Told:
+    row = interactions.by_call(session, fact.call)
+    if row is None or row.agent is None:
+        return []
+    payload = Kept(
+        call=fact.call,
+        recording=row.recording_now,
+        consent=row.consent,
+        resumes_at=row.resumes_at,
+    )
+    return [(row.agent, payload, fact.call)]
+
+
 def _replaced(live: Live, session: Session, fact: events.CallerReplaced) -> Told:
     row = interactions.by_call(session, fact.call)
     agent = row.agent if row else None
@@ -573,6 +608,11 @@ _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.CallTransferred: _transferred,
     events.CallerReplaced: _replaced,
     events.CallEnded: _ended,
+    events.ConsentSettled: _kept,
+    events.RecordingStarted: _kept,
+    events.RecordingFailed: _kept,
+    events.RecordingPaused: _kept,
+    events.RecordingResumed: _kept,
     events.AgentStateChanged: _state,
     events.ComplaintEscalated: _escalated,
 }

@@ -10,11 +10,14 @@ from callcenter.events import (
     AgentStateName,
     AnswerCall,
     Command,
+    ControlRecording,
     DialNumber,
     ExtendWrapUp,
     HangUpCall,
     HoldCall,
     OfferAudio,
+    PauseCause,
+    RecordingAction,
     RejectCall,
     ResumeCall,
     SeatAgent,
@@ -60,6 +63,14 @@ def dial(parts: Services, person: Who, body: Body) -> Body:
         language=language if language in ("fa", "he", "en") else None,
     )
     return _send(parts, command, timeout=15.0)
+
+
+def recording(
+    parts: Services, person: Who, action: RecordingAction, cause: PauseCause, body: Body
+) -> Body:
+    """Start, stop, pause or resume what is kept of my call `body["call"]`."""
+    call = _text(body, "call")
+    return _send(parts, ControlRecording(call=call, agent=person.id, action=action, cause=cause))
 
 
 def set_state(parts: Services, person: Who, body: Body) -> Body:

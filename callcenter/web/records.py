@@ -157,7 +157,8 @@ _COPIED = (
     "from_name", "to_number", "diverted_from", "verstat", "outcome", "detail", "disposition",
     "notes", "draft",
     "started_at", "answered_at", "ended_at", "wait_seconds", "talk_seconds", "wrapped_at",
-    "closed_at", "handled_at", "recording_state", "transcript_state", "version",
+    "closed_at", "handled_at", "policy", "consent", "pauses",
+    "recording_state", "transcript_state", "version",
 )
 # fmt: on
 

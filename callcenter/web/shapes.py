@@ -11,7 +11,15 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from callcenter.events import AgentStateName, LegName, Outcome, Verstat
+from callcenter.events import (
+    AgentStateName,
+    Consent,
+    LegName,
+    Outcome,
+    RecordingState,
+    RecordPolicy,
+    Verstat,
+)
 
 Text = Annotated[str, Field(max_length=200)]
 LongText = Annotated[str, Field(max_length=20_000)]
@@ -221,6 +229,11 @@ class InteractionView(View):
     wrapped_at: Moment | None = None
     closed_at: Moment | None = Field(None, description="when somebody closed it")
     handled_at: Moment | None = Field(None, description="when a missed call was dealt with")
+    policy: RecordPolicy | None = Field(None, description="as it was when the call rang")
+    consent: Consent | None = Field(None, description="of the caller, where the policy is ask")
+    pauses: list[list[float | None]] = Field(
+        [], description="[from, to] in seconds from the answer: nothing of them was kept"
+    )
     recording_state: Literal["none", "running", "sealed", "failed"] = "none"
     transcript_state: Literal["none", "live", "pending", "done"] = "none"
     quality: list[CallQualityView] = Field(
@@ -552,3 +565,6 @@ class CallView(View):
     answered_at: Moment | None = None
     agent: str | None = None
     interaction: str | None = None
+    consent: Consent | None = None
+    recording: RecordingState = "off"
+    resumes_at: Moment | None = Field(None, description="when a paused recording goes on by itself")

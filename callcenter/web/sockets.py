@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 from apiflask import APIFlask
@@ -22,7 +22,7 @@ from socketio.exceptions import ConnectionRefusedError as Refuse
 from callcenter.crm.agents import operations as outbox
 from callcenter.crm.agents import queries as outboxes
 from callcenter.errors import CallcenterError, Forbidden, Invalid, TooManyTries
-from callcenter.events import UnseatAgent
+from callcenter.events import PauseCause, RecordingAction, UnseatAgent
 from callcenter.web import auth, floor, orders
 from callcenter.web.context import Services, Who
 from callcenter.web.live import ALARM_ROOM, FLOOR_ROOM, LEAD_ROOM, Live, agent_room
@@ -313,6 +313,14 @@ def _order(action: str) -> Handle:
     return handle
 
 
+def _recording(action: RecordingAction) -> Handle:
+    def handle(sockets: Sockets, connection: Connection, body: Body) -> Body:
+        cause: PauseCause = "form" if body.get("form") else "button"
+        return {"call": orders.recording(sockets._parts, _agent(connection), action, cause, body)}
+
+    return handle
+
+
 def _agent(connection: Connection) -> Who:
     if not _takes_calls(connection.who):
         raise Forbidden(f"the role {connection.who.role} takes no calls")
@@ -347,4 +355,5 @@ HANDLES: dict[str, Handle] = {
     "wrap_up.extend": Sockets._extend,
     "rtc.offer": Sockets._audio,
     **{f"call.{action}": _order(action) for action in orders.ACTIONS},
+    **{f"recording.{action}": _recording(action) for action in get_args(RecordingAction)},
 }

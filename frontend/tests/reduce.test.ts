@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { callTone } from "@/calls/calls";
+import { callTone, keptState } from "@/calls/calls";
 import { blank, type Live, reduce, takeSnapshot } from "@/live/reduce";
 
 const call = (state: string, id = "k1") => ({
@@ -64,6 +64,46 @@ describe("a call on the desk", () => {
     });
     expect(tones).toEqual(["dialling", "dialling", "dialling", "talking", "talking", "wrap_up"]);
     expect(live.calls.after?.customer?.id).toBe("c1");
+  });
+
+  it("says whether it is recorded, and why it is not", () => {
+    const told = (recording: string, more: object = {}) => ({
+      seq: 3,
+      call: "k1",
+      recording,
+      consent: null,
+      resumes_at: null,
+      ...more,
+    });
+    const shown = (body: object, policy = "always") => {
+      const live = play([
+        ["call.ringing", { ...ringing(1), policy }],
+        ["call.updated", { seq: 2, call: call("talking") }],
+        ["call.recording", body],
+      ]);
+      return live.calls.current ? keptState(live.calls.current) : null;
+    };
+    const until = { resumes_at: "2026-11-23T08:02:00Z" };
+    expect(shown(told("off"), "never")).toBe("never");
+    expect(shown(told("off"), "on_demand")).toBe("off");
+    expect(shown(told("off", { consent: "declined" }), "ask")).toBe("declined");
+    expect(shown(told("running", { consent: "given" }), "ask")).toBe("running");
+    expect(shown(told("paused", until))).toBe("paused");
+    expect(shown(told("paused"), "on_demand")).toBe("off"); // stopped for good
+    expect(shown(told("paused", { consent: "not_asked" }), "ask")).toBe("not_asked");
+    expect(shown(told("failed"))).toBe("failed");
+    expect(shown({ ...told("paused", until), call: "another" })).toBe("off");
+  });
+
+  it("keeps the pause through what else happens to the call", () => {
+    const talking = { ...call("talking"), recording: "paused", resumes_at: "2026-11-23T08:02:00Z" };
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: talking }],
+      ["call.updated", { seq: 3, call: { ...talking, state: "held" } }],
+    ]);
+    expect(live.calls.current && keptState(live.calls.current)).toBe("paused");
+    expect(live.calls.current?.call.kept.resumesAt).toBe("2026-11-23T08:02:00Z");
   });
 
   it("keeps who calls through the answer, and the interaction for the wrap-up", () => {

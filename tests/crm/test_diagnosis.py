@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,6 +112,12 @@ def test_others_say_why_not_them() -> None:
 )
 def test_the_verdict_names_the_cause(facts: tuple[Fact, ...], verdict: str) -> None:
     assert of(*facts).verdict == verdict
+
+
+def test_a_caller_who_hung_up_at_the_announcement_reached_no_queue() -> None:
+    asked = replace(RANG, policy="ask")
+    assert explain(CALL, [asked, ended()], [], ["ann"]).verdict == "gone_at_announcement"
+    assert explain(CALL, [RANG, ended()], [], ["ann"]).verdict == "nobody_signed_in"
 
 
 def test_a_second_offer_adds_a_pop_and_keeps_the_first_ones_refusal() -> None:

@@ -90,8 +90,10 @@ def settings() -> dict[str, Any]:
         for c in CASTS
     ]
     patient = {"ring_seconds": 300, "wrap_up_seconds": 600}
+    form = {"name": "پرداخت با کارت", "url": "https://pay.example.com/form"}
     return {
         "site": {"name": SITE},
+        "recording": {"forms": [form]},
         "lines": lines,
         "queues": [{"name": c.queue, "agents": [c.agent[0]], **patient} for c in CASTS],
     }

@@ -33,8 +33,9 @@ def stage(make_settings: Callable[..., Settings]) -> Callable[..., Any]:
             trunk = {"name": "provider", "hosts": ["127.0.0.0/8"], "server": "127.0.0.1"}
             rules = {"trunk": "provider", "allow": ["+98"], "night": None} | outbound
             sip |= {"trunks": [trunk], "outbound": rules}
+        more = {"sip": sip, "recording": queue.pop("recording", {})}
         queues = [{"name": "support", **queue}]
-        settings = make_settings(lines=lines, queues=queues, sip=sip)
+        settings = make_settings(lines=lines, queues=queues, **more)
         stage = Stage(settings)
         await stage.service.start()
         try:

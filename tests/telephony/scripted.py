@@ -18,6 +18,7 @@ from callcenter.events import (
     CallRang,
     Command,
     Device,
+    DialNumber,
     SeatAgent,
     SetAgentState,
 )
@@ -25,7 +26,7 @@ from callcenter.log import EventLog, metadata
 from callcenter.telephony import dialogs
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.fakes.media import FakeLeg, FakeMediaPlane
-from callcenter.telephony.fakes.outgoing import FakeDialler
+from callcenter.telephony.fakes.outgoing import FakeDialler, FakeOutboundCall
 from callcenter.telephony.fakes.phones import FakePhones
 from callcenter.telephony.media import tones
 from callcenter.telephony.ports import (
@@ -38,6 +39,7 @@ from callcenter.telephony.ports import (
     MediaDescription,
     Referral,
     SipEnd,
+    Sound,
 )
 from callcenter.telephony.service import Parts, TelephonyService
 
@@ -161,6 +163,7 @@ class ScriptedJournal:
     def __init__(self, call: str) -> None:
         self.call, self.did = call, list[str]()
         self.written: dict[str, int] = {"agent": 0, "customer": 0}
+        self.spans: list[tuple[str, int]] = []
 
     def leg(self, name: str) -> FrameSink:
         journal = self
@@ -175,10 +178,10 @@ class ScriptedJournal:
         self.did.append("sync")
 
     def pause(self, position: int) -> None:
-        pass
+        self.spans.append(("pause", position))
 
     def resume(self, position: int) -> None:
-        pass
+        self.spans.append(("resume", position))
 
     def close(self, position: int) -> None:
         self.did.append("close")
@@ -235,7 +238,9 @@ class Stage:
         self.media = FakeMediaPlane()
         self.sip, self.audio = ScriptedSip(), ScriptedAudio(self.media)
         self.recordings, self.speech = ScriptedRecordings(), ScriptedSpeech()
-        sounds = Sounds(ringback=tones.ringback(), music=tones.hold_music())
+        self.announcement = tones.Clip(tones.attention())
+        self.announcements: dict[str, Sound] = {"en": self.announcement}
+        sounds = Sounds(tones.ringback(), tones.hold_music(), self.announcements)
         self.dialler, self.phones = FakeDialler(), FakePhones()
         parts = Parts(
             self.sip,
@@ -306,6 +311,18 @@ class Stage:
         """The first leg that is no agent's."""
         agents = list(self.audio.legs.values())
         return next(leg for leg in self.media.legs if leg not in agents)
+
+    def hears(self, what: object) -> bool:
+        """Whether that is what the customer hears, if there is one."""
+        agents = list(self.audio.legs.values())
+        return any(leg.hears is what for leg in self.media.legs if leg not in agents)
+
+    async def dials(self, to: str = "0912 123 4567") -> FakeOutboundCall:
+        """Agent a calls somebody; the phone over there rings."""
+        await self.order(DialNumber(agent="a", to=to))
+        call = self.dialler.calls[-1]
+        await self.happens(lambda: "INVITE" in call.heard)
+        return call
 
     async def talking(self, agent: str = "a") -> ScriptedCaller:
         """A call that `agent` has answered."""

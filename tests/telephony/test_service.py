@@ -352,6 +352,7 @@ def test_what_may_not_be_kept_is_neither_recorded_nor_transcribed(
 ) -> None:
     async def scene() -> None:
         async with stage(line_record=policy) as floor:
+            floor.announcements.clear()  # nobody can be asked
             await floor.seat("a")
             await floor.talking()
             assert floor.recordings.journals == []

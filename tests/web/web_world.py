@@ -32,6 +32,7 @@ _TAKEN = (
     events.UnseatAgent,
     events.OfferAudio,
     events.DialNumber,
+    events.ControlRecording,
 )
 
 

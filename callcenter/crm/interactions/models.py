@@ -9,12 +9,12 @@ from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, Stri
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from callcenter.crm.db import ID, Base
-from callcenter.events import LegName, Outcome, Verstat, now
+from callcenter.events import Consent, LegName, Outcome, RecordingState, Verstat, now
 from callcenter.ids import new_id
 
 Channel = Literal["phone", "mail", "chat", "portal", "visit"]
 TranscriptState = Literal["none", "live", "pending", "done"]
-RecordingState = Literal["none", "running", "sealed", "failed"]
+SealingState = Literal["none", "running", "sealed", "failed"]
 
 
 class Interaction(Base):
@@ -46,6 +46,7 @@ class Interaction(Base):
     region: Mapped[str | None] = mapped_column(String(2))
     language: Mapped[str | None] = mapped_column(String(8))
     policy: Mapped[str | None] = mapped_column(String(16))
+    consent: Mapped[Consent | None] = mapped_column(String(16))  # where the policy is to ask
     candidates: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
 
     started_at: Mapped[datetime]
@@ -71,11 +72,23 @@ class Interaction(Base):
 
     transcript_state: Mapped[TranscriptState] = mapped_column(String(16), default="none")
     transcript_revision: Mapped[int] = mapped_column(default=1)  # the one to show
-    recording_state: Mapped[RecordingState] = mapped_column(String(16), default="none")
+    recording_state: Mapped[SealingState] = mapped_column(String(16), default="none")
+    pauses: Mapped[list[list[float | None]]] = mapped_column(JSON, default=list)
+    """Spans of which nothing was kept: seconds from the answer; the last end may be None."""
+    resumes_at: Mapped[datetime | None]  # when the pause ends by itself
 
     participants: Mapped[list[Participant]] = relationship(
         order_by="Participant.at", lazy="selectin"
     )
+
+    @property
+    def recording_now(self) -> RecordingState:
+        """Whether the sound of a call in progress is being kept."""
+        if self.ended_at is not None or self.recording_state not in ("running", "failed"):
+            return "off"
+        if self.pauses and self.pauses[-1][1] is None:
+            return "paused"
+        return self.recording_state
 
     @property
     def talked(self) -> set[str]:

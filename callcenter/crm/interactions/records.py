@@ -39,6 +39,7 @@ def rang(session: Session, fact: events.CallRang) -> None:
             agent=fact.agent,
             participants=dialled_by,
             line=fact.line,
+            queue=fact.queue,
             from_number=_cut(fact.from_number, 128),
             from_name=_cut(fact.from_name, 200),
             to_number=_cut(fact.to_number, 128),
@@ -160,6 +161,31 @@ def recording_started(session: Session, fact: events.RecordingStarted) -> None:
     interaction = _of(session, fact.call)
     if interaction.recording_state == "none":
         interaction.recording_state = "running"
+        if fact.position > 0:
+            interaction.pauses = [[0.0, fact.position]]
+
+
+def consent_settled(session: Session, fact: events.ConsentSettled) -> None:
+    """What the caller said to being recorded; a later word counts."""
+    _of(session, fact.call).consent = fact.consent
+
+
+def recording_paused(session: Session, fact: events.RecordingPaused) -> None:
+    """A span begins of which nothing is kept, or it lasts longer than it was to."""
+    interaction = _of(session, fact.call)
+    if fact.position not in [start for start, _ in interaction.pauses]:
+        interaction.pauses = [*interaction.pauses, [fact.position, None]]
+    if interaction.pauses[-1] == [fact.position, None]:
+        interaction.resumes_at = fact.resumes_at
+
+
+def recording_resumed(session: Session, fact: events.RecordingResumed) -> None:
+    """The span that lasts ends here; an older fact ends none."""
+    interaction = _of(session, fact.call)
+    start, end = interaction.pauses[-1] if interaction.pauses else (None, None)
+    if start is not None and end is None and fact.position > start:
+        interaction.pauses = [*interaction.pauses[:-1], [start, fact.position]]
+        interaction.resumes_at = None
 
 
 def recording_sealed(session: Session, fact: events.RecordingSealed) -> None:

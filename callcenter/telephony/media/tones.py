@@ -96,6 +96,23 @@ def announcement(content: bytes) -> Clip:
     return Clip(_ulaw(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)))
 
 
+@cache
+def attention() -> bytes:
+    """The recorder's warning tone, 1400 Hz for half a second, then as long nothing: µ-law bytes."""
+    time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+    tone = _RINGBACK_LEVEL * np.sin(2 * np.pi * 1400 * time) * _edges(len(time), 0.005)
+    return _ulaw(np.concatenate([tone, np.zeros(SAMPLE_RATE // 2)]))
+
+
+def question(content: bytes) -> Clip:
+    """The announcement that a call is recorded: the warning tone, then the words.
+
+    Raises TelephonyError, see `announcement`.
+    """
+    words = announcement(content)
+    return Clip(attention() + b"".join(words.frame(at) or b"" for at in range(len(words))))
+
+
 def _ulaw(signal: Signal) -> bytes:
     return g711.encode((np.clip(signal, -0.98, 0.98) * 32767).astype(np.int16))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from apiflask import APIBlueprint
 from pydantic import Field
 
 from callcenter.crm import diagnosis
+from callcenter.events import RecordingAction
 from callcenter.log import EventLog
 from callcenter.web import auth, orders, records
 from callcenter.web.context import services, who
@@ -23,6 +24,13 @@ class Transfer(In):
 
     to_agent: Id | None = None
     to_queue: Id | None = None
+
+
+class RecordingOrder(In):
+    """What is to be done; start and stop only where the policy is on_demand."""
+
+    action: RecordingAction
+    cause: Literal["button", "api", "form"] = "api"
 
 
 class Done(View):
@@ -123,3 +131,13 @@ _route("hangup", "End the call.")
 def transfer(id: str, body: Transfer) -> Any:
     """Pass the call on to another agent or a queue, unannounced."""
     return _order("transfer", id, body.model_dump())
+
+
+@blueprint.post("/calls/<id>/recording")
+@blueprint.input(RecordingOrder, location="json", arg_name="body")
+@blueprint.output(Done)
+@auth.requires(Permission.CALLS_TAKE)
+def recording(id: str, body: RecordingOrder) -> Any:
+    """Start, stop, pause or resume what is kept of my call; 409 where the policy forbids it."""
+    answer = orders.recording(services(), who(), body.action, body.cause, {"call": id})
+    return {"ok": True, "call": answer or None}

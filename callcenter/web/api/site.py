@@ -40,6 +40,13 @@ class LineView(View):
     record: str
 
 
+class FormView(View):
+    """A page for card data; opened from a call it pauses the recording."""
+
+    name: str
+    url: str
+
+
 class SiteView(View):
     """This system."""
 
@@ -55,6 +62,7 @@ class SiteView(View):
     severities: list[str]
     break_reasons: list[str]
     currency: str
+    recording_forms: list[FormView]
     speech: list[SpeechView]
 
 
@@ -99,6 +107,7 @@ def view(parts: Services) -> dict[str, Any]:
         "severities": ["low", "normal", "high", "critical"],
         "break_reasons": ["lunch", "coffee", "personal", "meeting"],
         "currency": parts.settings.complaints.currency,
+        "recording_forms": [one.model_dump() for one in parts.settings.recording.forms],
         "speech": speech(parts),
     }
 
@@ -109,7 +118,7 @@ def _lines(parts: Services) -> list[dict[str, Any]]:
             "number": line.number,
             "queue": line.queue,
             "language": line.language or parts.settings.site.default_language,
-            "record": line.record,
+            "record": parts.settings.queue(line.queue).record or line.record,
         }
         for line in parts.settings.lines
     ]

@@ -174,6 +174,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}/recording": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start, stop, pause or resume what is kept of my call; 409 where the policy forbids it. */
+        post: operations["post_calls_recording"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls/{id}/reject": {
         parameters: {
             query?: never;
@@ -1399,7 +1416,7 @@ export interface components {
         Diagnosis: {
             call: string;
             /** @enum {string} */
-            verdict: "seen" | "unseen" | "not_sent" | "caller_gone" | "nobody_available" | "nobody_signed_in" | "waiting";
+            verdict: "seen" | "unseen" | "not_sent" | "gone_at_announcement" | "caller_gone" | "nobody_available" | "nobody_signed_in" | "waiting";
             queue: string | null;
             steps: components["schemas"]["Step"][];
             agents: components["schemas"]["Standing"][];
@@ -1475,6 +1492,14 @@ export interface components {
             products: components["schemas"]["Group"][];
             queues: components["schemas"]["Group"][];
             currency: string;
+        };
+        /**
+         * Form
+         * @description A page for card data; opened from a call it pauses the recording.
+         */
+        Form: {
+            name: string;
+            url: string;
         };
         /**
          * Found
@@ -1583,6 +1608,12 @@ export interface components {
             closed_at: string | null;
             /** @description when a missed call was dealt with */
             handled_at: string | null;
+            /** @description as it was when the call rang */
+            policy: ("never" | "on_demand" | "ask" | "always") | null;
+            /** @description of the caller, where the policy is ask */
+            consent: ("given" | "declined" | "not_asked") | null;
+            /** @description [from, to] in seconds from the answer: nothing of them was kept */
+            pauses: (number | null)[][];
             /** @enum {string} */
             recording_state: "none" | "running" | "sealed" | "failed";
             /** @enum {string} */
@@ -1846,6 +1877,16 @@ export interface components {
             peaks: string;
         };
         /**
+         * RecordingOrder
+         * @description What is to be done; start and stop only where the policy is on_demand.
+         */
+        RecordingOrder: {
+            /** @enum {string} */
+            action: "start" | "stop" | "pause" | "resume";
+            /** @enum {string} */
+            cause?: "button" | "api" | "form";
+        };
+        /**
          * Session
          * @description Who is signed in, and the token that every change has to carry in `X-CSRF-Token`.
          */
@@ -1919,6 +1960,7 @@ export interface components {
             severities: string[];
             break_reasons: string[];
             currency: string;
+            recording_forms: components["schemas"]["Form"][];
             speech: components["schemas"]["Speech"][];
         };
         /**
@@ -2372,6 +2414,41 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_recording: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RecordingOrder"];
+            };
+        };
         responses: {
             /** @description Successful response */
             200: {

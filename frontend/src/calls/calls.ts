@@ -15,6 +15,28 @@ export interface Call {
   startedAt: string;
   answeredAt: string | null;
   agent: string | null;
+  kept: Kept;
+}
+
+/** Whether the call's sound is kept now. */
+export interface Kept {
+  recording: "off" | "running" | "paused" | "failed";
+  consent: "given" | "declined" | "not_asked" | null;
+  /** When a pause ends by itself. */
+  resumesAt: string | null;
+}
+
+/** Also of a call that a tab remembers from before it was told of recordings. */
+const NOTHING_KEPT: Kept = { recording: "off", consent: null, resumesAt: null };
+
+/** As agents read it: why nothing is kept comes before that nothing is. */
+export function keptState(
+  contact: Contact,
+): Kept["recording"] | "never" | "declined" | "not_asked" {
+  const { recording, consent, resumesAt } = contact.call.kept ?? NOTHING_KEPT;
+  if (contact.policy === "never") return "never";
+  if (consent === "declined" || consent === "not_asked") return consent;
+  return recording === "paused" && resumesAt === null ? "off" : recording;
 }
 
 export interface Caller {
@@ -66,6 +88,7 @@ export type CallEvent =
   | { kind: "ringing"; contact: Contact }
   | { kind: "dialling"; contact: Contact }
   | { kind: "updated"; call: Call }
+  | { kind: "kept"; call: string; kept: Kept }
   | { kind: "ended"; call: string; reason: string; interaction: string | null }
   | { kind: "customer"; call: string; customer: CustomerBrief | null }
   | { kind: "snapshot"; offer: Contact | null; current: Contact | null; after: Contact | null }
@@ -86,6 +109,8 @@ export function reduceCalls(state: CallsState, event: CallEvent): CallsState {
       return dial(state, event.contact);
     case "updated":
       return update(state, event.call);
+    case "kept":
+      return keep(state, event.call, event.kept);
     case "ended":
       return end(state, event.call, event.reason, event.interaction);
     case "customer":
@@ -145,6 +170,12 @@ function end(
   return { ...state, current: null, after, lastEnd };
 }
 
+function keep(state: CallsState, id: string, kept: Kept): CallsState {
+  const on = (contact: Contact | null) =>
+    contact?.call.id === id ? { ...contact, call: { ...contact.call, kept } } : contact;
+  return { ...state, offer: on(state.offer), current: on(state.current) };
+}
+
 function choose(state: CallsState, id: string, customer: CustomerBrief | null): CallsState {
   const on = (contact: Contact | null) =>
     contact?.call.id === id ? { ...contact, customer } : contact;
@@ -165,6 +196,7 @@ function snapshot(
       customer: known.customer ?? fresh.customer,
       matches: fresh.matches.length ? fresh.matches : known.matches,
       interaction: fresh.interaction ?? known.interaction,
+      policy: fresh.policy ?? known.policy,
     };
   };
   return {

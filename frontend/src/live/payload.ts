@@ -1,7 +1,7 @@
 /** What comes over the socket, made into the types of the stores. Tolerant of missing keys. */
 
 import type { AgentStateName, Match, QueueNow } from "@/api/types";
-import type { Call, Caller, CallState, Contact, Trouble, Verstat } from "@/calls/calls";
+import type { Call, Caller, CallState, Contact, Kept, Trouble, Verstat } from "@/calls/calls";
 import { likelyCustomer } from "@/calls/calls";
 import type { CaptionEvent } from "@/captions/captions";
 import type { Presence } from "@/presence/presence";
@@ -47,6 +47,19 @@ export function readCall(value: unknown): Call {
     startedAt: text(call.started_at) ?? new Date().toISOString(),
     answeredAt: text(call.answered_at),
     agent: text(call.agent),
+    kept: readKept(call),
+  };
+}
+
+const RECORDING = ["running", "paused", "failed"] as const;
+
+/** The payload of `call.recording`, also as it stands in a call. */
+export function readKept(value: unknown): Kept {
+  const kept = raw(value);
+  return {
+    recording: RECORDING.find((state) => state === kept.recording) ?? "off",
+    consent: text(kept.consent) as Kept["consent"],
+    resumesAt: text(kept.resumes_at),
   };
 }
 

@@ -4,7 +4,15 @@ import type { QueueNow } from "@/api/types";
 import { type CallsState, noCalls, reduceCalls } from "@/calls/calls";
 import { type Captions, captionsOf, hear, noCaptions } from "@/captions/captions";
 import { atStart, type Presence, reducePresence } from "@/presence/presence";
-import { readCall, readCaption, readContact, readPresence, readQueues, seqOf } from "./payload";
+import {
+  readCall,
+  readCaption,
+  readContact,
+  readKept,
+  readPresence,
+  readQueues,
+  seqOf,
+} from "./payload";
 
 export interface Live {
   /** The newest event taken in; null for a page that knows nothing yet. */
@@ -48,6 +56,12 @@ function step(live: Live, name: string, payload: unknown): Live {
       return withCalls(live, { kind: "dialling", contact: readContact(payload) });
     case "call.updated":
       return withCalls(live, { kind: "updated", call: readCall(body.call) });
+    case "call.recording":
+      return withCalls(live, {
+        kind: "kept",
+        call: String(body.call ?? ""),
+        kept: readKept(body),
+      });
     case "call.ended":
       return withCalls(live, {
         kind: "ended",

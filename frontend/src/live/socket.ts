@@ -9,6 +9,7 @@ const EVENTS = [
   "call.ringing",
   "call.dialling",
   "call.updated",
+  "call.recording",
   "call.ended",
   "caption",
   "agent.state",
