@@ -6,6 +6,7 @@ what it is made of.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from callcenter.config import Settings
 from callcenter.errors import ConfigError, TelephonyError
 
 if TYPE_CHECKING:
+    import asyncio
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -33,7 +35,7 @@ def _node(settings: Settings) -> str:
     """
     import platform
 
-    return "local" if settings.bus_url == "local" else platform.node()
+    return settings.node or ("local" if settings.bus_url == "local" else platform.node())
 
 
 def open_records(settings: Settings) -> Engine:
@@ -125,19 +127,33 @@ async def _telephony(settings: Settings) -> None:
         ),
     )
     log = EventLog(engine)
-    service = TelephonyService(settings, log, bus, parts, node=node)
+    shared = None if settings.bus_url == "local" else engine
+    service = TelephonyService(settings, log, bus, parts, node=node, shared=shared)
 
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     await service.start()
     gc.freeze()  # what lives as long as the process need not be looked at between two packets
-    await stopping.wait()
-    await service.stop(DRAIN_SECONDS)
+    deposed = await _told_to_stop(stopping, service.deposed)
+    await service.stop(0.0 if deposed else DRAIN_SECONDS)
     await audio.stop()
     media.close()
     speech.close()
     bus.close()
+    if deposed:  # whoever watches over this process starts it anew
+        sys.exit(1)
+
+
+async def _told_to_stop(stopping: asyncio.Event, deposed: asyncio.Event | None) -> bool:
+    """Waits for a signal, or for the other nodes to take this one for dead: True."""
+    import asyncio
+
+    waits = [asyncio.create_task(event.wait()) for event in (stopping, deposed) if event]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    return deposed is not None and deposed.is_set()
 
 
 def run_speech(settings: Settings, index: int = 0) -> None:

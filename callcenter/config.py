@@ -167,6 +167,9 @@ class Web(Section):
     public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         None, description="address that people type, behind a proxy"
     )
+    proxies: list[Cidr] = Field(
+        ["127.0.0.0/8", "::1/128"], description="proxies whose X-Forwarded-For is believed"
+    )
     tls: Tls = Field(Tls(), description="certificate; without one only localhost gets a microphone")
     session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
         30, description="a session without a request or open socket ends after this"
@@ -714,6 +717,14 @@ class Settings(Section):
     recordings_dir: Path = Field(Path("recordings"), description="sealed recordings, journals")
     database_url: Annotated[str, AfterValidator(_database)] = Field(
         "sqlite:///data/callcenter.db", description="or postgresql+psycopg://…"
+    )
+    node: Name | None = Field(
+        None, description="name of this machine among several; else its host name"
+    )
+    processes: list[Literal["telephony", "speech", "web", "jobs"]] = Field(
+        ["telephony", "speech", "web", "jobs"],
+        min_length=1,
+        description="what `callcenter run` starts here",
     )
     bus_url: str = Field("local", pattern=r"^(local|rediss?://.+)$", description="or redis://…")
     web: Web = Field(Web(), description="pages, API and sockets")

@@ -461,10 +461,32 @@ class CaptionHeard(Signal):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AudioLegChanged(Signal):
-    """The agent's WebRTC leg came or went."""
+    """The agent's WebRTC leg came or went, at that telephony node."""
 
     agent: str
     connected: bool
+    node: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeTold(Signal):
+    """What a telephony node tells the others, every second and at each change.
+
+    `waiting`: the calls that wait there, oldest first: {call, queue, since, only}, so that the
+    oldest call gets the next agent wherever it waits. `audio`: the agents whose sound is there.
+    """
+
+    node: str
+    waiting: list[dict[str, Any]]
+    audio: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutboxAdvanced(Signal):
+    """Events were stored for these agents: every web process sends its own browsers theirs."""
+
+    agents: list[str]
+    call: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,11 +19,11 @@ import structlog
 from huey import SqliteHuey
 from huey.consumer import Consumer as HueyConsumer
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from callcenter.bus import Answer, Bus
 from callcenter.config import Settings
+from callcenter.database import AWAY
 from callcenter.errors import CallcenterError, NoSpace
 from callcenter.events import (
     CallEnded,
@@ -157,7 +157,7 @@ class Jobs:
     def _sealed(self, call: str, sealed: Sealed, truncated: str | None) -> None:
         try:
             self._tell(sealed.fact(truncated))
-        except OperationalError:  # the file is in place: the next attempt only tells of it
+        except AWAY:  # the file is in place: the next attempt only tells of it
             _LOGGER.exception("the log cannot be told of a recording; tried again")
             self._task.schedule(args=(call, 0), delay=TELL_SECONDS)
             return
@@ -240,7 +240,10 @@ def run(
     chores.start()
     bus.publish(ServiceStarted(service="jobs", node=platform.node()))
     while not stop.is_set():
-        jobs.follow()
+        try:
+            jobs.follow()
+        except AWAY as error:
+            _LOGGER.warning("the log cannot be read; trying again", error=type(error).__name__)
         wake.wait(FALLBACK_SECONDS)
         wake.clear()
     chores.stop()

@@ -47,7 +47,7 @@ from sqlalchemy.orm import Session
 
 from callcenter import events
 from callcenter.database import AWAY, reading
-from callcenter.events import Fact
+from callcenter.events import CallEnded, Fact
 from callcenter.ids import new_id
 
 metadata = MetaData()
@@ -130,11 +130,21 @@ class EventLog:
     ) -> list[Entry]:
         """Commit the facts together, in this order, and return them with their places.
 
-        `also` writes what belongs to them, in the same transaction.
+        `also` writes what belongs to them, in the same transaction and behind the log's lock.
         """
         with self._engine.begin() as connection:
+            entries = append_within(connection, *new)
             also(connection)
-            return append_within(connection, *new)
+        return entries
+
+    def append_end(self, end: CallEnded) -> Entry | None:
+        """The end of a call that may have one already; None where it has. One of all who say it."""
+        has_end = exists().where(facts.c.subject == end.call, facts.c.kind == "CallEnded")
+        with self._engine.begin() as connection:
+            _lock(connection)
+            if connection.scalar(select(has_end)):
+                return None
+            return append_within(connection, end)[0]
 
     def read(self, after: int = 0, *, limit: int = 500) -> list[Entry]:
         """The next facts after position `after`, oldest first."""
@@ -188,6 +198,11 @@ class EventLog:
         return self._entries(
             select(facts).where(facts.c.position.in_(noted)).order_by(facts.c.position)
         )
+
+    def node_of(self, call: str) -> str | None:
+        """The telephony node at which the call rang; None for a call that is unknown."""
+        with reading(self._engine).connect() as connection:
+            return node_of(connection, call)
 
     def end(self) -> int:
         """The position of the newest fact, 0 where there is none."""
@@ -293,6 +308,13 @@ class Consumer:
             there = connection.scalar(select(func.count()).where(cursors.c.consumer == self.name))
             if not there:
                 connection.execute(insert(cursors).values(consumer=self.name, position=0))
+
+
+def node_of(connection: Connection, call: str) -> str | None:
+    """See EventLog.node_of."""
+    query = select(facts.c.payload).where(facts.c.subject == call, facts.c.kind == "CallRang")
+    payload = connection.scalar(query)
+    return payload["node"] if payload else None
 
 
 def append_within(connection: Connection, *new: Fact) -> list[Entry]:

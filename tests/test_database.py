@@ -16,11 +16,9 @@ from sqlalchemy import Engine, MetaData, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from callcenter import log, migrations
-from callcenter.crm import models
 from callcenter.database import open_database, reading
 from callcenter.errors import StartError
-from callcenter.telephony import dialogs, places
-from callcenter.telephony.speech import tasks
+from callcenter.migrations.tables import targets
 
 
 def database(folder: Path) -> Engine:
@@ -127,13 +125,7 @@ def test_the_migrations_make_exactly_what_the_program_expects(tmp_path: Path) ->
             },
         )
         wanted = MetaData()
-        for source in (
-            log.metadata,
-            models.metadata,
-            tasks.metadata,
-            dialogs.metadata,
-            places.metadata,
-        ):
+        for source in targets():
             for table in source.tables.values():
                 table.to_metadata(wanted)
         assert compare_metadata(context, wanted) == []

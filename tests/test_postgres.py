@@ -17,13 +17,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from callcenter import log, migrations
-from callcenter.crm import models
 from callcenter.database import AWAY, open_database
 from callcenter.errors import Conflict
 from callcenter.events import CallHeld
 from callcenter.log import Consumer, Entry, EventLog, append_within
-from callcenter.telephony import dialogs, places
-from callcenter.telephony.speech import tasks
+from callcenter.migrations.tables import targets
 
 pytestmark = pytest.mark.integration
 
@@ -49,13 +47,7 @@ def held(call: str) -> CallHeld:
 
 def test_the_migrations_make_exactly_what_the_program_expects(engine: Engine) -> None:
     wanted = MetaData()
-    for source in (
-        log.metadata,
-        models.metadata,
-        tasks.metadata,
-        dialogs.metadata,
-        places.metadata,
-    ):
+    for source in targets():
         for table in source.tables.values():
             table.to_metadata(wanted)
     with engine.connect() as connection:

@@ -67,6 +67,9 @@ install_locked() {
   fi
 }
 
+# Compiled once, so that no process does it at its start; the fast installer leaves that undone.
+compile_packages() { "$python" -m compileall -q -j 0 -x '/tests?/' "$venv/lib" >/dev/null || true; }
+
 install_self() {
   if [ -x $venv/bin/uv ]; then
     $venv/bin/uv pip install -q --python "$python" --no-deps --no-build-isolation -e .
@@ -90,6 +93,7 @@ name=$(basename "$lock")
 if ! is_current "$name" "$want"; then
   say "installing what $lock names"
   install_locked "$lock" || stop "not everything of $lock could be installed; see the message above"
+  compile_packages
   done_with "$name" "$want"
   done_with runtime.lock "$(digest requirements/runtime.lock)"
 fi

@@ -74,6 +74,7 @@ def programs(
         for index in range(settings.speech.workers)
     ]
     found += [program("web", "web"), program("jobs", "jobs")]
+    found = [one for one in found if one.command[3] in settings.processes]
     if demo:
         found.append(program("demo", "demo", "--caller-only"))
     return found
@@ -154,6 +155,9 @@ def _greet_when_ready(settings: Settings, made: dict[str, str]) -> None:
 
     for name, password in made.items():
         say(f"First sign-in: user {name}, password {password}   (shown only now)")
+
+    if "web" not in settings.processes:
+        return
 
     def greet() -> None:
         if when_ready(lambda: is_ready(settings), seconds=_READY_SECONDS):

@@ -1,6 +1,6 @@
 """Every table of the CRM in one place, for migrations and tests."""
 
-from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentState
+from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentPresence, AgentState
 from callcenter.crm.audit.models import AuditEntry
 from callcenter.crm.chains.models import ChainEnd, ChainLink
 from callcenter.crm.complaints.models import (
@@ -30,6 +30,7 @@ metadata = Base.metadata
 __all__ = [
     "AgentEvent",
     "AgentOutbox",
+    "AgentPresence",
     "AgentState",
     "AuditEntry",
     "Cause",

@@ -5,20 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from alembic import context
-from sqlalchemy import MetaData
 
-from callcenter import log
-from callcenter.crm import models
 from callcenter.crm.db import Moment
-from callcenter.telephony import dialogs, places
-from callcenter.telephony.speech import tasks
-
-FTS_TABLES = ("utterances_fts",)
-
-
-def targets() -> list[MetaData]:
-    """Everything the database should hold, for comparing with what it holds."""
-    return [log.metadata, models.metadata, tasks.metadata, dialogs.metadata, places.metadata]
+from callcenter.migrations.tables import FTS_TABLES, targets
 
 
 def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _to: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from callcenter.config import Settings
 from callcenter.events import Fact
-from callcenter.telephony.acd.floor import Change, Floor
+from callcenter.telephony.acd.floor import Change, Floor, Offer
 from callcenter.telephony.ports import (
     AudioLegs,
     MediaPlane,
@@ -82,6 +82,9 @@ class Desk(Protocol):
 
     def keep_dialog(self, call: str, memo: dict[str, Any] | None) -> None:
         """The dialog is open as `memo` says, or over (None): kept with the next facts."""
+
+    async def claim(self, offer: Offer, *facts: Fact) -> bool:
+        """`record` for an offer: False where another node has the agent; nothing happened then."""
 
     def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
         """The agents' changes as facts."""

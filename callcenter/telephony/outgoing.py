@@ -127,7 +127,7 @@ class OutgoingSession(Session):
         try:
             await self.desk.commit(rang, *unasked, *self.desk.state_facts(changes))
         except Exception:
-            self.desk.floor.finish_call(agent, self._now(), wrap_up=0)
+            self.desk.floor.undo_dial(self.id, agent, self._now())
             raise
         self._rang, self.call, self.agent = rang, begin(rang), agent
         for fact in unasked:

@@ -226,8 +226,9 @@ class AudioLegs(Protocol):
     def connected(self, agent: str) -> bool:
         """Whether sound can flow now."""
 
-    async def ready(self, agent: str, patience: float) -> bool:
-        """Whether sound can flow within `patience` seconds; False at once before any offer."""
+    async def ready(self, agent: str, patience: float, *, coming: bool = False) -> bool:
+        """Whether sound can flow within `patience` seconds; False at once before any offer,
+        unless one is `coming`."""
 
     async def close(self, agent: str) -> None:
         """The agent left: end the connection."""

@@ -309,7 +309,9 @@ class Session:
             attempt=self._call.offers + 1,
             others=self.desk.floor.standings(self.id, offer.agent),
         )
-        await self._happened(offered, *self.desk.state_facts([offer.change]))
+        if not await self.desk.claim(offer, offered, *self.desk.state_facts([offer.change])):
+            return False
+        self.call = evolve(self._call, offered)
         self.keeping.prepare()
         phone = ring(self.desk, offer.agent, self._shown_to_agent(), self.mailbox.put_nowait)
         try:
@@ -369,7 +371,8 @@ class Session:
 
         Sound first: the fact is committed a moment after the two hear each other.
         """
-        ready = await self.desk.audio.ready(offer.agent, AUDIO_PATIENCE)
+        coming = self.desk.floor.brings_audio
+        ready = await self.desk.audio.ready(offer.agent, AUDIO_PATIENCE, coming=coming)
         agent_leg = self.desk.audio.leg(offer.agent) if ready else None
         if agent_leg is None:
             asked.refuse(NoAudioLeg("your browser has no audio connection; check the microphone"))

@@ -95,7 +95,7 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
     openapi.install(app, PREFIX)
     portal.install(app, parts)
     pages.install(app, parts)
-    proxy.install(app, settings.web.public_url)
+    proxy.install(app, settings.web.public_url, settings.web.proxies)
     auth.check_routes(app)
     return app
 
@@ -129,7 +129,10 @@ def join_sockets(app: APIFlask, *, grace: float = GRACE) -> Runtime:
     parts.access.on_sign_out.append(lambda session: sockets.cut(session, signed_out=True))
     parts.access.on_locked.append(
         lambda user: live.notice(
-            "sign-in-locked", agent=user.id, text=texts(user.language)["sign_in_locked"]
+            "sign-in-locked",
+            agent=user.id,
+            text=texts(user.language)["sign_in_locked"],
+            everywhere=True,
         )
     )
     return Runtime(app, socketio, live, sockets, Follower(parts, live, sockets))

@@ -18,6 +18,7 @@ from callcenter.crm.complaints.desk import Desk, desk_of
 from callcenter.database import reading as read_only
 from callcenter.errors import CallcenterError, NotSignedIn
 from callcenter.events import DescribeHealth, ResourcesSeen, SpeechStatus
+from callcenter.ids import new_id
 from callcenter.web.permissions import Permission, Scope, scope_of
 
 if TYPE_CHECKING:
@@ -58,12 +59,18 @@ class Services:
     metrics: Metrics
     speech: SpeechStatus | None = None
     resources: dict[str, ResourcesSeen] = field(default_factory=dict)  # by telephony node
+    member: str = field(default_factory=new_id)  # this process, among several
     reader: Engine = field(init=False)
     desk: Desk = field(init=False)
 
     def __post_init__(self) -> None:
         self.reader = read_only(self.engine)
         self.desk = desk_of(self.settings)
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one web and one telephony process: those of one data directory."""
+        return self.settings.bus_url == "local"
 
     @property
     def tls(self) -> bool:

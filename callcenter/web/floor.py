@@ -7,6 +7,7 @@ from typing import Any
 from callcenter.crm.users import queries as users
 from callcenter.errors import CallcenterError
 from callcenter.events import DescribeFloor, DescribeHealth
+from callcenter.web import nodes
 from callcenter.web.context import Services
 from callcenter.web.permissions import Permission, scope_of
 
@@ -17,9 +18,25 @@ NOTHING: Floor = {"queues": [], "agents": [], "calls": []}
 def ask(parts: Services, *, timeout: float = 2.0) -> Floor:
     """The floor now; empty while telephony does not answer."""
     try:
-        return {**NOTHING, **parts.bus.request("telephony", DescribeFloor(), timeout=timeout)}
+        answers = nodes.ask_all(parts, DescribeFloor(), timeout=timeout)
     except CallcenterError:
         return NOTHING
+    return merged(answers)
+
+
+def merged(answers: list[dict[str, Any]]) -> Floor:
+    """Nodes share agents and queues; each knows its own calls, and the sound that it has."""
+    first, *others = answers
+    agents = {agent["agent"]: dict(agent) for answer in others for agent in answer["agents"]}
+    for agent in first.get("agents", []):
+        also = agents.get(agent["agent"], {})
+        agents[agent["agent"]] = {**agent, "audio": _either(agent, also)}
+    calls = [call for answer in answers for call in answer.get("calls", [])]
+    return {**NOTHING, **first, "agents": list(agents.values()), "calls": calls}
+
+
+def _either(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return bool(one.get("audio") or other.get("audio"))
 
 
 def queues(parts: Services, floor: Floor) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import structlog
@@ -11,14 +12,17 @@ from sqlalchemy.orm import Session
 from callcenter.crm import subscribers
 from callcenter.events import (
     AudioLegChanged,
+    BusRejoined,
     CaptionHeard,
     FloorChanged,
     LogAdvanced,
     OutboundAlarm,
+    OutboxAdvanced,
     ResourcesSeen,
     ServiceStarted,
     SpeechStatus,
 )
+from callcenter.leases import Only
 from callcenter.log import Consumer, Entry
 from callcenter.web import floor
 from callcenter.web.context import Services
@@ -27,7 +31,8 @@ from callcenter.web.sockets import Sockets
 
 FALLBACK = 1.0  # seconds after which the log is read although nobody said that it advanced
 FLOOR_EVERY = 1.0
-_SESSIONS_EVERY = 2  # ticks
+LEASE_EVERY = 0.3
+_SESSIONS_EVERY, _ABSENT_EVERY = 2, 5  # ticks
 _LOGGER = structlog.get_logger()
 
 
@@ -42,12 +47,18 @@ class Follower:
         self._advanced = threading.Event()
         self._floor = threading.Event()
         self._seat = threading.Event()
+        self._started_node = ""
+        self._only = Only(parts.engine, "only:crm", parts.member)
+        self._asked = float("-inf")
+        self._leads = parts.alone
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Subscribe, then start the threads."""
         bus = self._parts.bus
         bus.subscribe(LogAdvanced, lambda _: self._advanced.set())
+        bus.subscribe(OutboxAdvanced, self._outbox_advanced)
+        bus.subscribe(BusRejoined, self._bus_rejoined)
         bus.subscribe(CaptionHeard, lambda heard: self._live.caption(heard, "partial"))
         bus.subscribe(FloorChanged, lambda _: self._floor.set())
         bus.subscribe(ServiceStarted, self._service_started)
@@ -67,6 +78,8 @@ class Follower:
             event.set()
         for thread in self._threads:
             thread.join(patience)
+        self._guarded(self._only.release)
+        self._guarded(self._sockets.presence.leave)
 
     # --- Facts ---------------------------------------------------------------------------------
 
@@ -77,28 +90,55 @@ class Follower:
         self._live.stage(session, entry)
 
     def _follow_log(self) -> None:
-        consumer = Consumer(self._parts.engine, "crm", self.apply)
+        """One of several processes applies the facts; each sends its own browsers their events."""
         while not self._stop.is_set():
             self._advanced.clear()
             try:
-                for entry in consumer.catch_up():
-                    self._live.deliver(entry)
-                    if self._stop.is_set():
-                        return
+                if self._lead():
+                    self._apply_all()
+                if not self._parts.alone:
+                    self._live.catch_up()
             except Exception:
                 _LOGGER.exception("the log cannot be followed; trying again")
                 self._stop.wait(FALLBACK)
-            self._advanced.wait(FALLBACK)
+            self._advanced.wait(FALLBACK if self._parts.alone else LEASE_EVERY)
+
+    def _apply_all(self) -> None:
+        consumer = Consumer(self._parts.engine, "crm", self.apply)
+        for entry in consumer.catch_up():
+            self._live.deliver(entry)
+            if self._stop.is_set() or not self._lead():
+                return
+
+    def _lead(self) -> bool:
+        """Whether this process applies the facts. The cursor keeps each of them from being applied
+        twice, also while two believe that they lead; one leader keeps the events in order."""
+        if not self._parts.alone and time.monotonic() - self._asked >= LEASE_EVERY:
+            self._asked = time.monotonic()
+            self._leads = False
+            self._leads = self._only.mine()
+        return self._leads
 
     # --- Signals (on the bus's thread: never ask the bus here) -----------------------------------
 
     def _service_started(self, started: ServiceStarted) -> None:
         if started.service == "telephony":
+            self._started_node = "" if self._parts.alone else started.node
             self._seat.set()
+
+    def _outbox_advanced(self, told: OutboxAdvanced) -> None:
+        self._live.moved(told)
+        self._advanced.set()
+
+    def _bus_rejoined(self, _: BusRejoined) -> None:
+        """Whatever was said meanwhile is looked up."""
+        for event in (self._advanced, self._floor):
+            event.set()
 
     def _audio_changed(self, changed: AudioLegChanged) -> None:
         kind = "audio-ready" if changed.connected else "audio-lost"
-        self._live.notice(kind, agent=changed.agent)
+        node = "" if self._parts.alone else changed.node
+        self._live.notice(kind, agent=changed.agent, node=node)
         self._floor.set()
 
     def _outbound_alarm(self, alarm: OutboundAlarm) -> None:
@@ -121,16 +161,29 @@ class Follower:
 
     def _keep(self) -> None:
         """Once a second. At the start agents may be seated whose browsers never come back."""
-        self._guarded(lambda: self._sockets.expect(_seated(floor.ask(self._parts))))
+        if self._parts.alone:
+            self._guarded(lambda: self._sockets.expect(_seated(floor.ask(self._parts))))
         ticks = 0
         while not self._stop.wait(0.2 if self._seat.is_set() else 1.0):
             ticks += 1
             if self._seat.is_set():
                 self._seat.clear()
-                self._guarded(self._sockets.seat_all)
+                self._guarded(lambda: self._sockets.seat_all(self._started_node))
             self._guarded(self._sockets.tick)
+            if not self._parts.alone:
+                self._guarded(self._sockets.presence.beat)
+                self._sockets.presence.tell(self._sockets.agents())
+                if self._leads:
+                    self._guarded(self._sockets.presence.bury)
+                    if ticks % _ABSENT_EVERY == 0:
+                        self._guarded(self._expect_absent)
             if ticks % _SESSIONS_EVERY == 0:
                 self._guarded(self._sockets.check_sessions)
+
+    def _expect_absent(self) -> None:
+        """Who leads: agents who are seated and have no browser anywhere leave after the grace."""
+        seated = set(_seated(floor.ask(self._parts)))
+        self._sockets.expect(sorted(seated - self._sockets.presence.everybody()))
 
     def _show_floor(self) -> None:
         """At most once a second, and only when something changed."""

@@ -76,6 +76,17 @@ def _resources(telephony: dict[str, Any]) -> dict[str, Any]:
 
 
 def _database(parts: Services) -> dict[str, Any]:
+    """Given up after PATIENCE: a server that vanished answers nothing for long."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(_ask_database, parts).result(PATIENCE)
+    except TimeoutError:
+        return {"ok": False, "detail": "the database does not answer in time"}
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _ask_database(parts: Services) -> dict[str, Any]:
     try:
         with parts.reader.connect() as connection:
             connection.execute(text("SELECT count(*) FROM users"))

@@ -19,7 +19,7 @@ from flask_socketio import SocketIO
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
-from callcenter import events
+from callcenter import events, log
 from callcenter.crm import pop
 from callcenter.crm.agents import operations as outbox
 from callcenter.crm.agents import queries as outboxes
@@ -33,6 +33,7 @@ from callcenter.events import (
     Consent,
     Fact,
     LegName,
+    OutboxAdvanced,
     Outcome,
     RecordingState,
     RecordPolicy,
@@ -204,6 +205,7 @@ class Notice(Payload):
     """
 
     event = "notice"
+    node: str = ""
     kind: Literal[
         "audio-lost",
         "audio-ready",
@@ -248,6 +250,7 @@ class Live:
         self._staged: list[Staged] = []
         self._in_order = threading.Lock()
         self._resumed: dict[str, int] = {}  # browser → newest seq it got with `resume`
+        self._sent: dict[str, int] = {}  # agent with a browser here → newest seq it was sent
         self.connected: Callable[[], set[str]] = set
 
     # --- Durable events ----------------------------------------------------------------------
@@ -274,8 +277,40 @@ class Live:
                 self._send(one)
                 self._count(one.event, entry.fact.at)
         if isinstance(entry.fact, events.UtteranceHeard) and entry.fact.revision == 1:
-            self.caption(entry.fact, "final")
+            self.caption(entry.fact, "final", everywhere=True)
         self._follow(entry.fact)
+        if staged and not self._parts.alone:
+            agents = sorted({one.agent for one in staged})
+            self._parts.bus.publish(OutboxAdvanced(agents=agents, call=entry.fact.subject))
+
+    # --- Where several web processes run: each sends its own browsers what is in the outboxes ----
+
+    def joins(self, agent: str) -> None:
+        """A browser of that agent is here; what is older comes with `resume`."""
+        if self._parts.alone:
+            return
+        with self._in_order, self._parts.reading() as session:
+            self._sent.setdefault(agent, outboxes.last_seq(session, agent))
+
+    def leaves(self, agent: str) -> None:
+        """No browser of that agent is here any more."""
+        with self._in_order:
+            self._sent.pop(agent, None)
+
+    def moved(self, told: OutboxAdvanced) -> None:
+        """Who talks in that call may have changed."""
+        if told.call:
+            self._talking.pop(told.call, None)
+
+    def catch_up(self) -> None:
+        """Send what the process that applies facts has stored since; also what it died over."""
+        with self._in_order, self._parts.reading() as session:
+            newest = outboxes.last_seqs(session, self._sent)
+            for agent, seq in newest.items():
+                if seq <= self._sent[agent]:
+                    continue
+                for event in outboxes.after(session, agent, self._sent[agent]):
+                    self._send(Staged(agent, event.seq, event.event, event.payload))
 
     def resend(self, sid: str, agent: str, last_seq: int) -> int:
         """Send an agent's browser what it missed, as it was; returns how many."""
@@ -283,7 +318,8 @@ class Live:
             with self._parts.reading() as session:
                 missed = outboxes.after(session, agent, last_seq)
             for one in missed:
-                self._socketio.emit(one.event, {**one.payload, "seq": one.seq}, to=sid)
+                payload = {**one.payload, "seq": one.seq}
+                self._socketio.emit(one.event, payload, to=sid, ignore_queue=True)
             if missed:
                 self._resumed[sid] = missed[-1].seq
         return len(missed)
@@ -294,9 +330,14 @@ class Live:
 
     def _send(self, one: Staged) -> None:
         """To every tab but those that got it with `resume`, between its commit and now."""
+        if not self._parts.alone:
+            if self._sent.get(one.agent, one.seq) >= one.seq:
+                return  # nobody here, or sent already
+            self._sent[one.agent] = one.seq
         has_it = [sid for sid, seq in list(self._resumed.items()) if seq >= one.seq]
         payload = {**one.payload, "seq": one.seq}
-        self._socketio.emit(one.event, payload, to=agent_room(one.agent), skip_sid=has_it)
+        room = agent_room(one.agent)
+        self._socketio.emit(one.event, payload, to=room, skip_sid=has_it, ignore_queue=True)
 
     def _count(self, event: str, at: datetime) -> None:
         metrics = self._parts.metrics
@@ -307,9 +348,14 @@ class Live:
     # --- Ephemeral events --------------------------------------------------------------------
 
     def caption(
-        self, heard: events.CaptionHeard | events.UtteranceHeard, kind: Literal["partial", "final"]
+        self,
+        heard: events.CaptionHeard | events.UtteranceHeard,
+        kind: Literal["partial", "final"],
+        *,
+        everywhere: bool = False,
     ) -> None:
-        """To the agent of the call only."""
+        """To the agent of the call only. Every process hears signals, one applies facts: that one
+        sends `everywhere`, through Socket.IO's message queue."""
         agent = self._agent_of(heard.call)
         if agent is None:
             return
@@ -322,25 +368,40 @@ class Live:
             t0=heard.t0,
             t1=heard.t1,
         )
-        self._socketio.emit(payload.event, wire(payload), to=agent_room(agent))
+        room = agent_room(agent)
+        self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=not everywhere)
 
     def floor(self, queues: list[dict[str, Any]], agents: list[dict[str, Any]]) -> None:
         """To everybody who may see the floor."""
         payload = FloorShape(queues=queues, agents=agents)
-        self._socketio.emit(payload.event, wire(payload), to=FLOOR_ROOM)
+        self._socketio.emit(payload.event, wire(payload), to=FLOOR_ROOM, ignore_queue=True)
 
     def notice(
-        self, kind: Any, *, agent: str | None = None, text: str = "", room: str | None = None
+        self,
+        kind: Any,
+        *,
+        agent: str | None = None,
+        text: str = "",
+        room: str | None = None,
+        node: str = "",
+        everywhere: bool = False,
     ) -> None:
-        """To one agent, to a room, or to everybody."""
-        payload = Notice(kind=kind, text=text)
+        """To one agent, to a room, or to everybody; `everywhere`: also at other web processes."""
+        payload = Notice(kind=kind, text=text, node=node)
         to = agent_room(agent) if agent else room
-        self._socketio.emit(payload.event, wire(payload), to=to)
+        self._socketio.emit(payload.event, wire(payload), to=to, ignore_queue=not everywhere)
+
+    def everybody(self, session: Session) -> set[str]:
+        """Agents who have a browser now, here or at another web process."""
+        if self._parts.alone:
+            return self.connected()
+        return {agent for agent, _ in outboxes.presences(session)}
 
     def alarms(self, *, to: str = "") -> None:
         """What runs short, to everybody who looks after it, or to one browser."""
         payload = Notice(kind="resources", alarms=self._parts.short())
-        self._socketio.emit(payload.event, wire(payload), to=to or ALARM_ROOM)
+        room = to or ALARM_ROOM
+        self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=True)
 
     def _agent_of(self, call: str) -> str | None:
         if call not in self._talking:
@@ -443,8 +504,11 @@ def _offered(live: Live, session: Session, fact: events.AgentOffered) -> Told:
     caller, matches = _other(
         live, session, row, row.to_number if outbound else row.from_number, row.from_name
     )
+    view = call_view(row, "ringing", fact.agent)
+    if not live._parts.alone:
+        view.node = log.node_of(session.connection(), fact.call)
     payload = Ringing(
-        call=call_view(row, "ringing", fact.agent),
+        call=view,
         caller=caller,
         matches=matches,
         incidents=_incidents(session),
@@ -561,7 +625,7 @@ def _ended(live: Live, session: Session, fact: events.CallEnded) -> Told:
 
 def _missed(live: Live, session: Session, row: Interaction) -> Told:
     """The owner, and everybody who has a browser now where nobody owns it."""
-    whom = {row.owner} if row.owner else live.connected()
+    whom = {row.owner} if row.owner else live.everybody(session)
     return [
         (
             agent,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from callcenter.crm.agents import queries as outboxes
-from callcenter.errors import Conflict, Forbidden, Invalid
+from callcenter.errors import Conflict, Forbidden, Invalid, Unavailable
 from callcenter.events import (
     AgentStateName,
     AnswerCall,
@@ -24,6 +25,7 @@ from callcenter.events import (
     SetAgentState,
     TransferCall,
 )
+from callcenter.web import nodes
 from callcenter.web.context import Services, Who
 from callcenter.web.permissions import Permission
 
@@ -48,7 +50,8 @@ def control(parts: Services, person: Who, action: str, body: Body) -> Body:
         if (to_agent is None) == (to_queue is None):
             raise Invalid("name an agent or a queue", {"to_agent": "this or to_queue"})
         values |= {"to_agent": to_agent, "to_queue": to_queue}
-    return _send(parts, _CONTROL[action](**values))
+    command = _CONTROL[action](**values)
+    return _send(parts, command, service=nodes.of_call(parts, command.call))
 
 
 def dial(parts: Services, person: Who, body: Body) -> Body:
@@ -104,12 +107,20 @@ def extend_wrap_up(parts: Services, person: Who, body: Body) -> Body:
 
 
 def offer_audio(parts: Services, person: Who, body: Body) -> Body:
-    """The browser's SDP offer → telephony's answer {sdp, type}."""
+    """The browser's SDP offer → telephony's answer {sdp, type, node}.
+
+    `node`: the telephony node whose call rings; any of them where it is not given or not there.
+    """
     sdp = _text(body, "sdp", most=60_000)
     if body.get("type", "offer") != "offer":
         raise Invalid("only an offer can be answered", {"type": "is offer"})
     seat(parts, person)
-    return _send(parts, OfferAudio(agent=person.id, sdp=sdp), timeout=15.0)
+    command = OfferAudio(agent=person.id, sdp=sdp)
+    if not parts.alone and body.get("node") is not None:
+        with suppress(Unavailable):
+            wanted = nodes.named(_text(body, "node"))
+            return _send(parts, command, timeout=15.0, service=wanted)
+    return _send(parts, command, timeout=15.0)
 
 
 def seat(parts: Services, person: Who, *, again: bool = False) -> Body:
@@ -141,8 +152,10 @@ def _left_in(parts: Services, agent: str) -> tuple[AgentStateName, str | None]:
     return known.state, known.reason
 
 
-def _send(parts: Services, command: Command, *, timeout: float = 5.0) -> Body:
-    return parts.bus.request("telephony", command, timeout=timeout)
+def _send(
+    parts: Services, command: Command, *, timeout: float = 5.0, service: str = nodes.ANY
+) -> Body:
+    return parts.bus.request(service, command, timeout=timeout)
 
 
 def _text(body: Body, name: str, *, most: int = 64) -> str:

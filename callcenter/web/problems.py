@@ -8,9 +8,10 @@ from typing import Any
 import structlog
 from apiflask import HTTPError
 from flask import Flask, Response, current_app, make_response, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
+from callcenter.database import AWAY
 from callcenter.errors import (
     CallcenterError,
     Invalid,
@@ -78,7 +79,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(CallcenterError, _ours)
     app.register_error_handler(HTTPError, _apiflask)
     app.register_error_handler(HTTPException, _werkzeug)
-    app.register_error_handler(OperationalError, _database)
+    for away in AWAY:
+        app.register_error_handler(away, _database)
     app.register_error_handler(Exception, _unknown)
 
 
@@ -124,7 +126,7 @@ def _werkzeug(error: HTTPException) -> Response:
     return _plain(code, error.description or "", headers)
 
 
-def _database(error: OperationalError) -> Response:
+def _database(error: DBAPIError) -> Response:
     _LOGGER.error("database failed", rule=_rule(), error=str(error.orig))
     if is_full(error):
         return respond(describe(StorageFull("storage full: nothing was saved")))

@@ -551,7 +551,10 @@ class DeskPhoneView(View):
 
 
 class CallView(View):
-    """A call now. `state`: queued, ringing (at an agent), talking, held, ended."""
+    """A call now. `state`: queued, ringing (at an agent), talking, held, ended.
+
+    `node`: where the browser's sound has to be, where there are several telephony nodes.
+    """
 
     id: str
     state: str
@@ -568,3 +571,4 @@ class CallView(View):
     consent: Consent | None = None
     recording: RecordingState = "off"
     resumes_at: Moment | None = Field(None, description="when a paused recording goes on by itself")
+    node: str | None = None

@@ -27,6 +27,7 @@ from callcenter.web import auth, floor, orders
 from callcenter.web.context import Services, Who
 from callcenter.web.live import ALARM_ROOM, FLOOR_ROOM, LEAD_ROOM, Live, agent_room
 from callcenter.web.permissions import Permission
+from callcenter.web.presence import Presence
 from callcenter.web.problems import describe
 
 GRACE = 30.0
@@ -64,8 +65,15 @@ def build(app: APIFlask, parts: Services) -> SocketIO:
         with app.request_context(environ):
             return auth.same_origin(request, parts.settings)
 
+    queue: dict[str, Any] = {}
+    if not parts.alone:
+        from callcenter.redis_bus import prefix_of
+
+        url = parts.settings.bus_url
+        queue = {"message_queue": url, "channel": f"{prefix_of(url)}:socketio"}
     return SocketIO(
         app,
+        **queue,
         async_mode="threading",
         cors_allowed_origins=ours,
         manage_session=False,
@@ -88,6 +96,7 @@ class Sockets:
         self._lock = threading.RLock()
         self._connections: dict[str, Connection] = {}
         self._leaving: dict[str, float] = {}
+        self.presence = Presence(parts)
         live.connected = self.agents
         socketio.on_event("connect", self._connect)
         socketio.on_event("disconnect", self._disconnect)
@@ -107,11 +116,11 @@ class Sockets:
             found = {one.who.id: one.who for one in self._connections.values()}
         return [who for who in found.values() if _takes_calls(who)]
 
-    def seat_all(self) -> None:
+    def seat_all(self, node: str = "") -> None:
         """Telephony was started anew: seat everybody who is here, and let them offer audio."""
         for who in self.people():
             self._seat(who, again=True)
-            self._live.notice("audio-lost", agent=who.id)
+            self._live.notice("audio-lost", agent=who.id, node=node)
 
     def expect(self, agents: list[str]) -> None:
         """These are seated; those who do not come within the grace are unseated."""
@@ -127,7 +136,8 @@ class Sockets:
             for agent in due:
                 del self._leaving[agent]
         for agent in due:
-            self._unseat(agent, "lost")
+            if not self.presence.elsewhere(agent):
+                self._unseat(agent, "lost")
 
     def check_sessions(self) -> None:
         """Cut off sockets whose session is over; an open socket keeps its session alive."""
@@ -152,7 +162,7 @@ class Sockets:
                 still = who.id in {other.who.id for other in self._connections.values()}
                 if not still:
                     self._leaving.pop(who.id, None)
-            if not still and _takes_calls(who):
+            if not still and _takes_calls(who) and not self.presence.elsewhere(who.id):
                 self._unseat(who.id, "signed_out")
 
     def close(self) -> None:
@@ -170,6 +180,9 @@ class Sockets:
             self._connections[request.sid] = Connection(request.sid, person)  # type: ignore[attr-defined]
             self._leaving.pop(person.id, None)
         self._count()
+        if _takes_calls(person):
+            self._live.joins(person.id)
+            self.presence.tell(self.agents())
         join_room(agent_room(person.id))
         if person.scope(Permission.FLOOR_READ):
             join_room(FLOOR_ROOM)
@@ -197,7 +210,9 @@ class Sockets:
             self._live.forget(sid)
             if gone and _takes_calls(gone.who) and gone.who.id not in self.agents():
                 self._leaving[gone.who.id] = time.monotonic() + self._grace
+                self._live.leaves(gone.who.id)
         self._count()
+        self.presence.tell(self.agents())
 
     def _count(self) -> None:
         self._parts.metrics.sockets.set(len(self._connections))

@@ -61,6 +61,7 @@ class SoftAgent:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._peer: RTCPeerConnection | None = None
+        self.node: str | None = None
         self.socket = socketio.Client(reconnection=True, reconnection_delay=0.2)
         self.socket.on("*", self._take)
         self.connect()
@@ -115,17 +116,23 @@ class SoftAgent:
             "a call rings",
         )[-1]
         self.order("pop.seen", seq=ringing["seq"])
+        self.bring_audio(ringing["call"].get("node"))
         self.order("call.answer", call=ringing["call"]["id"])
         return str(ringing["call"]["id"])
 
     # --- Sound ---
 
-    def connect_audio(self) -> SoftAgent:
+    def connect_audio(self, node: str | None = None) -> SoftAgent:
         """Offer the audio leg and wait until it is up."""
-        self._run(self._connect_audio())
+        self._run(self._connect_audio(node))
         return self
 
-    async def _connect_audio(self) -> None:
+    def bring_audio(self, node: str | None) -> None:
+        """To the telephony node whose call rings, as the page does."""
+        if node is not None and node != self.node:
+            self.connect_audio(node)
+
+    async def _connect_audio(self, node: str | None) -> None:
         if self._peer:
             await self._peer.close()
         self._peer = peer = RTCPeerConnection()
@@ -136,7 +143,10 @@ class SoftAgent:
         peer.getTransceivers()[0].setCodecPreferences(pcmu)
         await peer.setLocalDescription(await peer.createOffer())
         offer = {"sdp": peer.localDescription.sdp, "type": "offer"}
+        if node is not None:
+            offer["node"] = node
         answer = await asyncio.to_thread(lambda: self.order("rtc.offer", **offer))
+        self.node = answer.get("node")
         await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
         deadline = self._loop.time() + 30
         while peer.connectionState != "connected":

@@ -176,9 +176,18 @@ class World:
 
     def stop(self) -> int:
         """SIGTERM, wait; returns the exit status."""
+        self.tell_to_stop()
+        return self.stopped()
+
+    def tell_to_stop(self) -> None:
+        """SIGTERM."""
         assert self._process is not None
         self._let_go()
         self._process.send_signal(signal.SIGTERM)
+
+    def stopped(self) -> int:
+        """The exit status, when it has stopped."""
+        assert self._process is not None
         status = self._process.wait(timeout=60)
         self._process = None
         return status

@@ -147,7 +147,7 @@ class ScriptedAudio:
     def connected(self, agent: str) -> bool:
         return agent in self.legs
 
-    async def ready(self, agent: str, patience: float) -> bool:
+    async def ready(self, agent: str, patience: float, *, coming: bool = False) -> bool:
         return agent in self.legs
 
     async def close(self, agent: str) -> None:
@@ -230,11 +230,18 @@ class ScriptedSpeech:
 class Stage:
     """The service with everything around it scripted."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        node: str = "node-1",
+        bus: MemoryBus | None = None,
+        shared: bool = False,
+    ) -> None:
         engine = open_database(settings.database_url)
         metadata.create_all(engine)
         dialogs.metadata.create_all(engine)
-        self.log, self.bus = EventLog(engine), MemoryBus()
+        self.log, self.bus, self.node = EventLog(engine), bus or MemoryBus(), node
         self.media = FakeMediaPlane()
         self.sip, self.audio = ScriptedSip(), ScriptedAudio(self.media)
         self.recordings, self.speech = ScriptedRecordings(), ScriptedSpeech()
@@ -253,7 +260,9 @@ class Stage:
             self.phones,
         )
         self.sounds = sounds
-        self.service = TelephonyService(settings, self.log, self.bus, parts, node="node-1")
+        self.service = TelephonyService(
+            settings, self.log, self.bus, parts, node=node, shared=engine if shared else None
+        )
 
     async def order(self, command: Command) -> dict[str, Any]:
         return await asyncio.to_thread(self.bus.request, "telephony", command)

@@ -438,7 +438,7 @@ def test_an_agent_who_vanishes_while_the_sound_is_waited_for_answers_nothing(
     async def scene() -> None:
         async with stage() as floor:
 
-            async def leave_meanwhile(agent: str, patience: float) -> bool:
+            async def leave_meanwhile(agent: str, patience: float, *, coming: bool = False) -> bool:
                 await floor.order(UnseatAgent(agent=agent, reason="lost"))
                 floor.audio.connect(agent)
                 return True

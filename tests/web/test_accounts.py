@@ -71,6 +71,8 @@ def test_an_administrator_sees_where_somebody_is_signed_in_and_ends_one_or_all(
     ("public_url", "peer", "kept"),
     [
         ("https://calls.example.org", "127.0.0.1", "192.0.2.9"),
+        ("https://calls.example.org", "10.0.0.5", "192.0.2.9"),
+        ("https://calls.example.org", "10.0.1.5", "10.0.1.5"),
         ("https://calls.example.org", "198.51.100.4", "198.51.100.4"),
         (None, "127.0.0.1", "127.0.0.1"),
     ],
@@ -78,7 +80,8 @@ def test_an_administrator_sees_where_somebody_is_signed_in_and_ends_one_or_all(
 def test_the_address_of_a_browser_behind_our_proxy_is_its_own(
     world: World, make_settings: Any, public_url: str | None, peer: str, kept: str
 ) -> None:
-    settings = make_settings(web={"public_url": public_url})
+    proxies = ["127.0.0.0/8", "10.0.0.0/24"]
+    settings = make_settings(web={"public_url": public_url, "proxies": proxies})
     app = create_app(settings, world.engine, world.bus)
     answer = app.test_client().post(
         "/api/v1/session",

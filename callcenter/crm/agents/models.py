@@ -49,3 +49,12 @@ class AgentState(Base):
     call: Mapped[str | None] = mapped_column(ID)
     since: Mapped[datetime]
     position: Mapped[int] = mapped_column(_BIG)
+
+
+class AgentPresence(Base):
+    """An agent's browser is connected to this web process (where there are several)."""
+
+    __tablename__ = "agent_presences"
+
+    agent: Mapped[str] = mapped_column(ID, primary_key=True)
+    web: Mapped[str] = mapped_column(String(64), primary_key=True)

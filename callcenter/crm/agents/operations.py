@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
-from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentState
+from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentPresence, AgentState
 from callcenter.crm.db import insert_or
 from callcenter.events import AgentStateChanged, now
 
@@ -59,6 +59,21 @@ def note_state(session: Session, position: int, fact: AgentStateChanged) -> None
             index_elements=["agent"], set_=values, where=AgentState.position < position
         )
     )
+
+
+def note_presence(session: Session, web: str, new: set[str], gone: set[str]) -> None:
+    """These agents' browsers came to, or left, that web process."""
+    if gone:
+        mine = AgentPresence.web == web, AgentPresence.agent.in_(gone)
+        session.execute(delete(AgentPresence).where(*mine))
+    for agent in new:
+        row = insert_or(session, AgentPresence.__table__).values(agent=agent, web=web)
+        session.execute(row.on_conflict_do_nothing())
+
+
+def forget_web(session: Session, web: str) -> None:
+    """That web process is gone, and every browser that it had."""
+    session.execute(delete(AgentPresence).where(AgentPresence.web == web))
 
 
 def sweep(session: Session, *, before: datetime) -> None:

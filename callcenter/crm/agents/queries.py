@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentState
+from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentPresence, AgentState
 
 MOST = 500
 
@@ -29,6 +29,19 @@ def last_seq(session: Session, agent: str) -> int:
     """The highest `seq` given to the agent, 0 before the first."""
     query = select(AgentOutbox.last_seq).where(AgentOutbox.agent == agent)
     return session.scalar(query) or 0
+
+
+def last_seqs(session: Session, agents: Iterable[str]) -> dict[str, int]:
+    """Agent → the highest `seq` given, in one query; who got none yet is not in it."""
+    query = select(AgentOutbox.agent, AgentOutbox.last_seq)
+    rows = session.execute(query.where(AgentOutbox.agent.in_(set(agents))))
+    return {row.agent: row.last_seq for row in rows}
+
+
+def presences(session: Session) -> list[tuple[str, str]]:
+    """(agent, web process) for every agent who has a browser there."""
+    rows = session.execute(select(AgentPresence.agent, AgentPresence.web))
+    return [(row.agent, row.web) for row in rows]
 
 
 def pop_of(session: Session, agent: str, call: str) -> AgentEvent | None:

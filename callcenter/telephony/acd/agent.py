@@ -116,6 +116,13 @@ def end_wrap_up(state: AgentState, now: float) -> AgentState:
     return _enter(state, state.next or "available", now, reason=state.next_reason)
 
 
+def survived(state: AgentState, now: float) -> AgentState:
+    """The node of the agent's call died, and the call with it: free again."""
+    if state.name not in ("ringing", "on_call", "wrap_up"):
+        return state
+    return _enter(state, state.next or "available", now, reason=state.next_reason)
+
+
 def _enter(
     state: AgentState,
     name: AgentStateName,

@@ -22,6 +22,11 @@ from callcenter.telephony.acd.routing import (
     pick,
 )
 
+DEFER_SECONDS = 1.5
+"""So long an agent is left to an older call that waits at another node."""
+OWNED: frozenset[AgentStateName] = frozenset(("ringing", "on_call", "wrap_up"))
+"""States in which an agent belongs to the node of the call."""
+
 
 @dataclass(slots=True)
 class Seat:
@@ -35,6 +40,7 @@ class Seat:
     state: AgentState
     device: Device = "browser"
     phone: str | None = None
+    node: str = ""  # of the other telephony node whose agent this is now; "" = ours or nobody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,24 @@ class Floor:
 
     queues: dict[str, Queue]
     has_audio: Callable[[str], bool] = lambda agent: True
+    brings_audio: bool = False  # a browser brings its sound to the node whose call rings
     seats: dict[str, Seat] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
+    elsewhere: list[Waiting] = field(default_factory=list)  # calls that wait at other nodes
+    _deferred: dict[str, float] = field(default_factory=dict)  # to which of them, since when
+
+    # --- Several nodes ---
+
+    def others_wait(self, calls: Iterable[Waiting]) -> None:
+        """The calls that wait at other nodes now."""
+        self.elsewhere = sorted(calls, key=lambda one: one.since)
+        still = {one.call for one in self.elsewhere}
+        self._deferred = {call: at for call, at in self._deferred.items() if call in still}
+
+    def give_back(self, offer: Offer) -> None:
+        """Another node was faster; its agent's state follows when it is read."""
+        if self.rings_at(offer.call, offer.agent):
+            self.seats[offer.agent].state = offer.change.before
 
     # --- Seats ---
 
@@ -115,7 +137,7 @@ class Floor:
         due = [
             seat.agent
             for seat in self.seats.values()
-            if seat.state.until is not None and seat.state.until <= now
+            if seat.state.until is not None and seat.state.until <= now and not seat.node
         ]
         return [
             change
@@ -139,7 +161,7 @@ class Floor:
 
         `first`: before all others, it waited already. `only`: for this agent, if they take it.
         """
-        place = Waiting(call, queue, now, only=only)
+        place = Waiting(call, queue, now, only=only, first=first)
         self.waiting.insert(0 if first else len(self.waiting), place)
         return [one.call for one in self.waiting if one.queue == queue].index(call) + 1
 
@@ -156,7 +178,10 @@ class Floor:
             if one.only is not None and not self._may_come(one.only):
                 one.only = None  # took another call or left meanwhile: anybody may have it
             queue = self.queues[one.queue]
-            candidates = list(self._candidates(queue, one.only))
+            promised = self._promised(one, now)
+            candidates = [
+                free for free in self._candidates(queue, one.only) if free.agent not in promised
+            ]
             agent = pick(one, candidates, STRATEGIES[queue.strategy], now)
             if agent is None:
                 continue
@@ -251,6 +276,12 @@ class Floor:
         """The agent calls somebody. Raises NotFound, or Conflict where they are busy."""
         return self._move(agent, lambda state: machine.dial(state, call, now))
 
+    def undo_dial(self, call: str, agent: str, now: float) -> None:
+        """It did not begin after all; whatever else the agent does by now stays."""
+        seat = self.seats.get(agent)
+        if seat is not None and not seat.node and seat.state.call == call:
+            self.finish_call(agent, now, wrap_up=0)
+
     def finish_call(self, agent: str, now: float, *, wrap_up: float) -> list[Change]:
         """The talk is over; the agent need not be there any more."""
         if agent not in self.seats:
@@ -261,6 +292,19 @@ class Floor:
         """Whether this call rings at this agent now."""
         seat = self.seats.get(agent)
         return seat is not None and seat.state.name == "ringing" and seat.state.call == call
+
+    def _promised(self, one: Waiting, now: float) -> set[str]:
+        """Agents whom older calls of other nodes will get; a node that tarries loses its turn."""
+        promised: set[str] = set()
+        for older in self.elsewhere:
+            if one.first or older.since >= one.since or older.queue not in self.queues:
+                continue
+            queue = self.queues[older.queue]
+            free = [a for a in self._candidates(queue, older.only) if a.agent not in promised]
+            agent = pick(older, free, STRATEGIES[queue.strategy], now)
+            if agent and now - self._deferred.setdefault(older.call, now) < DEFER_SECONDS:
+                promised.add(agent)
+        return promised
 
     def _rings(self, call: str) -> bool:
         return any(self.rings_at(call, agent) for agent in self.seats)

@@ -24,7 +24,8 @@ class Waiting:
     """A call in a queue. `tried` are the agents who did not take it in this round, `declined`
     those who clicked it away, with the moment from which it may ring at them again.
 
-    `only` is the agent it was transferred to, until that one does not take it.
+    `only` is the agent it was transferred to, until that one does not take it. `first`: it waited
+    before, and goes before all others.
     """
 
     call: str
@@ -33,6 +34,7 @@ class Waiting:
     tried: set[str] = field(default_factory=set)
     declined: dict[str, float] = field(default_factory=dict)
     only: str | None = None
+    first: bool = False
 
 
 Strategy = Callable[[Sequence[Candidate]], Candidate | None]

@@ -270,9 +270,10 @@ class BrowserLegs:
         leg = self._legs.get(agent)
         return leg is not None and leg.link is not None
 
-    async def ready(self, agent: str, patience: float) -> bool:
-        """Whether sound flows within `patience` seconds; False at once where none ever did."""
-        if agent not in self._legs:
+    async def ready(self, agent: str, patience: float, *, coming: bool = False) -> bool:
+        """Whether sound flows within `patience` seconds; False at once where none ever did,
+        unless it is `coming`."""
+        if agent not in self._legs and not coming:
             return False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience), self._up:

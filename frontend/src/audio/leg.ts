@@ -9,7 +9,12 @@ import { ref } from "vue";
 import { mic, openMicrophone, stream, watchDevices } from "./microphone";
 
 export type LegState = "off" | "connecting" | "ok" | "lost";
-export type Negotiate = (offer: { sdp: string; type: string }) => Promise<{ sdp: string } | null>;
+/** `node`: the telephony node that shall have, or has, the other end; where there are several. */
+export type Negotiate = (offer: {
+  sdp: string;
+  type: string;
+  node?: string;
+}) => Promise<{ sdp: string; node?: string } | null>;
 
 export const leg = ref<LegState>("off");
 export const muted = ref(false);
@@ -24,6 +29,7 @@ let peer: RTCPeerConnection | null = null;
 let negotiate: Negotiate | null = null;
 let renewing: Promise<void> | null = null;
 let again = false;
+let node: string | undefined;
 let watching = false;
 const speaker = new Audio();
 speaker.autoplay = true;
@@ -70,8 +76,16 @@ export function renewLeg(): Promise<void> {
   return renewing;
 }
 
+/** A call rings at that node: the sound goes there, and the former way holds until it stands. */
+export function bringLegTo(where: string | null): void {
+  if (!where || where === node || !negotiate) return;
+  node = where;
+  void renewLeg();
+}
+
 /** The server lost our sound. A connection that is being made now is the answer to that. */
-export function lineLost(): void {
+export function lineLost(where?: string): void {
+  if (where && node && where !== node) return; // another node's end, which we left
   if (!renewing && peer?.connectionState !== "connecting" && peer?.connectionState !== "new") {
     void renewLeg();
   }
@@ -102,8 +116,9 @@ async function offer(): Promise<boolean> {
     await fresh.setLocalDescription(await fresh.createOffer());
     await gathered(fresh);
     const description = fresh.localDescription;
-    const answer = description && (await negotiate({ sdp: description.sdp, type: "offer" }));
+    const answer = description && (await negotiate({ sdp: description.sdp, type: "offer", node }));
     if (!answer) throw new Error("no answer");
+    if (answer.node) node = answer.node;
     await fresh.setRemoteDescription({ sdp: answer.sdp, type: "answer" });
   } catch {
     fresh.close();

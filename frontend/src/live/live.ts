@@ -5,7 +5,17 @@ import { computed, ref, shallowRef, watch } from "vue";
 import { api } from "@/api";
 import { part } from "@/app/parts";
 import type { AgentStateName, CustomerBrief, Device } from "@/api/types";
-import { closeLeg, leg, legIsUp, lineLost, muted, openLeg, renewLeg, setMuted } from "@/audio/leg";
+import {
+  bringLegTo,
+  closeLeg,
+  leg,
+  legIsUp,
+  lineLost,
+  muted,
+  openLeg,
+  renewLeg,
+  setMuted,
+} from "@/audio/leg";
 import { mic } from "@/audio/microphone";
 import { callTone } from "@/calls/calls";
 import { merge } from "@/captions/captions";
@@ -13,7 +23,7 @@ import { i18n } from "@/i18n";
 import { me, session, shiftIsOn } from "@/session/session";
 import { say, sayProblem } from "@/ui/toasts";
 import { leading, onTabMessage, runForLead, tell } from "./leader";
-import { type Alarm, readAlarms, readPresence, seqOf } from "./payload";
+import { type Alarm, nodeOf, readAlarms, readPresence, seqOf } from "./payload";
 import { blank, type Live, reduce, takeSnapshot, withCalls } from "./reduce";
 import type { Ack, Wire } from "./socket";
 
@@ -79,6 +89,7 @@ export const useLive = defineStore("live", () => {
     if (name === "notice") notice(payload as Record<string, unknown>);
     else if (resuming) waiting.push([name, payload]);
     else state.value = reduce(state.value, name, payload);
+    if (name === "call.ringing" && leading.value) bringLegTo(nodeOf(payload));
   }
 
   /** Live events may overtake the ones that are sent again: kept back, then taken by number. */
@@ -119,7 +130,8 @@ export const useLive = defineStore("live", () => {
       return;
     }
     if (kind === "audio-lost" || kind === "telephony-up") {
-      if (leading.value && leg.value !== "off") lineLost();
+      const node = typeof body.node === "string" && body.node ? body.node : undefined;
+      if (leading.value && leg.value !== "off") lineLost(node);
       return;
     }
     const { t, te } = i18n.global;
@@ -159,7 +171,8 @@ export const useLive = defineStore("live", () => {
     }
     await openLeg(async (offer) => {
       const ack = await send("rtc.offer", offer, true);
-      return ack.ok && typeof ack.sdp === "string" ? { sdp: ack.sdp } : null;
+      if (!ack.ok || typeof ack.sdp !== "string") return null;
+      return { sdp: ack.sdp, node: typeof ack.node === "string" ? ack.node : undefined };
     });
   }
 

@@ -31,6 +31,12 @@ export function readAlarms(value: unknown): Alarm[] {
   });
 }
 
+/** The telephony node of the payload's call, where there are several. */
+export function nodeOf(payload: unknown): string | null {
+  const { node } = raw(raw(payload).call);
+  return typeof node === "string" ? node : null;
+}
+
 export function seqOf(payload: unknown): number | null {
   return number(raw(payload).seq);
 }

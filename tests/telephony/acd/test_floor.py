@@ -7,8 +7,8 @@ import pytest
 from callcenter.config import Queue
 from callcenter.errors import CallGone, NotFound
 from callcenter.telephony.acd.agent import AgentState
-from callcenter.telephony.acd.floor import Floor, Seat
-from callcenter.telephony.acd.routing import DECLINED_SECONDS
+from callcenter.telephony.acd.floor import DEFER_SECONDS, Floor, Seat
+from callcenter.telephony.acd.routing import DECLINED_SECONDS, Waiting
 
 
 def make_floor(*agents: str, **queue: Any) -> Floor:
@@ -201,3 +201,21 @@ def test_everybody_who_could_take_a_call_has_a_reason_not_to_have_it() -> None:
     floor.waiting[0].only = "later"
     assert floor.standings("c1", "later")["mute"] == "reserved"
     assert floor.standings("nobody's") == {}
+
+
+def test_an_older_call_at_another_node_goes_first_unless_that_node_tarries() -> None:
+    floor = make_floor("a")
+    floor.enqueue("here", "support", 51.0)
+    floor.others_wait([Waiting("there", "support", 50.0)])
+    assert pairs(floor, 100.0) == []
+    assert pairs(floor, 100.0 + DEFER_SECONDS) == [("here", "a")]
+
+
+def test_a_turn_that_was_left_is_forgotten_with_the_call() -> None:
+    floor = make_floor("a")
+    floor.enqueue("here", "support", 51.0)
+    for at in (100.0, 200.0):
+        floor.others_wait([Waiting("there", "support", 50.0)])
+        assert pairs(floor, at) == []
+        floor.others_wait([])
+    assert pairs(floor, 200.0) == [("here", "a")]

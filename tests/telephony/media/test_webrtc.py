@@ -316,6 +316,19 @@ def test_nobody_waits_for_a_browser_that_never_offered_sound() -> None:
     run(call())
 
 
+def test_sound_that_is_coming_from_another_node_is_waited_for() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            assert await there.legs.ready(AGENT, 0.01, coming=True) is False
+            ready = asyncio.create_task(there.legs.ready(AGENT, 20, coming=True))
+            browser = Browser()
+            await browser.connect(there.legs)
+            assert await ready
+            await browser.close()
+
+    run(call())
+
+
 def test_sound_that_nobody_listens_to_is_not_decrypted() -> None:
     async def call() -> None:
         async with floor() as there:
