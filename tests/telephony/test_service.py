@@ -280,8 +280,7 @@ def test_a_line_that_answers_early_plays_ringback_until_the_agent_answers(
             while inbound.did != ["180", "200"]:
                 assert asyncio.get_running_loop().time() < deadline
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.05)
-            assert floor.customer.hears is floor.sounds.ringback
+            await floor.happens(lambda: floor.customer.hears is floor.sounds.ringback)
             await floor.seat("a")
             await floor.until("a ringing")
             await floor.order(AnswerCall(call=floor.call, agent="a"))
