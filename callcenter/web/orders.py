@@ -73,7 +73,8 @@ def recording(
 ) -> Body:
     """Start, stop, pause or resume what is kept of my call `body["call"]`."""
     call = _text(body, "call")
-    return _send(parts, ControlRecording(call=call, agent=person.id, action=action, cause=cause))
+    command = ControlRecording(call=call, agent=person.id, action=action, cause=cause)
+    return _send(parts, command, service=nodes.of_call(parts, call))
 
 
 def set_state(parts: Services, person: Who, body: Body) -> Body:

@@ -131,6 +131,9 @@ def test_a_host_that_is_killed_loses_its_own_calls_only_and_the_other_takes_the_
         system.front.sipp(CALLER, seconds=600)
         call, agent = answer(agents, system, known | set(calls))
         calls[call] = agent
+    for call, agent in calls.items():  # every order finds the node of its call
+        for what in ("call.hold", "call.resume", "recording.pause", "recording.resume"):
+            assert agent.ask(what, call=call)["ok"], what
     lost = next(call for call in calls if node_of(system, call) == "a")
     kept = next(call for call in calls if node_of(system, call) == "b")
     known |= set(calls)
