@@ -62,7 +62,7 @@ class TelephoneLegs:
         """Always."""
         return True
 
-    async def ready(self, agent: str, patience: float) -> bool:
+    async def ready(self, agent: str, patience: float, *, coming: bool = False) -> bool:
         """Always."""
         return True
 
