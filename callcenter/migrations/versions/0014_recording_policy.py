@@ -17,4 +17,6 @@ def upgrade() -> None:
     op.add_column(
         "interactions", sa.Column("pauses", sa.JSON(), nullable=False, server_default="[]")
     )
-    op.add_column("interactions", sa.Column("resumes_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "interactions", sa.Column("resumes_at", sa.DateTime(timezone=True), nullable=True)
+    )
