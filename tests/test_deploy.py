@@ -59,6 +59,19 @@ def test_what_a_container_needs_is_declared(name: str) -> None:
             assert source in COMPOSE["volumes"]
 
 
+def test_what_is_written_may_be_written(tmp_path: Path) -> None:
+    settings = config.load(DEPLOY / "config.yaml", environ=environment(tmp_path))
+    written = {str(settings.data_dir), str(settings.recordings_dir), str(settings.heads_dir)}
+    mounts = [mount.split(":") for mount in COMPOSE["services"]["callcenter"]["volumes"]]
+    assert written <= {mount[1] for mount in mounts if mount[2:] != ["ro"]}
+    assert written <= set(re.findall(r"(/\S+)", "".join(re.findall(r"VOLUME.*", CONTAINERFILE))))
+    unit = (DEPLOY / "systemd/callcenter.service").read_text()
+    states = re.findall(r"^StateDirectory=(.*)$", unit, re.MULTILINE)
+    allowed = [f"/var/lib/{name}" for line in states for name in line.split()]
+    allowed += re.findall(r"^ReadWritePaths=(.*)$", unit, re.MULTILINE)
+    assert written == set(allowed)
+
+
 def test_the_containers_start_a_command_that_exists() -> None:
     (words,) = re.findall(r"^CMD (\[.*\])$", CONTAINERFILE, re.MULTILINE)
     unit = (DEPLOY / "systemd/callcenter.service").read_text()

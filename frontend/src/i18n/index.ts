@@ -62,6 +62,8 @@ export function useText() {
     number: (value: number) => formatNumber(value, language.value),
     percent: (share: number) => formatPercent(share, language.value),
     duration: (seconds: number) => formatDuration(seconds, language.value),
+    milliseconds: (value: number) =>
+      t("units.milliseconds", { n: formatNumber(Math.round(value), language.value) }),
     region: (code: string | null | undefined) => regionName(code, language.value),
     /** For a box that is left to right in every language; read from the reader's own side. */
     when: (iso: string) => {
