@@ -13,21 +13,13 @@ from datetime import timedelta
 import structlog
 
 from callcenter.config import Line
-from callcenter.errors import CallcenterError, CallGone
-from callcenter.events import (
-    CallAnswered,
-    CalleeAlerted,
-    CallRang,
-    HangUpCall,
-    Outcome,
-)
+from callcenter.errors import CallcenterError
+from callcenter.events import CalleeAlerted, CallRang, Outcome
 from callcenter.telephony.call import begin, evolve
 from callcenter.telephony.callee import CalleeSide
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.mailbox import (
-    AgentLost,
     Alerted,
-    Asked,
     CallerLeft,
     Over,
     PhoneLeft,
@@ -36,7 +28,7 @@ from callcenter.telephony.mailbox import (
 )
 from callcenter.telephony.phone import ring
 from callcenter.telephony.ports import Caller, MediaDescription, MediaLeg, SipEnd
-from callcenter.telephony.session import Session
+from callcenter.telephony.session import Session, to_the_end
 
 PHONE_SECONDS = 30.0
 """How long the agent's own desk phone rings."""
@@ -59,21 +51,12 @@ _OUTCOMES: dict[int, Outcome] = {
 
 async def run_outgoing_call(session: OutgoingSession) -> None:
     """From the agent's click to the one fact that ends the call; the agent is on it already."""
-    over = Over("failed", "system", "the call was not handled")
-    try:
-        await session.wait_for_phone()
+    async with to_the_end(session):
+        agent = await session.wait_for_phone()
         await session.wait_for_answer()
         while True:
-            await session.talk_with(session.agent or "")
-            await session.wait_for_agent()
-    except Over as ending:
-        over = ending
-    except Exception as error:
-        _LOGGER.exception("call failed", call=session.id)
-        over = Over("failed", "system", type(error).__name__)
-    finally:
-        session.callee.quiet()
-        await session.end(over)
+            await session.talk_with(agent)
+            agent = await session.wait_for_agent()
 
 
 class OutgoingSession(Session):
@@ -134,11 +117,12 @@ class OutgoingSession(Session):
             self.call = evolve(self.call, fact)
         self.keeping.prepare()
 
-    async def wait_for_phone(self) -> None:
-        """The agent's desk phone rings; returns when it is picked up. At once in the browser."""
-        if self._agent_leg is not None:
-            return
+    async def wait_for_phone(self) -> str:
+        """The agent's desk phone rings; returns the agent when it is picked up. At once in the
+        browser."""
         assert self.agent is not None
+        if self._agent_leg is not None:
+            return self.agent
         shown = Caller(self._call.to_number, None)
         phone = ring(self.desk, self.agent, shown, self.mailbox.put_nowait)
         if not phone:
@@ -152,15 +136,14 @@ class OutgoingSession(Session):
                     case PhoneLeft(dialog):
                         if why := phone.left(dialog):
                             raise Over("cancelled", "agent", f"the desk phone: {why}")
-                    case Asked() as asked:
-                        self._hang_up_asked(asked)
-                    case AgentLost(lost) if lost == self.agent:
-                        raise Over("cancelled", "system", "the agent was gone")
                     case None:
                         raise Over("cancelled", "agent", "the desk phone was not picked up")
+                    case happening:
+                        self._before_talk(happening, "your desk phone rings first")
         finally:
             phone.stop()
         self._agent_leg = self.callee.agent_leg = self._phone.leg
+        return self.agent
 
     async def wait_for_answer(self) -> None:
         """INVITE; the agent hears how far it got. Returns when the two talk."""
@@ -175,29 +158,19 @@ class OutgoingSession(Session):
                     return await self._talk(media)
                 case Alerted(early):
                     await self._alerted(early)
-                case PhoneLeft(dialog) if self._phone and dialog is self._phone.dialog:
-                    raise Over("cancelled", "agent")
-                case Asked() as asked:
-                    self._hang_up_asked(asked)
-                case AgentLost(lost) if lost == self.agent:
-                    raise Over("cancelled", "system", "the agent was gone")
                 case None:
                     raise Over("no_answer", "customer")
+                case happening:
+                    self._before_talk(happening, "nobody has answered yet")
 
     async def end(self, over: Over) -> None:
         """See Session."""
+        self.callee.quiet()
         if self._inviting:
             self._inviting.cancel()
         await super().end(over)
 
     # --- Inside ---
-
-    def _hang_up_asked(self, asked: Asked) -> None:
-        """Before the answer there is one thing that the agent can do: hang up. Raises Over."""
-        if asked.command == HangUpCall(call=self.id, agent=self.agent or ""):
-            asked.grant(self._call.view())
-            raise Over("cancelled", "agent")
-        asked.refuse(CallGone("nobody has answered yet; you can only hang up"))
 
     async def _invite(self) -> None:
         """The answer into the mailbox; a refusal comes there as `CallerLeft`, by the watcher."""
@@ -224,15 +197,7 @@ class OutgoingSession(Session):
             await self._ask()
             self.keeping.prepare()
         self.callee.talk()
-        self._answered_at = self._now()
-        answered = CallAnswered(
-            call=self.id,
-            agent=self.agent,
-            queue=self.line.queue,
-            wait_seconds=round(self._now() - self._rang_at, 3),
-        )
-        captured = await self.keeping.answered(self.caller.leg, self._agent_leg)
-        await self._happened(answered, *captured)
+        await self._answered(self.agent, self.line.queue, self._agent_leg)
 
     def _caller_left(self, how: SipEnd) -> Over:
         if self._answered_at is not None:

@@ -272,7 +272,12 @@ class Referral(Protocol):
 
 
 class DialogCall(Protocol):
-    """What calls in both directions have. Methods are called on the event loop's thread."""
+    """What calls in both directions have. Methods are called on the event loop's thread and never
+    block."""
+
+    @property
+    def sip_call_id(self) -> str:
+        """The Call-ID header, also before anything is sent."""
 
     @property
     def local_host(self) -> str:
@@ -296,12 +301,8 @@ class DialogCall(Protocol):
         types; None where none could."""
 
 
-class InboundCall(Protocol):
-    """A caller's dialog. Methods are called on the event loop's thread and never block."""
-
-    @property
-    def sip_call_id(self) -> str:
-        """The Call-ID header."""
+class InboundCall(DialogCall, Protocol):
+    """A caller's dialog; hung up before the answer it is refused (487 or 603)."""
 
     @property
     def caller(self) -> Caller:
@@ -314,14 +315,6 @@ class InboundCall(Protocol):
     @property
     def trunk(self) -> str:
         """Name of the trunk in the settings."""
-
-    @property
-    def local_host(self) -> str:
-        """The address of ours that the peer reached: for the SDP."""
-
-    @property
-    def ended(self) -> Awaitable[SipEnd]:
-        """Done when the dialog is over, whoever ended it and however."""
 
     def ring(self) -> None:
         """180 Ringing."""
@@ -339,21 +332,8 @@ class InboundCall(Protocol):
         Raises SipFailure when the caller is gone or never acknowledges a late offer.
         """
 
-    def memo(self) -> dict[str, Any] | None:
-        """What a later process needs to end this dialog (`SipBackend.say_goodbye`), as JSON
-        types; None where none could."""
-
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
         """A final refusal, e.g. 486 or 503."""
-
-    def hang_up(self) -> None:
-        """BYE, or 487/603 before the answer; `ended` follows."""
-
-    def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
-        """Called with the peer's new wish after a re-INVITE (hold, resume, codec, address)."""
-
-    def on_digit(self, handler: Callable[[str], None]) -> None:
-        """Called once per key that the peer tells by INFO; those in RTP come from the plane."""
 
     def on_refer(self, handler: Callable[[Referral], None]) -> None:
         """Called when a trusted peer wants the call moved. Without a handler it is declined."""
@@ -363,16 +343,8 @@ class InboundCall(Protocol):
         and this one hung up. Without a handler the new one is declined."""
 
 
-class OutboundCall(Protocol):
-    """A call of ours. Methods are called on the event loop's thread and never block."""
-
-    @property
-    def sip_call_id(self) -> str:
-        """The Call-ID header, also before anything is sent."""
-
-    @property
-    def local_host(self) -> str:
-        """The address of ours that the peer will see: for the SDP."""
+class OutboundCall(DialogCall, Protocol):
+    """A call of ours; hung up before the answer it is cancelled."""
 
     @property
     def shown(self) -> str | None:
@@ -382,30 +354,14 @@ class OutboundCall(Protocol):
     def status(self) -> int:
         """The last SIP status that was heard, 0 before any."""
 
-    @property
-    def ended(self) -> Awaitable[SipEnd]:
-        """Done when the call is over, whoever ended it and however."""
-
     async def invite(self, local: Address) -> MediaDescription:
         """INVITE with our SDP, once; returns at the answer what is agreed.
 
         Raises SipFailure when the call ends before that; `status` says why.
         """
 
-    def memo(self) -> dict[str, Any] | None:
-        """See `InboundCall.memo`."""
-
-    def hang_up(self) -> None:
-        """CANCEL before the answer, BYE after it; `ended` follows at once."""
-
     def on_progress(self, handler: Callable[[int, MediaDescription | None], None]) -> None:
         """Called with each provisional status but 100, and with its early sound if it has any."""
-
-    def on_media(self, handler: Callable[[MediaDescription], None]) -> None:
-        """Called with the peer's new wish after a re-INVITE (hold, resume, codec, address)."""
-
-    def on_digit(self, handler: Callable[[str], None]) -> None:
-        """Called once per key that the peer tells by INFO."""
 
 
 class Dialler(Protocol):

@@ -8,6 +8,8 @@ is handled by the step the call is in; so no two of them can race.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal
 
@@ -79,13 +81,20 @@ _LOGGER = structlog.get_logger()
 
 async def run_call(session: Session) -> None:
     """From INVITE to the one fact that ends it, whatever happens in between."""
-    over = Over("failed", "system", "the call was not handled")
-    try:
+    async with to_the_end(session):
         await session.ring()
         await session.welcome()
         while True:
             agent = await session.wait_for_agent()
             await session.talk_with(agent)
+
+
+@asynccontextmanager
+async def to_the_end(session: Session) -> AsyncIterator[None]:
+    """Whatever happens inside, the call ends once: `Session.end`."""
+    over = Over("failed", "system", "the call was not handled")
+    try:
+        yield
     except Over as ending:
         over = ending
     except Exception as error:
@@ -144,7 +153,7 @@ class Session:
             queue=self.line.queue,
         )
         asks, first = self.keeping.asks, self.keeping.unasked()
-        first += [] if asks else [self._enqueue()]
+        first += [] if asks else [self._enqueue(self.line.queue, self._rang_at)]
         await self.desk.record(rang, *first)
         self.call = begin(rang)
         for fact in first:
@@ -154,14 +163,16 @@ class Session:
             await self.caller.answer()
             self._keep_dialog()
             await self._ask()
-            await self._happened(self._enqueue())
+            await self._happened(self._enqueue(self.line.queue, self._rang_at))
         self.desk.distribute()
 
-    def _enqueue(self) -> CallQueued:
-        """It waits; those who were asked something first have waited since they rang."""
-        queue = self.line.queue
-        position = self.desk.floor.enqueue(self.id, queue, self._rang_at)
-        others = self.desk.floor.standings(self.id)
+    def _enqueue(
+        self, queue: str, since: float, *, first: bool = False, only: str | None = None
+    ) -> CallQueued:
+        """It waits, `since` then: those who were asked something before have waited all along."""
+        floor = self.desk.floor
+        position = floor.enqueue(self.id, queue, since, first=first, only=only)
+        others = floor.standings(self.id)
         return CallQueued(call=self.id, queue=queue, position=position, others=others)
 
     async def _ask(self) -> None:
@@ -172,19 +183,26 @@ class Session:
                 case Consented() as answer:
                     if facts := self.keeping.settled(answer):
                         return await self._happened(*facts)
-                case Asked(HangUpCall(agent=who)) as asked if who == self.agent:
-                    asked.grant(self._call.view())
-                    raise Over("cancelled", "agent")
-                case Asked() as asked:
-                    asked.refuse(CallGone("the customer hears the announcement; you cannot yet"))
-                case PhoneLeft(dialog) if self._phone and dialog is self._phone.dialog:
-                    raise Over("cancelled", "agent")
-                case AgentLost(lost) if lost == self.agent:
-                    raise Over("cancelled", "system", "the agent was gone")
-                case Referred(referral):
-                    referral.report(480)
                 case None:
                     self._demand_sound()
+                case happening:
+                    self._before_talk(happening, "the customer hears the announcement")
+
+    def _before_talk(self, happening: Step, why: str) -> None:
+        """Before the two talk, the agent can only leave (raises Over); anything else has to wait,
+        for the reason `why`."""
+        match happening:
+            case Asked(HangUpCall(agent=who)) as asked if who == self.agent:
+                asked.grant(self._call.view())
+                raise Over("cancelled", "agent")
+            case Asked() as asked:
+                asked.refuse(CallGone(f"{why}; you can only hang up"))
+            case PhoneLeft(dialog) if self._is_agents_phone(dialog):
+                raise Over("cancelled", "agent")
+            case AgentLost(lost) if lost == self.agent:
+                raise Over("cancelled", "system", "the agent was gone")
+            case Referred(referral):
+                referral.report(480)
 
     async def welcome(self) -> None:
         """A line that lets callers hear music while they wait: answered at once, or before that."""
@@ -226,7 +244,7 @@ class Session:
                         return
                 case AgentLost(lost) if lost == agent:
                     return await self._back_to_queue(self._call.queue)
-                case PhoneLeft(dialog, how) if self._phone and dialog is self._phone.dialog:
+                case PhoneLeft(dialog, how) if self._is_agents_phone(dialog):
                     if how == "bye":
                         raise Over("completed", "agent")
                     return await self._back_to_queue(self._call.queue)
@@ -412,13 +430,16 @@ class Session:
         self.agent, self._agent_leg = offer.agent, agent_leg
         self.caller.join(agent_leg)
         self._measure(offer.agent, agent_leg)
-        answered = CallAnswered(
-            call=self.id,
-            agent=offer.agent,
-            queue=offer.queue,
-            wait_seconds=round(self._now() - self._rang_at, 3),
-        )
-        self._answered_at = self._answered_at or self._now()
+        await self._answered(offer.agent, offer.queue, agent_leg, changes)
+
+    async def _answered(
+        self, agent: str, queue: str, agent_leg: MediaLeg, changes: Iterable[Change] = ()
+    ) -> None:
+        """Both can be heard: recording begins, and the facts are told."""
+        now = self._now()
+        self._answered_at = self._answered_at or now
+        waited = round(now - self._rang_at, 3)
+        answered = CallAnswered(call=self.id, agent=agent, queue=queue, wait_seconds=waited)
         captured = await self.keeping.answered(self.caller.leg, agent_leg)
         await self._happened(answered, *captured, *self.desk.state_facts(changes))
 
@@ -585,15 +606,9 @@ class Session:
         changes, measured = self._free_agent(), self._quality.finish("agent")
         self._let_phone_go()
         self.agent, self._agent_leg = None, None
-        position = self.desk.floor.enqueue(self.id, queue, self._now(), first=True, only=to_agent)
         await self._happened(
             CallTransferred(call=self.id, from_agent=former, to_agent=to_agent, to_queue=queue),
-            CallQueued(
-                call=self.id,
-                queue=queue,
-                position=position,
-                others=self.desk.floor.standings(self.id),
-            ),
+            self._enqueue(queue, self._now(), first=True, only=to_agent),
             *measured,
             *self.desk.state_facts(changes),
         )
@@ -608,6 +623,9 @@ class Session:
     def _is_silent(self, side: Side) -> bool:
         limit = self.desk.settings.sip.media_timeout_seconds
         return bool(limit) and side.silent_for() > limit
+
+    def _is_agents_phone(self, dialog: DialogCall) -> bool:
+        return self._phone is not None and dialog is self._phone.dialog
 
     def _let_phone_go(self) -> None:
         """The agent's desk phone, if they talk by one, is free again."""
