@@ -1,34 +1,28 @@
 """The telephony process: SIP in, the floor, commands of the browsers, facts out.
 
-Everything here runs on one event loop. The only threads are the writer of the event log (one,
-so that facts keep their order) and the bus, whose commands are carried onto the loop.
+Everything here runs on one event loop. The only threads are the writer of facts (`FactWriter`) and
+the bus, whose commands are carried onto the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from callcenter.bus import Answer, Bus, Handler
 from callcenter.config import Settings
 from callcenter.database import AWAY
 from callcenter.errors import CallGone, NoFreePort, Unavailable
 from callcenter.events import (
-    AgentStateChanged,
     AnswerCall,
     AudioLegChanged,
-    CallAnswered,
-    CallEnded,
-    CallRang,
-    CallTransferred,
     Command,
     ControlRecording,
     DescribeFloor,
@@ -49,23 +43,22 @@ from callcenter.events import (
     SetAgentState,
     TransferCall,
     UnseatAgent,
-    WrapUpEnded,
 )
 from callcenter.ids import new_id
 from callcenter.log import EventLog
-from callcenter.resources import Reserve, Use, Watch, database_file, descriptors, disk, is_full
-from callcenter.telephony import dialogs
-from callcenter.telephony.acd.agent import AgentState, survived
-from callcenter.telephony.acd.floor import OWNED, Change, Floor, Offer, Seat, serves
-from callcenter.telephony.acd.versions import Adopted, Drafts, joined
+from callcenter.resources import Use, Watch, database_file, descriptors, disk
+from callcenter.telephony.acd.agent import OWNED, AgentState
+from callcenter.telephony.acd.floor import Change, Floor, Offer, Seat
+from callcenter.telephony.acd.versions import Adopted
+from callcenter.telephony.aftermath import Aftermath
 from callcenter.telephony.caller import CallerSide
 from callcenter.telephony.cluster import LOOK_SECONDS, Cluster
 from callcenter.telephony.desk import Sounds
+from callcenter.telephony.floor_view import agent_view, queue_view, state_facts
 from callcenter.telephony.mailbox import AgentLost, Asked, Offered, Stop
 from callcenter.telephony.phone import NoPhones
 from callcenter.telephony.placing import Placing
 from callcenter.telephony.ports import (
-    SAMPLE_RATE,
     AudioLegs,
     Dialler,
     InboundCall,
@@ -77,6 +70,7 @@ from callcenter.telephony.ports import (
 )
 from callcenter.telephony.session import Session, run_call
 from callcenter.telephony.shared_floor import Clock, SeatTaken
+from callcenter.telephony.writer import FactWriter
 
 TICK_SECONDS = 0.25
 PAY_SECONDS = 1.0
@@ -105,15 +99,6 @@ class Parts:
     phones: Phones | None = None  # None: this backend takes no registrations
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What is written in the transaction of some facts."""
-
-    memos: dialogs.Memos
-    drafts: Drafts
-    clock: Clock | None
-
-
 class TelephonyService:
     """All calls and agents of one telephony process (one `Desk` for all of its calls)."""
 
@@ -139,16 +124,12 @@ class TelephonyService:
         self._lives: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[Any]] = set()
         self._placing = Placing(self, log, bus, parts.dialler)
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-log")
-        self._owed: list[Fact] = []  # of the writer's thread: what the database could not take
-        self._memos: dict[str, dict[str, Any] | None] = {}  # to be kept with the next facts
-        self._owed_memos: dict[str, dict[str, Any] | None] = {}  # of the writer's thread
-        self._owed_drafts: Drafts = {}  # of the writer's thread
+        self._database_file = database_file(settings.database_url)
+        self._writer = FactWriter(log, bus, node, self._cluster, self._database_file)
+        self._aftermath = Aftermath(log, bus, self._writer, parts.recordings, parts.sip)
         self._floor_dirty = False
         self._draining = False
         self._watch = Watch()
-        self._database_file = database_file(settings.database_url)
-        self._reserve = Reserve(self._database_file)
         self._refresh_due, self._refreshed_at = True, 0.0
 
     # --- Start and stop ---
@@ -164,12 +145,12 @@ class TelephonyService:
             self._chore(self._forever(self._keep, LOOK_SECONDS))
             self._chore(self._forever(self._refresh_when_due, REFRESH_SECONDS))
         else:
-            await self._end_interrupted_calls()
+            await self._aftermath.end_calls_of(self._node)
         self._parts.audio.on_change(self._audio_changed)
         self._phones.on_change(self._phone_changed)
         self._bus.serve("telephony", self._handlers())
         await self._parts.sip.start(self._take_call)
-        self._chore(self._say_goodbyes())
+        self._chore(self._aftermath.say_goodbyes(self._node))
         self._chore(self._forever(self._tick, TICK_SECONDS))
         self._chore(self._forever(self._pay, PAY_SECONDS))
         self._chore(self._forever(self._watch_resources, WATCH_SECONDS))
@@ -193,42 +174,12 @@ class TelephonyService:
         await self._pay()
         if self._cluster:
             await self._cluster.leave()
-        self._writer.shutdown(wait=True)
+        self._writer.close()
 
     @property
     def deposed(self) -> asyncio.Event | None:
         """Set when this node was taken for dead by the others; None where it is the only one."""
         return self._cluster.deposed if self._cluster else None
-
-    async def _end_interrupted_calls(self) -> None:
-        """Calls of this node that a kill left without an end get one now."""
-        await self._end_calls_of(self._node)
-
-    async def _end_calls_of(self, node: str) -> None:
-        for call in await self._in_writer(self._log.open_calls, node):
-            try:
-                end = await self._in_writer(self._interruption_of, call)
-            except Exception:  # one call that cannot be read must not keep the telephones silent
-                _LOGGER.exception("an interrupted call could not be ended", call=call)
-                continue
-            if entry := await self._in_writer(self._log.append_end, end):
-                self._bus.publish(LogAdvanced(position=entry.position))
-
-    async def _say_goodbyes(self) -> None:
-        """BYE for every dialog that a kill left open, so that nobody listens to silence."""
-        left = await self._in_writer(dialogs.left_open, self._log.engine, self._node)
-        await asyncio.gather(*(self._say_goodbye(call, memo) for call, memo in left.items()))
-
-    async def _say_goodbye(self, call: str, memo: dict[str, Any]) -> None:
-        try:
-            await self._parts.sip.say_goodbye(memo)
-        except Exception as error:
-            _LOGGER.error("a dialog left open could not be ended", call=call, error=repr(error))
-        self.keep_dialog(call, None)
-
-    def _interruption_of(self, call: str) -> CallEnded:
-        facts = [entry.fact for entry in self._log.of_call(call)]
-        return _interruption(facts, self._parts.recordings.last_position(call))
 
     # --- Desk ---
 
@@ -279,23 +230,17 @@ class TelephonyService:
 
     async def commit(self, *facts: Fact) -> None:
         """See Desk."""
-        if facts and not self._is_deposed:
-            await self._try(facts, self._beside(facts))
-            self._floor_dirty = True
+        await self._writer.commit(facts)
+        self._floor_dirty |= bool(facts)
 
     async def record(self, *facts: Fact) -> None:
         """See Desk."""
-        if (facts or self._memos) and not self._is_deposed:
-            await self._in_writer(self._append_or_owe, facts, self._beside(facts))
-            self._floor_dirty = True
+        await self._writer.record(facts)
+        self._floor_dirty |= bool(facts)
 
     def keep_dialog(self, call: str, memo: dict[str, Any] | None) -> None:
         """See Desk."""
-        self._memos[call] = memo
-
-    def _take_memos(self) -> dialogs.Memos:
-        memos, self._memos = self._memos, {}
-        return memos
+        self._writer.keep_dialog(call, memo)
 
     async def claim(self, offer: Offer, *facts: Fact) -> bool:
         """See Desk."""
@@ -317,30 +262,11 @@ class TelephonyService:
 
     def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
         """See Desk."""
-        facts: list[Fact] = []
-        for change in changes:
-            before, after = change.before, change.after
-            if (before.name, before.until) == (after.name, after.until):
-                continue
-            if before.name == "wrap_up" and after.name != "wrap_up" and before.call:
-                timed_out = before.until is not None and before.until <= self._loop.time()
-                by_whom = "timeout" if timed_out else "agent"
-                facts.append(WrapUpEnded(call=before.call, agent=change.agent, by=by_whom))  # type: ignore[arg-type]
-            facts.append(
-                AgentStateChanged(
-                    agent=change.agent,
-                    state=after.name,
-                    previous=before.name,
-                    reason=after.reason,
-                    call=after.call,
-                    until=self._wall(after.until),
-                )
-            )
-        return facts
+        return state_facts(changes, self._clock())
 
     def distribute(self) -> None:
         """See Desk."""
-        if self._owed:
+        if self._writer.owes:
             return  # nobody would hear of an offer: the calls wait until the database takes facts
         for offer in self._floor.offers(self._loop.time()):
             self._sessions[offer.call].mailbox.put_nowait(Offered(offer))
@@ -424,8 +350,6 @@ class TelephonyService:
             state=AgentState(name=command.state, reason=command.reason, since=self._loop.time()),
         )
         changes = self._floor.seat(seat, self._loop.time())
-        if self._cluster and not changes:
-            await self._try((), self._beside((), command.agent))
         return await self._agent_changed(command.agent, changes)
 
     async def _unseat(self, command: UnseatAgent) -> Answer:
@@ -433,9 +357,7 @@ class TelephonyService:
         changes = self._floor.unseat(command.agent, self._loop.time())
         if state and state.call in self._sessions and state.name in ("ringing", "on_call"):
             self._sessions[state.call].mailbox.put_nowait(AgentLost(command.agent))
-        if self._cluster and not changes:
-            await self._try((), self._beside((), command.agent))
-        await self._record_change(changes)
+        await self._record_change(command.agent, changes)
         if not self._seated(command.agent):  # back meanwhile: the leg is theirs
             await self._parts.audio.close(command.agent)
         return {}
@@ -450,14 +372,21 @@ class TelephonyService:
         return await self._agent_changed(command.agent, changes)
 
     async def _agent_changed(self, agent: str, changes: list[Change]) -> Answer:
-        await self._record_change(changes)
+        await self._record_change(agent, changes)
         self.distribute()
-        return self._agent_view(self._floor.seat_of(agent))
+        return agent_view(self._floor, self._floor.seat_of(agent), self._clock())
 
-    async def _record_change(self, changes: list[Change]) -> None:
-        """Of an agent who may be another node's by now: then it has not happened."""
-        keep = self.commit if self._cluster else self.record
-        await keep(*self.state_facts(changes))
+    async def _record_change(self, agent: str, changes: list[Change]) -> None:
+        """Among several nodes the agent may be another one's by now: then it has not happened.
+
+        The seat is written in any case: a state that is chosen for later changes it, too.
+        """
+        facts = self.state_facts(changes)
+        if self._cluster:
+            await self._writer.commit(facts, seats=[agent])
+            self._floor_dirty = True
+        else:
+            await self.record(*facts)
 
     async def _offer_audio(self, command: OfferAudio) -> Answer:
         if self._cluster:
@@ -500,9 +429,10 @@ class TelephonyService:
 
     async def _describe_floor(self, _: DescribeFloor) -> Answer:
         calls = [session.call for session in self._sessions.values() if session.call]
+        floor, clock = self._floor, self._clock()
         return {
-            "queues": [self._queue_view(name) for name in self._floor.queues],
-            "agents": [self._agent_view(seat) for seat in self._floor.seats.values()],
+            "queues": [queue_view(floor, name, clock) for name in floor.queues],
+            "agents": [agent_view(floor, seat, clock) for seat in floor.seats.values()],
             "calls": [call.view() for call in calls],
         }
 
@@ -514,41 +444,8 @@ class TelephonyService:
         about |= {"resources": self._watch.shares, "alarms": self._watch.alarms}
         return {"ok": not self._draining, **about}
 
-    def _queue_view(self, name: str) -> Answer:
-        now, queue = self._loop.time(), self._floor.queues[name]
-        everywhere = [*self._floor.waiting, *self._floor.elsewhere]
-        waits = [now - one.since for one in everywhere if one.queue == name]
-        staff = [seat for seat in self._floor.seats.values() if serves(queue, seat.username)]
-        return {
-            "name": name,
-            "waiting": len(waits),
-            "longest_wait_seconds": round(max(waits, default=0.0), 1),
-            "agents": sum(seat.state.name != "offline" for seat in staff),
-            "available": sum(seat.state.name == "available" for seat in staff),
-        }
-
-    def _agent_view(self, seat: Seat) -> Answer:
-        state = seat.state
-        since, until = self._wall(state.since), self._wall(state.until)
-        return {
-            "agent": seat.agent,
-            "username": seat.username,
-            "state": state.name,
-            "reason": state.reason,
-            "since": since.isoformat() if since else None,
-            "until": until.isoformat() if until else None,
-            "call": state.call,
-            "next": state.next,
-            "audio": self._has_audio(seat.agent),
-            "device": seat.device,
-            "phone": seat.phone,
-        }
-
-    def _wall(self, moment: float | None) -> datetime | None:
-        """A moment of the loop's clock as UTC."""
-        if moment is None:
-            return None
-        return datetime.now(UTC) + timedelta(seconds=moment - self._loop.time())
+    def _clock(self) -> Clock:
+        return Clock(self._loop.time(), datetime.now(UTC))
 
     # --- Inside ---
 
@@ -574,65 +471,6 @@ class TelephonyService:
             return future.result(COMMAND_SECONDS + 1)
 
         return handle
-
-    def _append_and_tell(self, facts: tuple[Fact, ...], beside: Beside) -> None:
-        """What is owed comes first, so that facts keep their order.
-
-        Memos are owed from the start: they are no reason to refuse anything.
-        """
-        self._owed_memos |= beside.memos
-        drafts = joined(self._owed_drafts, beside.drafts)
-        if not self._owed and not facts and not self._owed_memos and not drafts:
-            return
-        entries = self._log.append(*self._owed, *facts, also=self._writing(drafts, beside.clock))
-        self._owed, self._owed_memos, self._owed_drafts = [], {}, {}
-        if entries:
-            self._bus.publish(LogAdvanced(position=entries[-1].position))
-
-    def _writing(self, drafts: Drafts, clock: Clock | None) -> Callable[[Connection], None]:
-        """Memos and seats, in the transaction of their facts."""
-        cluster = self._cluster
-
-        def write(connection: Connection) -> None:
-            dialogs.keep(connection, self._node, self._owed_memos)
-            if cluster is not None and clock is not None and drafts:
-                cluster.write(connection, drafts, clock)
-
-        return write
-
-    async def _try(self, facts: tuple[Fact, ...], beside: Beside) -> None:
-        """Append, or have decided nothing: then the rows are read before the next decision."""
-        try:
-            await self._in_writer(self._append_and_tell, facts, beside)
-        except BaseException:
-            if self._cluster:
-                self._cluster.failed(beside.drafts)
-            raise
-
-    def _append_or_owe(self, facts: tuple[Fact, ...], beside: Beside) -> None:
-        try:
-            try:
-                self._append_and_tell(facts, beside)
-            except SeatTaken:  # told nevertheless: it happened to a call of ours
-                lost = joined(self._owed_drafts, beside.drafts)
-                _LOGGER.error("a seat was changed by another node", agents=len(lost))
-                if self._cluster:
-                    self._cluster.failed_from_thread(lost)
-                self._owed_drafts, beside = {}, replace(beside, drafts={})
-                self._append_and_tell(facts, beside)
-        except AWAY as error:  # locked for long, full, away: not the fact's fault
-            if is_full(error) and self._reserve.release():
-                _LOGGER.error("the database's disk is full; the reserve is used up now, make room")
-                self._append_or_owe(facts, beside)
-                return
-            self._owed += facts
-            self._owed_drafts = joined(self._owed_drafts, beside.drafts)
-            _LOGGER.error(
-                "facts wait for the database", owed=len(self._owed), error=type(error).__name__
-            )
-
-    def _in_writer(self, work: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
-        return self._loop.run_in_executor(self._writer, work, *arguments)
 
     async def _forever(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         """A chore that failed once is done again the next time."""
@@ -673,7 +511,7 @@ class TelephonyService:
             )
         )
         if "database_disk" not in self._watch.alarms:
-            await self._in_writer(self._reserve.hold)
+            await self._writer.hold_reserve()
 
     def _uses(self) -> list[Use]:
         taken, ports = self._parts.media.ports()
@@ -691,24 +529,14 @@ class TelephonyService:
         """Facts and memos that are owed."""
         if self._cluster:
             self._cluster.tell(self._has_audio_here, again=True)
-        if (self._owed or self._owed_memos or self._memos) and not self._is_deposed:
-            await self._in_writer(self._append_or_owe, (), self._beside())
-            if not self._owed:
-                self.distribute()
+        if await self._writer.pay():
+            self.distribute()
 
     # --- Several nodes ---
 
     @property
     def _is_deposed(self) -> bool:
         return self._cluster is not None and self._cluster.deposed.is_set()
-
-    def _beside(self, facts: tuple[Fact, ...] = (), *agents: str) -> Beside:
-        """What goes into the transaction of these facts; also the seats of `agents`."""
-        if self._cluster is None:
-            return Beside(self._take_memos(), {}, None)
-        changed = {one.agent for one in facts if isinstance(one, AgentStateChanged)}
-        drafts = self._cluster.draft(changed | set(agents))
-        return Beside(self._take_memos(), drafts, self._cluster.clock())
 
     def _at_owner(
         self, work: Callable[[Any], Coroutine[Any, Any, Answer]]
@@ -762,7 +590,7 @@ class TelephonyService:
         """Let the floor follow what the other nodes made of it."""
         if self._cluster is None:
             return
-        rows = await self._in_writer(self._cluster.read, self._cluster.clock())
+        rows = await self._writer.run(self._cluster.read, self._cluster.clock())
         self._refreshed_at = self._loop.time()
         adopted = self._cluster.adopt(rows)
         if adopted.strays or adopted.stale:
@@ -773,16 +601,9 @@ class TelephonyService:
 
     async def _put_right(self, adopted: Adopted) -> None:
         """Rows of ours that tell what is not so, after writes of which nobody knew the outcome."""
-        facts = self.state_facts(self._survive(self._floor.seats[one] for one in adopted.strays))
-        beside = self._beside(tuple(facts), *adopted.stale)
-        await self._in_writer(self._append_or_owe, tuple(facts), beside)
-
-    def _survive(self, seats: Iterable[Seat]) -> list[Change]:
-        now, changes = self._loop.time(), []
-        for seat in seats:
-            before, seat.state = seat.state, survived(seat.state, now)
-            changes.append(Change(seat.agent, before, seat.state))
-        return changes
+        strays = [self._floor.seats[one] for one in adopted.strays]
+        facts = self.state_facts(self._floor.survive(strays, self._loop.time()))
+        await self._writer.record(facts, seats=adopted.stale)
 
     async def _keep(self) -> None:
         if self._cluster and not self._is_deposed:
@@ -791,9 +612,9 @@ class TelephonyService:
     async def _bury(self, node: str) -> None:
         """End what a dead node left: its calls are interrupted, its agents are free again."""
         assert self._cluster is not None
-        await self._end_calls_of(node)
-        rows = await self._in_writer(self._cluster.of_node, node, self._cluster.clock())
-        changes = self._survive(self._cluster.take_over(rows))
+        await self._aftermath.end_calls_of(node)
+        rows = await self._writer.run(self._cluster.of_node, node, self._cluster.clock())
+        changes = self._floor.survive(self._cluster.take_over(rows), self._loop.time())
         await self.record(*self.state_facts(changes))
         await self._refresh()
 
@@ -801,28 +622,3 @@ class TelephonyService:
         task = self._loop.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
-
-
-def _interruption(facts: list[Fact], samples: int | None) -> CallEnded:
-    """The end of a call that a kill cut off; its length is what the journal holds."""
-    rang = next(fact for fact in facts if isinstance(fact, CallRang))
-    answered = next((fact for fact in facts if isinstance(fact, CallAnswered)), None)
-    agent = None
-    for fact in facts:
-        if isinstance(fact, CallAnswered):
-            agent = fact.agent
-        elif isinstance(fact, CallTransferred):
-            agent = None
-    last = facts[-1].at
-    talked = (samples or 0) / SAMPLE_RATE
-    if answered:
-        last = max(last, answered.at + timedelta(seconds=talked))
-    return CallEnded(
-        call=rang.call,
-        reason="interrupted",
-        by="system",
-        detail="the telephony process was stopped in the middle",
-        agent=agent,
-        seconds=round((last - rang.at).total_seconds(), 3),
-        talk_seconds=round(talked, 3),
-    )

@@ -34,8 +34,8 @@ from sqlalchemy.exc import IntegrityError
 from callcenter.database import reading
 from callcenter.errors import Conflict
 from callcenter.log import utc
-from callcenter.telephony.acd.agent import AgentState
-from callcenter.telephony.acd.floor import OWNED, Seat
+from callcenter.telephony.acd.agent import OWNED, AgentState
+from callcenter.telephony.acd.floor import Seat
 from callcenter.telephony.acd.versions import Draft, Drafts, Row, Version
 
 metadata = MetaData()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,6 +34,7 @@ from callcenter.events import (
 )
 from callcenter.telephony import cluster, service
 from callcenter.telephony.acd import floor
+from callcenter.telephony.writer import Beside
 
 Nodes = dict[str, Stage]
 Make = Callable[..., Any]
@@ -124,6 +125,7 @@ def test_an_agent_who_signed_in_at_one_node_takes_a_call_of_another(nodes: Make)
             assert [(a["agent"], a["state"]) for a in view["agents"]] == [("a", "on_call")]
             chosen = SetAgentState(agent="a", state="break")
             assert (await order(one, chosen, "one"))["next"] == "break"
+            await until(lambda: seats["a"].state.next == "break", "the other node knows of it")
             await order(two, HangUpCall(call=call, agent="a"), "two")
             await until(lambda: facts(one, AgentStateChanged, state="break"), "then the break")
             assert facts(one, CallEnded)[0].reason == "completed"
@@ -173,15 +175,15 @@ def test_of_two_nodes_that_decided_for_one_agent_one_rings_them(
             for stage in both.values():
                 stage.audio.connect("a")
             decided, go_on = threading.Event(), threading.Event()
-            append = two.service._append_and_tell
+            append = two.service._writer._append_and_tell
 
-            def late(new: tuple[Any, ...], beside: service.Beside) -> None:
+            def late(new: Sequence[Any], beside: Beside) -> None:
                 if any(isinstance(fact, AgentOffered) for fact in new) and not decided.is_set():
                     decided.set()
                     assert go_on.wait(PATIENCE)
                 append(new, beside)
 
-            monkeypatch.setattr(two.service, "_append_and_tell", late)
+            monkeypatch.setattr(two.service._writer, "_append_and_tell", late)
             two.calls()
             await until(decided.is_set, "the second node decided")
             one.calls()

@@ -130,7 +130,9 @@ def test_on_a_full_disk_the_reserve_is_given_up_for_the_facts(
                 return append(*facts, **more)
 
             given = iter([True])
-            monkeypatch.setattr(floor.service._reserve, "release", lambda: next(given, False))
+            monkeypatch.setattr(
+                floor.service._writer._reserve, "release", lambda: next(given, False)
+            )
             monkeypatch.setattr(floor.log, "append", full_once)
             floor.calls()
             story = await floor.until("AgentOffered")
@@ -267,7 +269,7 @@ def test_an_agent_who_is_back_while_the_leave_is_written_keeps_the_audio_leg(
         async with stage() as floor:
             await floor.seat("a")
             seats, writing = floor.service.floor.seats, threading.Event()
-            floor.service._writer.submit(writing.wait, PATIENCE)
+            floor.service._writer.run(writing.wait, PATIENCE)
             leave = asyncio.create_task(floor.order(UnseatAgent(agent="a", reason="lost")))
             await until(lambda: "a" not in seats, "the agent left")
             back = SeatAgent(agent="a", username="a", extension=None, language="en")
@@ -310,7 +312,7 @@ def test_a_transfer_to_somebody_who_takes_a_break_meanwhile_goes_to_the_queue(
             await floor.seat("a", "b")
             await floor.talking()
             writing = threading.Event()
-            floor.service._writer.submit(writing.wait, PATIENCE)
+            floor.service._writer.run(writing.wait, PATIENCE)
             transfer = TransferCall(call=floor.call, agent="a", to_agent="b")
             ordered = asyncio.create_task(floor.order(transfer))
             await until(lambda: floor.service.floor.waiting, "the call waits again")
@@ -496,7 +498,7 @@ def test_dialogs_that_a_kill_left_open_get_their_bye_once(stage: StageMaker) -> 
             with floor.log.engine.begin() as connection:
                 dialogs.keep(connection, "node-1", left)
                 dialogs.keep(connection, "node-2", {"c3": {"call": "of another node"}})
-            await floor.service._say_goodbyes()
+            await floor.service._aftermath.say_goodbyes("node-1")
             assert [memo["call"] for memo in floor.sip.goodbyes] == ["old-1", "x"]
             await floor.service.record()
             assert memos(floor) == {}

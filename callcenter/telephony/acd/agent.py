@@ -17,6 +17,8 @@ CHOSEN: frozenset[AgentStateName] = frozenset(
     ("available", "break", "training", "back_office", "offline")
 )
 BUSY: frozenset[AgentStateName] = frozenset(("ringing", "on_call"))
+OWNED: frozenset[AgentStateName] = BUSY | {"wrap_up"}
+"""States in which an agent belongs to the telephony node of the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def end_wrap_up(state: AgentState, now: float) -> AgentState:
 
 def survived(state: AgentState, now: float) -> AgentState:
     """The node of the agent's call died, and the call with it: free again."""
-    if state.name not in ("ringing", "on_call", "wrap_up"):
+    if state.name not in OWNED:
         return state
     return _enter(state, state.next or "available", now, reason=state.next_reason)
 

@@ -24,8 +24,6 @@ from callcenter.telephony.acd.routing import (
 
 DEFER_SECONDS = 1.5
 """So long an agent is left to an older call that waits at another node."""
-OWNED: frozenset[AgentStateName] = frozenset(("ringing", "on_call", "wrap_up"))
-"""States in which an agent belongs to the node of the call."""
 
 
 @dataclass(slots=True)
@@ -87,6 +85,14 @@ class Floor:
         """Another node was faster; its agent's state follows when it is read."""
         if self.rings_at(offer.call, offer.agent):
             self.seats[offer.agent].state = offer.change.before
+
+    def survive(self, seats: Iterable[Seat], now: float) -> list[Change]:
+        """The node of these agents' calls died, and the calls with it: they are free again."""
+        changes = []
+        for seat in seats:
+            before, seat.state = seat.state, machine.survived(seat.state, now)
+            changes.append(Change(seat.agent, before, seat.state))
+        return changes
 
     # --- Seats ---
 

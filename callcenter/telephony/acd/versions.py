@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from callcenter.ids import new_id
-from callcenter.telephony.acd.floor import OWNED, Floor, Seat
+from callcenter.telephony.acd.agent import OWNED
+from callcenter.telephony.acd.floor import Floor, Seat
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcenter.config import Queue
-from callcenter.telephony.acd.agent import AgentState, survived
-from callcenter.telephony.acd.floor import OWNED, Floor, Offer, Seat
+from callcenter.telephony.acd.agent import OWNED, AgentState, survived
+from callcenter.telephony.acd.floor import Floor, Offer, Seat
 from callcenter.telephony.acd.versions import Draft, Row, Version, Versions, joined
 
 AGENTS = ("a", "b")
