@@ -21,6 +21,7 @@ from callcenter.web.api import (
     calls,
     complaints,
     customers,
+    factors,
     imports,
     incidents,
     interactions,
@@ -43,6 +44,7 @@ PREFIX = "/api/v1"
 LARGEST_BODY = 1_000_000
 NOUNS = (
     session,
+    factors,
     site,
     customers,
     interactions,
