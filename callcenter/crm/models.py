@@ -14,7 +14,6 @@ from callcenter.crm.complaints.models import (
 )
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
 from callcenter.crm.db import Base
-from callcenter.crm.factors.models import Factor, RecoveryCode, SignInStep
 from callcenter.crm.interactions.models import (
     Disposition,
     Interaction,
@@ -47,7 +46,6 @@ __all__ = [
     "Customer",
     "CustomerWord",
     "Disposition",
-    "Factor",
     "Incident",
     "Interaction",
     "Message",
@@ -55,9 +53,7 @@ __all__ = [
     "Participant",
     "Phone",
     "Recording",
-    "RecoveryCode",
     "SignInFailure",
-    "SignInStep",
     "User",
     "UserSession",
     "Utterance",

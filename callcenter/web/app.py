@@ -21,7 +21,6 @@ from callcenter.web.api import (
     calls,
     complaints,
     customers,
-    factors,
     imports,
     incidents,
     interactions,
@@ -44,7 +43,6 @@ PREFIX = "/api/v1"
 LARGEST_BODY = 1_000_000
 NOUNS = (
     session,
-    factors,
     site,
     customers,
     interactions,

@@ -450,91 +450,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/factors": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** My second factors. */
-        get: operations["get_factors_index"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/factors/recovery-codes": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** New recovery codes in place of the old ones. */
-        post: operations["post_factors_new_codes"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/factors/totp": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Begin to set up an authenticator app. */
-        post: operations["post_factors_begin_totp"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/factors/totp/confirmation": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** The first code of the app: from now on it is asked for. */
-        post: operations["post_factors_confirm_totp"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/factors/{id}/removal": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Take one of my factors away. */
-        post: operations["post_factors_remove"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/imports": {
         parameters: {
             query?: never;
@@ -899,75 +814,6 @@ export interface paths {
         patch: operations["patch_session_change"];
         trace?: never;
     };
-    "/api/v1/session/enrolment": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Set an authenticator app up where the answer to the password was `enrolment-needed`. */
-        post: operations["post_session_enrol"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session/second-step": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Go on where the answer to the password was `second-factor-needed`: sets the cookie. */
-        post: operations["post_session_second_step"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Where I am signed in. */
-        get: operations["get_session_mine"];
-        put?: never;
-        post?: never;
-        /** Sign me out everywhere but here, sockets within seconds. */
-        delete: operations["delete_session_end_others"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sessions/{session_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** End one of my sessions. */
-        delete: operations["delete_session_end_one"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/site": {
         parameters: {
             query?: never;
@@ -1017,23 +863,6 @@ export interface paths {
         head?: never;
         /** Switch an account off or on. */
         patch: operations["patch_users_change"];
-        trace?: never;
-    };
-    "/api/v1/users/{id}/factors/reset": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Take every second factor of somebody away who lost it; their sessions end. */
-        post: operations["post_users_reset_factors"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
         trace?: never;
     };
     "/api/v1/users/{id}/sessions": {
@@ -1179,13 +1008,6 @@ export interface components {
             next: string | null;
         };
         /**
-         * BegunSignIn
-         * @description `step` of the problem that answered the password.
-         */
-        BegunSignIn: {
-            step: string;
-        };
-        /**
          * Board
          * @description All stages in their order.
          */
@@ -1257,14 +1079,6 @@ export interface components {
             state: "done" | "on_time" | "soon" | "overdue";
             /** @description working days left; negative: so many too late */
             days: number;
-        };
-        /**
-         * CodeIn
-         * @description A code that the generator shows.
-         */
-        CodeIn: {
-            /** @description as it was typed */
-            code: string;
         };
         /**
          * Column
@@ -1643,38 +1457,6 @@ export interface components {
             } | null;
         };
         /**
-         * Enrolment
-         * @description A code generator to set up; shown this once. `picture` is a data: address of an SVG.
-         */
-        Enrolment: {
-            secret: string;
-            address: string;
-            picture: string;
-        };
-        /**
-         * Factor
-         * @description A code generator or a passkey; `name` is what its owner called it.
-         */
-        Factor: {
-            id: string;
-            /** @enum {string} */
-            kind: "totp" | "passkey";
-            name: string;
-            /** Format: date-time */
-            created_at: string;
-            used_at: string | null;
-        };
-        /**
-         * Factors
-         * @description What somebody can show beside the password.
-         */
-        Factors: {
-            items: components["schemas"]["Factor"][];
-            recovery_codes_left: number;
-            /** @description the settings want a second factor of this role */
-            needed: boolean;
-        };
-        /**
          * FieldChange
          * @description A field that was changed: who, when, from, to, why. `by` null: the system.
          */
@@ -1710,31 +1492,6 @@ export interface components {
             products: components["schemas"]["Group"][];
             queues: components["schemas"]["Group"][];
             currency: string;
-        };
-        /**
-         * FinishedSignIn
-         * @description The session; recovery codes once, where the first factor was set up just now.
-         */
-        FinishedSignIn: {
-            user: components["schemas"]["User"];
-            csrf_token: string;
-            permissions: {
-                [key: string]: string;
-            };
-            /** Format: date-time */
-            expires_at: string;
-            /** @description failed tries of the last hour before this sign-in; its owner should know */
-            failed_sign_ins: number;
-            /** @description the newest event of this agent */
-            last_seq: number;
-            /**
-             * @description what calls come to
-             * @enum {string}
-             */
-            device: "browser" | "phone";
-            /** @description extension of this person's desk phone */
-            phone: string | null;
-            recovery_codes: string[];
         };
         /**
          * Form
@@ -1972,22 +1729,12 @@ export interface components {
             expires_at: string;
         };
         /**
-         * NewFactor
-         * @description What to call it.
-         */
-        NewFactor: {
-            password: string;
-            name?: string;
-        };
-        /**
          * OpenSession
          * @description A browser that is signed in; `id` opens nothing.
          */
         OpenSession: {
             id: string;
             address: string | null;
-            /** @enum {string} */
-            method: "password" | "totp" | "recovery" | "passkey" | "oidc";
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -1997,11 +1744,10 @@ export interface components {
         };
         /**
          * OpenSessions
-         * @description Newest first; `current` is the id of the one that asks, where it is among them.
+         * @description Newest first.
          */
         OpenSessions: {
             items: components["schemas"]["OpenSession"][];
-            current: string | null;
         };
         /**
          * Peaks
@@ -2053,13 +1799,6 @@ export interface components {
                 field: string;
                 detail: string;
             }[];
-        };
-        /**
-         * Proof
-         * @description The password again.
-         */
-        Proof: {
-            password: string;
         };
         /**
          * Queue
@@ -2146,13 +1885,6 @@ export interface components {
             action: "start" | "stop" | "pause" | "resume";
             /** @enum {string} */
             cause?: "button" | "api" | "form";
-        };
-        /**
-         * RecoveryCodes
-         * @description Each works once; shown this once. Empty where there were some already.
-         */
-        RecoveryCodes: {
-            recovery_codes: string[];
         };
         /**
          * Session
@@ -2283,15 +2015,6 @@ export interface components {
             ms: number;
             agent: components["schemas"]["Person"] | null;
             detail: string;
-        };
-        /**
-         * StepCode
-         * @description A code of the authenticator app, or a recovery code.
-         */
-        StepCode: {
-            step: string;
-            /** @description as it was typed */
-            code: string;
         };
         /**
          * Time
@@ -3373,167 +3096,6 @@ export interface operations {
             };
         };
     };
-    get_factors_index: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Factors"];
-                };
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_factors_new_codes: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["Proof"];
-            };
-        };
-        responses: {
-            /** @description Successful response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecoveryCodes"];
-                };
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_factors_begin_totp: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["NewFactor"];
-            };
-        };
-        responses: {
-            /** @description Successful response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Enrolment"];
-                };
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_factors_confirm_totp: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["CodeIn"];
-            };
-        };
-        responses: {
-            /** @description Successful response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecoveryCodes"];
-                };
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_factors_remove: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["Proof"];
-            };
-        };
-        responses: {
-            /** @description Successful response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     post_imports_create: {
         parameters: {
             query?: never;
@@ -4429,157 +3991,6 @@ export interface operations {
             };
         };
     };
-    post_session_enrol: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["BegunSignIn"];
-            };
-        };
-        responses: {
-            /** @description Successful response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Enrolment"];
-                };
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_session_second_step: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["StepCode"];
-            };
-        };
-        responses: {
-            /** @description Successful response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FinishedSignIn"];
-                };
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_session_mine: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["OpenSessions"];
-                };
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_session_end_others: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_session_end_one: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                session_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     get_site_show: {
         parameters: {
             query?: never;
@@ -4664,35 +4075,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Account"];
                 };
-            };
-            /** @description What went wrong (RFC 9457) */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_users_reset_factors: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description What went wrong (RFC 9457) */
             default: {

@@ -49,11 +49,6 @@ export const router = createRouter({
       props: true,
     },
     {
-      path: "/security",
-      name: "security",
-      component: () => part(() => import("@/factors/SecurityPage.vue")),
-    },
-    {
       path: "/:rest(.*)*",
       name: "lost",
       component: () => part(() => import("@/app/LostPage.vue")),

@@ -1,1 +1,0 @@
-"""What a person shows beside the password: code generators, passkeys, recovery codes."""
