@@ -14,6 +14,7 @@ from callcenter.crm.complaints.models import (
 )
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
 from callcenter.crm.db import Base
+from callcenter.crm.fts.models import VocabularyForm, VocabularyWord
 from callcenter.crm.interactions.models import (
     Disposition,
     Interaction,
@@ -22,13 +23,6 @@ from callcenter.crm.interactions.models import (
     Utterance,
 )
 from callcenter.crm.messages.models import Message
-from callcenter.crm.quality.models import (
-    Evaluation,
-    EvaluationAnswer,
-    EvaluationNote,
-    Scorecard,
-    ScorecardVersion,
-)
 from callcenter.crm.review.models import Comment, Conversation, MomentLink
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 
@@ -53,9 +47,6 @@ __all__ = [
     "Customer",
     "CustomerWord",
     "Disposition",
-    "Evaluation",
-    "EvaluationAnswer",
-    "EvaluationNote",
     "Incident",
     "Interaction",
     "Message",
@@ -63,11 +54,11 @@ __all__ = [
     "Participant",
     "Phone",
     "Recording",
-    "Scorecard",
-    "ScorecardVersion",
     "SignInFailure",
     "User",
     "UserSession",
     "Utterance",
+    "VocabularyForm",
+    "VocabularyWord",
     "metadata",
 ]

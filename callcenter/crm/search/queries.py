@@ -1,29 +1,42 @@
-"""Search in what was said: hits with the words marked, only where one may read."""
+"""Search in what was said: sentences with the words marked, only where one may read."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from callcenter.crm import fts
+from callcenter.crm.fts.finding import Newest, newest
+from callcenter.crm.fts.wanted import Piece, marked
 from callcenter.crm.interactions.models import Interaction, Utterance
 from callcenter.crm.interactions.queries import of_agent
 from callcenter.crm.paging import Page, after, key_of, limited
-from callcenter.crm.text import normalize, words
 from callcenter.errors import Invalid
+from callcenter.events import LegName
 
-_PIECE = re.compile(r"\s+|\S+")
+LOOKED = 2_000
+"""Sentences with the words that one page looks at. A narrow filter on frequent words may find
+fewer than a page among them; the cursor goes on behind them, so no page takes long."""
+UNNARROWED = 4
+"""As many times the page where nothing narrows: only replaced revisions are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a text; `hit` when it is what was searched."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Narrowing:
+    """Which sentences; None leaves a field open. `since` ≤ beginning of the call < `until`."""
 
-    text: str
-    hit: bool
+    leg: LegName | None = None
+    call: str | None = None
+    queue: str | None = None
+    agent: str | None = None
+    language: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,61 +48,76 @@ class Hit:
     snippet: list[Piece]
 
 
+@dataclass(frozen=True, slots=True)
+class Hits(Page[Hit]):
+    """A page of hits; `also`: word never said → those looked for instead."""
+
+    also: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
 def transcripts(
     session: Session,
     q: str,
+    narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
     *,
     visible_to: str | None = None,
-    call: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
-) -> Page[Hit]:
-    """Utterances with every word of `q`, the newest first; of one call when `call` is given.
+) -> Hits:
+    """Utterances that the query finds (`fts.query`), the last heard first.
 
     `visible_to`: an agent, who finds only his own calls; None finds all.
     """
-    found = fts.numbers(session, q)
-    if found is None:
-        return Page([])
+    wanted = fts.wanted(session, q)
+    if wanted is None:
+        return Hits([])
+    before = _number(cursor) if cursor else None
+    count = limited(limit)
+    open_ = narrowing == Narrowing() and visible_to is None
+    most = UNNARROWED * (count + 1) if open_ else LOOKED
+    found = newest(session, wanted, before=before, most=most)
+    query = _among(found.numbers, narrowing, visible_to).limit(count + 1)
+    rows = session.execute(query).all()
+    hits = [Hit(said, contact, marked(said.text, wanted)) for said, contact in rows[:count]]
+    return Hits(hits, _next(rows, count, found), wanted.also if hits else {})
+
+
+def _among(
+    numbers: Sequence[int], narrowing: Narrowing, visible_to: str | None
+) -> Select[Utterance, Interaction]:
+    """Those of the utterances that are shown and wanted."""
     query = (
         select(Utterance, Interaction)
         .join(Interaction, Interaction.call_id == Utterance.call_id)
         .where(
-            Utterance.number.in_(found),
+            Utterance.number.in_(numbers),
             Utterance.revision == Interaction.transcript_revision,
         )
         .order_by(Utterance.number.desc())
     )
-    if visible_to is not None:
-        query = query.where(of_agent(visible_to))
-    if call is not None:
-        query = query.where(Utterance.call_id == call)
-    if cursor:
-        query = query.where(Utterance.number < _number(cursor))
-    count = limited(limit)
-    rows = session.execute(query.limit(count + 1)).all()
-    last = rows[count - 1][0] if len(rows) > count else None
-    hits = [Hit(said, contact, marked(said.text, q)) for said, contact in rows[:count]]
-    return Page(hits, after(str(last.number)) if last else None)
+    for column, value in (
+        (Utterance.leg, narrowing.leg),
+        (Utterance.call_id, narrowing.call),
+        (Utterance.language, narrowing.language),
+        (Interaction.queue, narrowing.queue),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    for agent in (narrowing.agent, visible_to):
+        if agent is not None:
+            query = query.where(of_agent(agent))
+    if narrowing.since is not None:
+        query = query.where(Interaction.started_at >= narrowing.since)
+    if narrowing.until is not None:
+        query = query.where(Interaction.started_at < narrowing.until)
+    return query
 
 
-def marked(text: str, q: str) -> list[Piece]:
-    """The text in pieces; pieces with a searched word are hits. Joined they are the text."""
-    terms = words(q)
-    if not terms:
-        return [Piece(text, False)]
-    pieces: list[Piece] = []
-    for part in _PIECE.findall(text):
-        hit = any(_is(word, terms) for word in normalize(part).split())
-        if pieces and pieces[-1].hit == hit:
-            pieces[-1] = Piece(pieces[-1].text + part, hit)
-        else:
-            pieces.append(Piece(part, hit))
-    return pieces
-
-
-def _is(word: str, terms: list[str]) -> bool:
-    return word in terms or word.startswith(terms[-1])
+def _next(rows: Sequence[Any], count: int, found: Newest) -> str | None:
+    """Behind the last hit; or behind what was looked at, where there may be more."""
+    if len(rows) > count:
+        return after(str(rows[count - 1][0].number))
+    return after(str(found.down_to)) if found.down_to is not None else None
 
 
 def _number(cursor: str) -> int:
