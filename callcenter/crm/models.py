@@ -23,6 +23,13 @@ from callcenter.crm.interactions.models import (
     Utterance,
 )
 from callcenter.crm.messages.models import Message
+from callcenter.crm.quality.models import (
+    Evaluation,
+    EvaluationAnswer,
+    EvaluationNote,
+    Scorecard,
+    ScorecardVersion,
+)
 from callcenter.crm.review.models import Comment, Conversation, MomentLink
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 
@@ -47,6 +54,9 @@ __all__ = [
     "Customer",
     "CustomerWord",
     "Disposition",
+    "Evaluation",
+    "EvaluationAnswer",
+    "EvaluationNote",
     "Incident",
     "Interaction",
     "Message",
@@ -54,6 +64,8 @@ __all__ = [
     "Participant",
     "Phone",
     "Recording",
+    "Scorecard",
+    "ScorecardVersion",
     "SignInFailure",
     "User",
     "UserSession",

@@ -37,6 +37,10 @@ class Permission(StrEnum):
     COMPLAINTS_WORK = "complaints.work"
     COMPLAINTS_CLOSE = "complaints.close"
     INCIDENTS_MANAGE = "incidents.manage"
+    QUALITY_READ = "quality.read"  # evaluations, and what they are made by
+    QUALITY_EVALUATE = "quality.evaluate"
+    QUALITY_REPLY = "quality.reply"
+    QUALITY_MANAGE = "quality.manage"  # scorecards and which calls are drawn
     FLOOR_READ = "floor.read"
     CALLS_TAKE = "calls.take"
     CALLS_PLACE = "calls.place"
@@ -72,6 +76,10 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.COMPLAINTS_WORK: {**_LEAD, "agent": Scope.OWN},
     Permission.COMPLAINTS_CLOSE: _LEAD,
     Permission.INCIDENTS_MANAGE: _LEAD,
+    Permission.QUALITY_READ: {**_LEAD, "agent": Scope.OWN, "auditor": Scope.ALL},
+    Permission.QUALITY_EVALUATE: {"supervisor": Scope.ALL},
+    Permission.QUALITY_REPLY: {"agent": Scope.OWN, "supervisor": Scope.ALL},
+    Permission.QUALITY_MANAGE: _LEAD,
     Permission.FLOOR_READ: {**_STAFF, "admin": Scope.ALL},
     Permission.CALLS_TAKE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
     Permission.CALLS_PLACE: {"agent": Scope.OWN, "supervisor": Scope.OWN},

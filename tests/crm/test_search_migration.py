@@ -25,7 +25,7 @@ _INDEX = {
 def test_it_is_found_by_phrase_and_with_slips_afterwards(database_url: str) -> None:
     engine = open_database(database_url)
     with engine.begin() as connection:
-        command.upgrade(migrations._config(connection), "0015")
+        command.upgrade(migrations._config(connection), "0016")
         connection.execute(text(_OLD))
         connection.execute(text(_INDEX[engine.dialect.name]))
     migrations.upgrade(engine)

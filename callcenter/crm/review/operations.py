@@ -28,9 +28,9 @@ def comment(
     t1: float | None = None,
 ) -> Comment:
     """A remark at `t0`, or from `t0` to `t1`, in seconds from the answer."""
-    _moment("t0", t0)
+    check_moment("t0", t0)
     if t1 is not None:
-        _moment("t1", t1)
+        check_moment("t1", t1)
         if t1 <= t0:
             raise Invalid("a span ends after it begins", {"t1": "must be later than t0"})
     made = Comment(
@@ -60,7 +60,7 @@ def link(
     session: Session, interaction: Interaction, *, by: str, t0: float, days: int
 ) -> tuple[str, MomentLink]:
     """A link to second `t0` that opens for `days` days. → (token, row)"""
-    _moment("t0", t0)
+    check_moment("t0", t0)
     token = secrets.token_urlsafe(24)
     made = MomentLink(
         token_hash=_hash(token),
@@ -84,7 +84,8 @@ def open_link(session: Session, token: str) -> MomentLink:
     return found
 
 
-def _moment(field: str, seconds: float) -> None:
+def check_moment(field: str, seconds: float) -> None:
+    """Raises Invalid for what can be no second of a call."""
     if not -LATEST <= seconds <= LATEST:
         raise Invalid("there is no such moment", {field: "is no moment of a call"})
 

@@ -16,14 +16,18 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import numpy as np
 import structlog
 
 from callcenter.telephony.adapters.rtp_ports import PortPool
 from callcenter.telephony.adapters.socket_time import age_of_datagram
 from callcenter.telephony.adapters.srtp import Srtp
+from callcenter.telephony.media import batch
+from callcenter.telephony.media.batch import USUAL_BYTES, Arrivals
 from callcenter.telephony.media.latch import Source, SourceLatch
-from callcenter.telephony.media.leg import Leg, Playback, Tap
+from callcenter.telephony.media.leg import FEED_FRAMES, Leg, Playback, Tap
 from callcenter.telephony.media.meter import Meter
+from callcenter.telephony.media.rows import Rows
 from callcenter.telephony.media.rtcp import is_rtcp
 from callcenter.telephony.ports import (
     FRAME_SECONDS,
@@ -42,11 +46,14 @@ _WAKES_PER_FRAME = 2
 _WAKE_SECONDS = FRAME_SECONDS / _WAKES_PER_FRAME
 _MOST_FRAMES = 5  # sent at once after a stall; what is older is skipped
 _MOST_PACKETS = 64  # taken from one socket at a wake-up: a flood must not stop the clock
-_DATAGRAM = 2048
+_FIRST_ROWS = 64
 _HAIR = 8  # samples
 _FRAMES_A_LOOK = 25  # RTCP that is due goes out within half a second
 _NO_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LISTENING = frozenset({Direction.SENDRECV, Direction.RECVONLY})
+
+
+Packet = bytearray | memoryview
 
 
 class Carrier(Protocol):
@@ -56,7 +63,7 @@ class Carrier(Protocol):
     def sound(self) -> Leg:
         """The leg's sound."""
 
-    def send(self, packet: bytearray) -> None:
+    def send(self, packet: Packet) -> None:
         """Bring one RTP packet to the party; never blocks, never raises."""
 
     def send_rtcp(self, packet: bytes) -> None:
@@ -125,8 +132,9 @@ class SocketLeg:
         """Begin to measure."""
         return Meter(self.sound, self._plane.now)
 
-    def take(self, buffer: memoryview, now: float, arrival: int) -> None:
+    def take(self, arrivals: Arrivals, now: float, arrival: int) -> None:
         """Take one datagram that waits."""
+        buffer = arrivals.slot
         try:
             size, source = self._socket.recvfrom_into(buffer)
         except OSError:
@@ -136,8 +144,10 @@ class SocketLeg:
             self._take_otherwise(buffer[:size], source, moment)
         elif self._latch.accepts(source):
             precise = (moment - self._plane.epoch) * SAMPLE_RATE
-            if self.sound.receive(buffer[:size], arrival, precise):
-                self.sound.alive_at = now
+            if size == USUAL_BYTES:
+                arrivals.keep(self.sound, arrival, precise)
+            else:
+                arrivals.put(self.sound, buffer[:size], arrival, precise)
 
     def _take_otherwise(self, data: memoryview, source: Source, moment: float) -> None:
         """RTCP, or SRTP: only what is authentic teaches the latch where the telephone is."""
@@ -149,11 +159,11 @@ class SocketLeg:
         if plain is None or not self._latch.accepts(source):
             return
         precise = (moment - self._plane.epoch) * SAMPLE_RATE
-        if self.sound.receive(plain, int(precise), precise):
-            self.sound.alive_at = moment
+        self._plane.arrivals.put(self.sound, plain, int(precise), precise)
 
-    def take_rtcp(self, buffer: memoryview, now: float, arrival: int) -> None:
+    def take_rtcp(self, arrivals: Arrivals, now: float, arrival: int) -> None:
         """Take one datagram of the RTCP port; from the telephone's hosts only."""
+        buffer = arrivals.slot
         try:
             size, source = self._rtcp_socket.recvfrom_into(buffer)
         except OSError:
@@ -179,7 +189,7 @@ class SocketLeg:
             with contextlib.suppress(OSError):
                 sock.sendto(protected, target)
 
-    def send(self, packet: bytearray) -> None:
+    def send(self, packet: Packet) -> None:
         """Bring one RTP packet to the telephone."""
         target = self._latch.target
         if target is not None and self._srtp is not None:
@@ -212,8 +222,8 @@ class SocketLeg:
         return self._local.port
 
 
-_Take = Callable[[memoryview, float, int], None]
-"""Takes one datagram of one socket: buffer, loop time, the same in samples of the plane's clock."""
+_Take = Callable[[Arrivals, float, int], None]
+"""Takes one datagram of one socket: where to, loop time, and that in samples of our clock."""
 
 
 class Watched:
@@ -267,8 +277,10 @@ class BatchingMediaPlane:
         self._wall = time.time() - self.epoch  # the wall clock may be set; this one goes on evenly
         self._ports = PortPool(*rtp_ports)
         self._watched = Watched()
-        self._buffer = memoryview(bytearray(_DATAGRAM))
+        self._rows = Rows(_FIRST_ROWS)
+        self.arrivals = Arrivals(self._rows, self._loop.time)
         self._carriers: list[Carrier] = []
+        self._arrange()
         self._timer: asyncio.TimerHandle | None = None
         self._wake_number = 0
         self._frame = 0  # the last one that was stepped
@@ -292,8 +304,10 @@ class BatchingMediaPlane:
         now = self._loop.time()
         carrier.sound.alive_at = now
         carrier.sound.reports.schedule(now, first=True)
+        carrier.sound.row.move(self._rows)
         carrier.sound.advance(self._present())
         self._carriers.append(carrier)
+        self._arrange()
         if self._timer is None:
             self._frame = self._present()
             self._wake_number = int((self._loop.time() - self.epoch) / _WAKE_SECONDS)
@@ -302,13 +316,21 @@ class BatchingMediaPlane:
     def remove(self, carrier: Carrier) -> None:
         """Take a leg out of the loop; who heard it hears silence."""
         leg = carrier.sound
+        self.arrivals.settle()
         leg.closed = True
         leg.listen_to(None)
         for other in self._carriers:
             if other.sound.hears is leg:
                 other.sound.listen_to(None)
         leg.close_taps()
+        leg.row.move(Rows())
         self._carriers = [other for other in self._carriers if other is not carrier]
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """The carriers' legs, and where they are in the table."""
+        self._legs = [carrier.sound for carrier in self._carriers]
+        self._order = np.array([leg.row.index for leg in self._legs], np.int64)
 
     def ports(self) -> tuple[int, int]:
         """How many RTP ports are taken or cool down, and how many there are."""
@@ -429,8 +451,7 @@ class BatchingMediaPlane:
         # A timer may fire a hair early: half a wake-up of tolerance keeps frame and time in step.
         present = int((now - self.epoch + _WAKE_SECONDS / 2) / FRAME_SECONDS)
         if present > self._frame:
-            for carrier in self._carriers:
-                carrier.sound.advance(present)
+            batch.advance(self._rows, self._legs, self._order, present)
         else:
             self._send_owed()
         self._drain(now)
@@ -441,15 +462,23 @@ class BatchingMediaPlane:
             self._report_where_due(now)
         while self._frame < present:
             self._frame += 1
-            for carrier in self._carriers:
-                if carrier.sound.owed:
-                    carrier.send(carrier.sound.next_packet())
-                packet = carrier.sound.step(self._frame)
-                if packet is not None:
-                    carrier.send(packet)
+            self._send_owed()
+            self._step(self._frame)
+
+    def _step(self, frame: int) -> None:
+        """Taps and parties get what is theirs of one frame."""
+        carriers = self._carriers
+        self._rows.stepped[self._order] = frame
+        if frame % FEED_FRAMES == 0:
+            for leg in self._legs:
+                leg.attend(frame)
+        for at, packet in batch.departures(self._rows, self._legs, self._order, frame):
+            carriers[at].send(packet)
 
     def _send_owed(self) -> None:
-        """Halves of a frame, between two frames: packets of 10 ms."""
+        """What does not wait for the next frame: packets of 10 ms."""
+        if not self._rows.packs[self._order].any():
+            return
         for carrier in self._carriers:
             if carrier.sound.owed:
                 carrier.send(carrier.sound.next_packet())
@@ -460,7 +489,8 @@ class BatchingMediaPlane:
         for _ in range(_MOST_PACKETS):
             ready = self._watched.ready()
             for take in ready:
-                take(self._buffer, now, arrival)
+                take(self.arrivals, now, arrival)
+            self.arrivals.settle()
             if not ready:
                 return
 

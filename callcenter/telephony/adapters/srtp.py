@@ -35,7 +35,7 @@ class Srtp:
         else:
             self._in = Session(Policy(keys.theirs, Policy.SSRC_ANY_INBOUND, 0, profile))
 
-    def protect(self, packet: bytes | bytearray) -> bytes | None:
+    def protect(self, packet: bytes | bytearray | memoryview) -> bytes | None:
         """The RTP packet for the wire; None where libsrtp refuses it."""
         try:
             protected: bytes = self._out.protect(bytes(packet))

@@ -22,7 +22,7 @@ from pylibsrtp import Error as SrtpError
 
 from callcenter.errors import Conflict, Invalid
 from callcenter.telephony.adapters.browser_sdp import Offer, answer, parse_offer
-from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
+from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, Packet
 from callcenter.telephony.media.leg import Leg
 from callcenter.telephony.media.meter import Meter
 from callcenter.telephony.media.rtp import HEADER_BYTES
@@ -64,7 +64,7 @@ class BrowserLeg:
         """Loop time of the last packet that came from the browser."""
         return self.sound.alive_at
 
-    def send(self, packet: bytearray) -> None:
+    def send(self, packet: Packet) -> None:
         """Bring one RTP packet to the browser; nowhere while there is none."""
         if self.link is not None:
             self.link.send(packet)
@@ -154,7 +154,7 @@ class _Link:
             await self._dtls.stop()
         await self._ice.stop()
 
-    def send(self, packet: bytearray) -> None:
+    def send(self, packet: Packet) -> None:
         """Protect and send one RTP packet, without a task or a queue."""
         srtp = self._dtls._tx_srtp
         pair = self._connection._nominated.get(1)
@@ -200,7 +200,8 @@ class _Link:
             self._pass_over(data, srtp)
             return
         with contextlib.suppress(SrtpError):
-            sound.receive(memoryview(srtp.unprotect(data)), leg.plane.arrival(now))
+            arrival = leg.plane.arrival(now)
+            leg.plane.arrivals.put(sound, memoryview(srtp.unprotect(data)), arrival, arrival)
 
     def _pass_over(self, data: bytes, srtp: Any) -> None:
         """Sound that nobody listens to: its loss is no loss, the roll-over has to be seen."""

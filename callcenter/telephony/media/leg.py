@@ -18,15 +18,19 @@ from callcenter.telephony.media.packing import Packing
 from callcenter.telephony.media.playout import Playout
 from callcenter.telephony.media.quality import Counts, Reception
 from callcenter.telephony.media.reports import Reports
+from callcenter.telephony.media.rows import Cell, Maybe, Row
 from callcenter.telephony.media.timeline import BEHIND_FRAMES, Timeline
 from callcenter.telephony.ports import FRAME_MILLISECONDS, FRAME_SAMPLES, Codec, FrameSink, Sound
 
 _LOGGER = structlog.get_logger()
 _CODECS = {codec.value: codec for codec in Codec}
 _REORDER_FRAMES = 12  # so long recordings wait for a missing frame
-_USUAL_BYTES = rtp.HEADER_BYTES + FRAME_SAMPLES
-_FEED_FRAMES = 5  # taps get their frames so many at a time
-_TRAILING_FRAMES = 10  # silence sent after the last sound to a leg that may rest
+FEED_FRAMES = 5
+"""Taps get their frames so many at a time."""
+REVIEW_FRAMES = 50
+"""So often the playout's depth is looked at."""
+TRAILING_FRAMES = 10
+"""Silence sent after the last sound to a leg that may rest."""
 
 
 class Tap:
@@ -86,34 +90,45 @@ class Leg:
     gets a continuous stream.
     """
 
+    alive_at = Cell[float]("alive")
+    """Loop time of the last packet that came."""
+    sends = Cell[bool]("sends")
+    """False while the party does not want to hear anything (hold)."""
+    _now = Cell[int]("now")  # the present frame
+    _cursor = Cell[int]("cursor")  # the next frame for the taps
+    _stepped = Cell[int]("stepped")  # the last that was stepped; behind the present after a stall
+    _comforted = Cell[bool]("comforted")
+    _marker = Cell[bool]("marker")
+    _trailing = Cell[int]("trailing")
+    _hears = Maybe("hears")  # the row of who is heard, where it is in the same table
+    _tapped = Cell[bool]("tapped")
+    _packs = Cell[bool]("packs")
+    _kind = Cell[int]("kind")  # the first two octets of nearly every packet
+    _law = Cell[int]("law")
+    _quiet = Cell[int]("silence")
+
     def __init__(self, name: str, *, rests: bool = False) -> None:
         self._name = name
+        self.row = Row()
         self._codec = Codec.PCMU
-        self._silence = bytes([self._codec.silence]) * FRAME_SAMPLES
-        self._usual = (rtp.PLAIN, self._codec.value)  # how nearly every packet begins
         self._rests = rests
         self.telephone_event: int | None = None
-        self.alive_at = 0.0
         self.closed = False
-        self.sends = True  # False while the party does not want to hear anything (hold)
+        self.sends = True
         self.hears: Leg | None = None
         self.heard_by = 0
         self._playback: Playback | None = None
-        self._timeline = Timeline(self._codec)
+        self._timeline = Timeline(self._codec, self.row)
         self._playout = Playout(self._timeline)
-        self.reception = Reception()
+        self.reception = Reception(self.row)
         self._digits = DigitDetector()
         self._on_digit: list[Callable[[str], None]] = []
         self._taps: list[Tap] = []
-        self._cursor = 0  # the next frame for the taps
-        self._now = 0  # the present frame
-        self._stepped = 0  # the last frame that was stepped; behind the present after a stall
-        self._writer = rtp.PacketWriter()
+        self._writer = rtp.PacketWriter(self.row)
         self.reports = Reports(self.reception, self._writer)
         self._marker = True
-        self._trailing = 0
-        self._comforted = False
         self._packing: Packing | None = None
+        self._speak(self._codec)
         self.owed = False
         """Whether `next_packet` has one to be sent before the next step (packets under 20 ms)."""
 
@@ -135,14 +150,19 @@ class Leg:
     def use_codec(self, codec: Codec) -> None:
         """From now on speak `codec`; what was heard before is translated."""
         self._timeline.recode(codec)
+        self._speak(codec)
+
+    def _speak(self, codec: Codec) -> None:
         self._codec = codec
-        self._usual = (rtp.PLAIN, codec.value)
         self._silence = bytes([codec.silence]) * FRAME_SAMPLES
+        self._kind, self._law = rtp.PLAIN << 8 | codec.value, codec.value
+        self._quiet = codec.silence
 
     def use_ptime(self, milliseconds: int) -> None:
         """From now on send packets of that length, a multiple of 10 ms."""
         usual = milliseconds == FRAME_MILLISECONDS
         self._packing = None if usual else Packing(milliseconds)
+        self._packs = not usual
         self.owed = False
 
     # --- what the party says ---------------------------------------------------------------
@@ -158,16 +178,6 @@ class Leg:
         `arrival` says where sound is placed; `moment` is the same, where it is known better.
         """
         precise = arrival if moment is None else moment
-        if len(data) == _USUAL_BYTES and (head := rtp.HEADER.unpack_from(data))[:2] == self._usual:
-            _, _, sequence, timestamp, ssrc = head
-            position = self._timeline.follow(
-                sequence, timestamp, ssrc, data[rtp.HEADER_BYTES :], arrival
-            )
-            if position is not None:
-                self.reception.take(sequence, ssrc)
-                self.reception.timed(timestamp, precise)
-                self._placed(position, FRAME_SAMPLES, arrival)
-                return True
         packet = rtp.parse(data)
         if packet is None:
             return False
@@ -221,9 +231,16 @@ class Leg:
         if frame <= self._stepped - self._playout.delay:
             self._playout.late += 1
         if self._taps and frame < self._cursor:
-            last = (position + size - 1) // FRAME_SAMPLES
-            for index in range(frame, min(last + 1, self._cursor)):
-                self._deliver(index)
+            self.deliver_late(frame, (position + size - 1) // FRAME_SAMPLES)
+
+    def deliver_late(self, first: int, last: int) -> None:
+        """Hand over frames for which the taps did not wait."""
+        for index in range(first, min(last + 1, self._cursor)):
+            self._deliver(index)
+
+    def look_at_anchor(self) -> None:
+        """See Timeline."""
+        self._timeline.look_at_anchor()
 
     @property
     def playout_milliseconds(self) -> int:
@@ -262,6 +279,7 @@ class Leg:
             if self._timeline.filled(index):
                 tap.deliver(index, self._timeline.frame(index), self._codec)
         self._taps.append(tap)
+        self._tapped = True
         return tap
 
     def drop_tap(self, tap: Tap) -> None:
@@ -269,6 +287,7 @@ class Leg:
         if tap not in self._taps:
             return
         self._taps.remove(tap)
+        self._tapped = bool(self._taps)
         for index in range(max(self._cursor, self._now - BEHIND_FRAMES), self._now + 2):
             if self._timeline.filled(index):
                 tap.deliver(index, self._timeline.frame(index), self._codec)
@@ -309,8 +328,10 @@ class Leg:
         if self.hears is not None:
             self.hears.heard_by -= 1
         self.hears = other
+        self._hears = None
         if other is not None:
             other.heard_by += 1
+            self._hears = other.row.index if other.row.rows is self.row.rows else None
         self._marker = True
 
     def play(self, playback: Playback) -> None:
@@ -339,10 +360,19 @@ class Leg:
     def step(self, frame: int) -> bytearray | None:
         """The packet the party gets for `frame`; None when it gets none. Feeds the taps."""
         self._stepped = frame
-        if self._taps and frame % _FEED_FRAMES == 0:
+        if frame % FEED_FRAMES == 0:
+            self.attend(frame)
+        return self.packet(frame)
+
+    def attend(self, frame: int) -> None:
+        """What is due every `FEED_FRAMES` frames: feed the taps, look at the playout's depth."""
+        if self._taps:
             self._feed_taps(frame)
-        if frame % 50 == 0:
+        if frame % REVIEW_FRAMES == 0:
             self._playout.review()
+
+    def packet(self, frame: int) -> bytearray | None:
+        """The packet the party gets for `frame`; None when it gets none."""
         payload = self._heard(frame)
         if not self.sends or (payload is None and self._may_rest()):
             self._marker = True
@@ -372,7 +402,7 @@ class Leg:
             payload = g711.convert(sound, Codec.PCMU, self._codec)
         else:
             return None
-        self._trailing = _TRAILING_FRAMES
+        self._trailing = TRAILING_FRAMES
         return payload
 
     def _may_rest(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from callcenter.telephony.media.concealment import HISTORY_SAMPLES, Concealer, comfort_noise
+from callcenter.telephony.media.rows import Cell
 from callcenter.telephony.media.timeline import QUIET, Timeline
 from callcenter.telephony.ports import FRAME_MILLISECONDS, FRAME_SAMPLES, Codec
 
@@ -25,21 +26,29 @@ _LONG_AGO = -1_000_000
 class Playout:
     """Reads a timeline frame by frame. Units as there."""
 
+    delay = Cell[int]("delay")
+    late = Cell[int]("late")
+    """Packets that came too late to be heard, in all."""
+    latest = Cell[int]("latest")
+    """How late the latest packet of this second came, in samples after its own time."""
+    _at = Cell[int]("asked")  # the last frame that was asked for
+    _index = Cell[int]("played")  # and which was heard then
+    _straight = Cell[bool]("straight")  # as it came
+    _repairing = Cell[bool]("repairing")  # the next one may not be heard as it came
+
     def __init__(
         self, timeline: Timeline, *, least: int = LEAST_FRAMES, most: int = MOST_FRAMES
     ) -> None:
         self._timeline = timeline
+        self.row = timeline.row
         self._least, self._most = least, most
         self.delay = least
-        self.late = 0
-        """Packets that came too late to be heard, in all."""
         self.latest = _LONG_AGO
-        """How late the latest packet of this second came, in samples after its own time."""
         self._late_before = 0
         self._calm: deque[int] = deque(maxlen=_CALM_SECONDS)
         self._surplus = 0  # frames since the playout is deeper than needed; 0: it is not
-        self._at = self._index = -1  # the last frame that was asked for, and which was heard then
-        self._heard: bytes | None = None
+        self._at = self._index = -1
+        self._heard: bytes | None = None  # where it was not straight
         self._concealer = Concealer()
         self._noise = 0  # level of the comfort noise
         self._noise_from = self._noise_until = -1  # frames without sound in which it is heard
@@ -52,15 +61,16 @@ class Playout:
     def at(self, frame: int, codec: Codec) -> bytes | None:
         """What is heard at `frame`, in the timeline's law `codec`; None for silence."""
         if frame == self._at:
-            return self._heard
+            return self._timeline.frame(self._index) if self._straight else self._heard
         self._at = frame
         index = frame - self.delay
         whole = self._timeline.filled(index) == FRAME_SAMPLES
-        if whole and index > self._index and not (self._surplus or self._concealer.active):
+        self._straight = whole and index > self._index and not self._repairing
+        if self._straight:
             self._index = index
-            self._heard = self._timeline.frame(index)
-        else:
-            self._heard = self._repaired(index, codec)
+            return self._timeline.frame(index)
+        self._heard = self._repaired(index, codec)
+        self._repairing = self._surplus > 0 or self._concealer.active
         return self._heard
 
     def comfort(self, level: int, arrival: int) -> None:
@@ -88,6 +98,7 @@ class Playout:
             self._surplus = 0
         elif not self._surplus:
             self._surplus = 1
+        self._repairing = self._surplus > 0 or self._concealer.active
 
     # --- what is missing ---------------------------------------------------------------------
 

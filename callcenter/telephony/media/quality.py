@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from callcenter.telephony.media.rows import Cell, Maybe, Row
 from callcenter.telephony.media.rtcp import Block
 from callcenter.telephony.media.rtp import distance
 from callcenter.telephony.ports import SAMPLE_RATE
 
-_JUMP = SAMPLE_RATE * 2  # a timestamp so far from the clock belongs to another stream
+JUMP = SAMPLE_RATE * 2
+"""A timestamp so far from the clock belongs to another stream."""
 _UNITS_A_MS = SAMPLE_RATE / 1000
 
 
@@ -19,17 +21,20 @@ class Reception:
     units. A new SSRC begins a new stream; the sums of those before are kept.
     """
 
-    def __init__(self) -> None:
-        self.ssrc: int | None = None
-        self.received = 0
-        self.jitter = 0.0
-        self.jitter_most = 0.0
-        self._first = self._highest = 0  # extended sequence numbers of this stream
+    ssrc = Maybe("ssrc")
+    received = Cell[int]("received")
+    jitter = Cell[float]("jitter")
+    jitter_most = Cell[float]("jitter_most")
+    _highest = Cell[int]("extended")  # sequence number of this stream, as _first
+    _transit = Maybe("transit")
+    _rested = Cell[bool]("rested")
+
+    def __init__(self, row: Row | None = None) -> None:
+        self.row = row or Row()
+        self._first = 0
         self._before = 0  # packets expected of earlier streams
         self._of_before = 0  # and received of them
-        self._transit: int | None = None
         self._told = (0, 0)  # expected and received at the last report
-        self._rested = False
 
     @property
     def expected(self) -> int:
@@ -60,7 +65,7 @@ class Reception:
         if before is None:
             return
         change = abs(distance(transit, before, 32))
-        if change < _JUMP:
+        if change < JUMP:
             self.jitter += (change - self.jitter) / 16
             if self.jitter > self.jitter_most:
                 self.jitter_most = self.jitter

@@ -6,6 +6,7 @@ import secrets
 import struct
 from typing import NamedTuple
 
+from callcenter.telephony.media.rows import Cell, Row
 from callcenter.telephony.ports import FRAME_SAMPLES
 
 HEADER = struct.Struct("!BBHII")
@@ -61,14 +62,19 @@ class PacketWriter:
     a tick that was skipped, leaves a gap of the right length and not a shift.
     """
 
-    def __init__(self) -> None:
+    ssrc = Cell[int]("sent_ssrc")
+    packets = Cell[int]("packets")
+    octets = Cell[int]("octets")
+    """Of payload, as in a sender report (RFC 3550 6.4.1)."""
+    _sequence = Cell[int]("sequence")
+    _base = Cell[int]("sent_base")
+
+    def __init__(self, row: Row | None = None) -> None:
+        self.row = row or Row()
         self.ssrc = secrets.randbits(32)
         self._sequence = secrets.randbits(16)
         self._base = secrets.randbits(32)
         self._buffer = bytearray(HEADER_BYTES + FRAME_SAMPLES)
-        self.packets = 0
-        self.octets = 0
-        """Of payload, as in a sender report (RFC 3550 6.4.1)."""
 
     def timestamp(self, position: int) -> int:
         """The RTP timestamp of sample `position` on the plane's clock."""

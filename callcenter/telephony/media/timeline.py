@@ -17,18 +17,19 @@ from __future__ import annotations
 import numpy as np
 
 from callcenter.telephony.media import g711
+from callcenter.telephony.media.rows import RING_FRAMES, Cell, Maybe, Row
 from callcenter.telephony.media.rtp import distance
 from callcenter.telephony.ports import FRAME_SAMPLES, Codec
 
-RING_FRAMES = 100
 AHEAD_FRAMES = 40
 """Frames after the present that can be placed; the rest of the ring lies before it."""
 BEHIND_FRAMES = RING_FRAMES - AHEAD_FRAMES - 2
 
 _RING = RING_FRAMES * FRAME_SAMPLES
-_AHEAD = AHEAD_FRAMES * FRAME_SAMPLES
-_BEHIND = BEHIND_FRAMES * FRAME_SAMPLES
-_WINDOW = 25  # packets after which the anchor is looked at again
+AHEAD = AHEAD_FRAMES * FRAME_SAMPLES
+BEHIND = BEHIND_FRAMES * FRAME_SAMPLES
+WINDOW = 25
+"""Packets after which the anchor is looked at again."""
 _TOO_LATE = 240  # samples: so late came even the fastest packet of a window
 _TOO_EARLY = -80
 _FORCED = 250  # packets after which a surplus is cut also from loud sound
@@ -48,45 +49,47 @@ QUIET = {
 class Timeline:
     """The ring of one party. Gaps stay silence and are known as gaps."""
 
-    def __init__(self, codec: Codec) -> None:
+    _cleared = Cell[int]("cleared")  # frames below this index were made ready for writing
+    _offset = Maybe("offset")
+    _timestamp = Cell[int]("timestamp")  # the last one, unwrapped
+    _ssrc = Cell[int]("stream")
+    _highest = Cell[int]("highest")
+    _seen = Cell[int]("seen")
+    _in_turn = Cell[bool]("in_turn")  # the packet follows the one before it
+    _jump = Cell[int]("jump")
+    _end = Cell[int]("end")  # position after the latest sample
+    _earliest = Cell[int]("earliest")
+    _packets = Cell[int]("watched")
+    _surplus = Cell[int]("surplus")  # samples that the anchor has to move to earlier
+
+    def __init__(self, codec: Codec, row: Row | None = None) -> None:
+        self.row = row or Row()
         self._codec = codec
         self._silence = bytes([codec.silence]) * FRAME_SAMPLES
-        self._ring = bytearray(self._silence * RING_FRAMES)
-        self._filled = [0] * RING_FRAMES
-        self._cleared = 0  # frames below this index were made ready for writing
-        self._earliest = 0
-        self._packets = 0
+        self._ring[:] = self._silence * RING_FRAMES
         self.duplicates = 0
         """Packets that came again, in all."""
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream: the next packet is anchored at its arrival."""
-        self._offset: int | None = None
-        self._timestamp = 0  # the last one, unwrapped
-        self._ssrc = 0
-        self._highest = 0
-        self._seen = 0
-        self._in_turn = False  # the packet follows the one before it
-        self._jump = 0
-        self._end = 0  # position after the latest sample
+        self._offset = None
+        self._timestamp = self._ssrc = self._highest = self._seen = 0
+        self._in_turn = False
+        self._jump = self._end = self._surplus = 0
         self._open_window()
-        self._surplus = 0  # samples that the anchor has to move to earlier
         self._since_cut = 0
 
     def advance(self, frame: int) -> None:
         """The present is `frame`: make room for what may come."""
         end = frame + AHEAD_FRAMES + 1
-        if end == self._cleared + 1 and not self._filled[self._cleared % RING_FRAMES]:
-            self._cleared = end
-            return
-        start = max(self._cleared, end - RING_FRAMES)
-        for index in range(start, end):
+        ring, filled = self._ring, self._filled
+        for index in range(max(self._cleared, end - RING_FRAMES), end):
             slot = index % RING_FRAMES
-            if self._filled[slot]:
+            if filled[slot]:
                 at = slot * FRAME_SAMPLES
-                self._ring[at : at + FRAME_SAMPLES] = self._silence
-                self._filled[slot] = 0
+                ring[at : at + FRAME_SAMPLES] = self._silence
+                filled[slot] = 0
         self._cleared = max(self._cleared, end)
 
     def place(
@@ -103,47 +106,13 @@ class Timeline:
             self.duplicates += 1
             return None
         self._timestamp += distance(timestamp, self._timestamp & 0xFFFFFFFF, 32)
+        surplus = self._surplus  # one that this packet shows is cut from the next on
         position = self._position(arrival)
-        if position is not None and self._surplus and self._in_turn:
+        if position is not None and surplus and self._in_turn:
             position = self._cut(position, payload)
         if position is not None:
             self._write(position, payload)
             self._end = max(self._end, position + len(payload))
-        return position
-
-    def follow(
-        self, sequence: int, timestamp: int, ssrc: int, payload: memoryview, arrival: int
-    ) -> int | None:
-        """`place` for what nearly every packet is: the next one in turn, of one whole frame.
-
-        None, and nothing changed, when it is anything else: then it is for `place`.
-        """
-        if (
-            sequence != (self._highest + 1) & 0xFFFF
-            or ssrc != self._ssrc
-            or self._offset is None
-            or self._surplus
-            or len(payload) != FRAME_SAMPLES
-            or (timestamp - self._timestamp) & 0xFFFFFFFF != FRAME_SAMPLES
-        ):
-            return None
-        position = self._timestamp + FRAME_SAMPLES + self._offset
-        late = arrival - position
-        index, inside = divmod(position, FRAME_SAMPLES)
-        if inside or not -_AHEAD < late < _BEHIND:
-            return None
-        self._highest = sequence
-        self._seen = (self._seen << 1 | 1) & _SEEN
-        self._in_turn = True
-        self._timestamp += FRAME_SAMPLES
-        self._jump = 0
-        self._watch(late)
-        slot = index % RING_FRAMES
-        at = slot * FRAME_SAMPLES
-        self._ring[at : at + FRAME_SAMPLES] = payload
-        self._filled[slot] = FRAME_SAMPLES
-        if position + FRAME_SAMPLES > self._end:
-            self._end = position + FRAME_SAMPLES
         return position
 
     def whole(self, start: int, end: int) -> int:
@@ -158,8 +127,9 @@ class Timeline:
         """The bytes of `count` frames from `index` on."""
         at = index % RING_FRAMES * FRAME_SAMPLES
         size = count * FRAME_SAMPLES
-        found = bytes(self._ring[at : at + size])
-        return found if len(found) == size else found + bytes(self._ring[: size - len(found)])
+        ring = self._ring
+        found = bytes(ring[at : at + size])
+        return found if len(found) == size else found + bytes(ring[: size - len(found)])
 
     def frame(self, index: int) -> bytes:
         """The 160 bytes of a frame in the ring; silence where nothing came."""
@@ -176,7 +146,7 @@ class Timeline:
         if table is not None:
             self._codec = codec
             self._silence = bytes([codec.silence]) * FRAME_SAMPLES
-            self._ring = self._ring.translate(table)
+            self._ring[:] = bytes(self._ring).translate(table)
 
     # --- order ---------------------------------------------------------------------------
 
@@ -208,7 +178,7 @@ class Timeline:
             return self._anchor(arrival)
         position = self._timestamp + self._offset
         late = arrival - position
-        if not -_AHEAD < late < _BEHIND:
+        if not -AHEAD < late < BEHIND:
             return self._jumped(arrival)
         self._jump = 0
         self._watch(late)
@@ -229,11 +199,13 @@ class Timeline:
 
     def _watch(self, late: int) -> None:
         """Follow the drift of the sender's clock: the fastest packet of a window counts."""
-        if late < self._earliest:
-            self._earliest = late
+        self._earliest = min(late, self._earliest)
         self._packets += 1
-        if self._packets < _WINDOW:
-            return
+        if self._packets >= WINDOW:
+            self.look_at_anchor()
+
+    def look_at_anchor(self) -> None:
+        """A window of packets is over."""
         if self._earliest >= _TOO_LATE and self._offset is not None:
             self._offset += self._earliest // FRAME_SAMPLES * FRAME_SAMPLES
         early = self._earliest < _TOO_EARLY
@@ -256,25 +228,35 @@ class Timeline:
         return position - moved if position - moved >= self._end else None
 
     def _open_window(self) -> None:
-        self._earliest = _BEHIND
+        self._earliest = BEHIND
         self._packets = 0
 
     # --- ring ----------------------------------------------------------------------------
+
+    @property
+    def _ring(self) -> memoryview:
+        return memoryview(self.row.rows.ring[self.row.index]).cast("B")
+
+    @property
+    def _filled(self) -> memoryview:
+        return memoryview(self.row.rows.filled[self.row.index])
 
     def _write(self, position: int, payload: memoryview | bytes) -> None:
         size = len(payload)
         at = position % _RING
         room = min(size, _RING - at)
-        self._ring[at : at + room] = payload[:room]
+        ring = self._ring
+        ring[at : at + room] = payload[:room]
         if room < size:
-            self._ring[: size - room] = payload[room:]
+            ring[: size - room] = payload[room:]
         self._count(position, size)
 
     def _count(self, position: int, size: int) -> None:
         index, inside = divmod(position, FRAME_SAMPLES)
+        filled = self._filled
         while size > 0:
             part = min(size, FRAME_SAMPLES - inside)
             slot = index % RING_FRAMES
-            self._filled[slot] = min(self._filled[slot] + part, FRAME_SAMPLES)
+            filled[slot] = min(filled[slot] + part, FRAME_SAMPLES)
             size -= part
             index, inside = index + 1, 0

@@ -126,4 +126,29 @@ export const api = {
     value(client.PATCH("/api/v1/incidents/{id}", { ...byId(id), body })),
   moveComplaint: (id: string, body: Schemas["Transition"]) =>
     value(client.POST("/api/v1/complaints/{id}/transitions", { ...byId(id), body })),
+
+  scorecards: (query: ListOf<"/api/v1/scorecards"> = {}) =>
+    value(client.GET("/api/v1/scorecards", { params: { query } })),
+  scorecard: (id: string) => value(client.GET("/api/v1/scorecards/{id}", byId(id))),
+  createScorecard: (body: Schemas["ScorecardIn"]) =>
+    value(client.POST("/api/v1/scorecards", { body })),
+  changeScorecard: (id: string, body: Schemas["ScorecardPatch"]) =>
+    value(client.PATCH("/api/v1/scorecards/{id}", { ...byId(id), body })),
+  publishScorecard: (id: string) =>
+    value(client.POST("/api/v1/scorecards/{id}/publication", byId(id))),
+  retireScorecard: (id: string) =>
+    value(client.POST("/api/v1/scorecards/{id}/retirement", byId(id))),
+  evaluations: (query: ListOf<"/api/v1/evaluations">) =>
+    value(client.GET("/api/v1/evaluations", { params: { query } })),
+  evaluation: (id: string) => value(client.GET("/api/v1/evaluations/{id}", byId(id))),
+  beginEvaluation: (body: Schemas["EvaluationIn"]) =>
+    value(client.POST("/api/v1/evaluations", { body })),
+  saveEvaluation: (id: string, body: Schemas["EvaluationPatch"]) =>
+    value(client.PATCH("/api/v1/evaluations/{id}", { ...byId(id), body })),
+  submitEvaluation: (id: string) =>
+    value(client.POST("/api/v1/evaluations/{id}/submission", byId(id))),
+  sayOnEvaluation: (id: string, text: string) =>
+    value(client.POST("/api/v1/evaluations/{id}/notes", { ...byId(id), body: { text } })),
+  acknowledgeEvaluation: (id: string) =>
+    value(client.POST("/api/v1/evaluations/{id}/acknowledgement", byId(id))),
 };

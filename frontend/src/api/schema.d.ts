@@ -450,6 +450,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Evaluations, the newest first. Agents read what is about them, once it is submitted. */
+        get: operations["get_evaluations_index"];
+        put?: never;
+        /** Begin to judge a call, or go on with one's draft of it. */
+        post: operations["post_evaluations_begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One evaluation with its questions. */
+        get: operations["get_evaluations_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Keep the draft; the answer carries the score so far. */
+        patch: operations["patch_evaluations_save"];
+        trace?: never;
+    };
+    "/api/v1/evaluations/{id}/acknowledgement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whoever was evaluated has read it. */
+        post: operations["post_evaluations_acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The agent replies, or a supervisor answers. */
+        post: operations["post_evaluations_say"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{id}/submission": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Freeze it and show it to the agent; 422 names questions without an answer. */
+        post: operations["post_evaluations_submit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/imports": {
         parameters: {
             query?: never;
@@ -769,6 +856,93 @@ export interface paths {
         };
         /** The waveform of both legs, for a player that need not load the sound. */
         get: operations["get_recordings_peaks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorecards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Scorecards by name; 200 at most. */
+        get: operations["get_scorecards_index"];
+        put?: never;
+        /** A new scorecard; it is a draft until it is published. */
+        post: operations["post_scorecards_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorecards/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One scorecard. */
+        get: operations["get_scorecards_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change the draft; what is published stays as it is until the draft is published. */
+        patch: operations["patch_scorecards_change"];
+        trace?: never;
+    };
+    "/api/v1/scorecards/{id}/publication": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judge calls by the draft from now on; 422 names what is wrong with it. */
+        post: operations["post_scorecards_publish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorecards/{id}/retirement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judge no call by it any more; evaluations keep it. */
+        post: operations["post_scorecards_retire"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorecards/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every version, the newest first. */
+        get: operations["get_scorecards_versions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1482,6 +1656,134 @@ export interface components {
             } | null;
         };
         /**
+         * Evaluation
+         * @description An evaluation with its questions, answers and what is said about it.
+         */
+        Evaluation: {
+            id: string;
+            interaction: string;
+            customer: components["schemas"]["CustomerBrief"] | null;
+            /** Format: date-time */
+            call_at: string;
+            scorecard: string;
+            scorecard_name: string;
+            /** @description the version of the scorecard it is scored by */
+            number: number;
+            agent: components["schemas"]["Person"] | null;
+            evaluator: components["schemas"]["Person"] | null;
+            /** @enum {string} */
+            state: "draft" | "submitted";
+            /** @description 0 to 100; null where nothing applies */
+            score: number | null;
+            knocked_out: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            submitted_at: string | null;
+            acknowledged_at: string | null;
+            sections: components["schemas"]["Section"][];
+            answers: components["schemas"]["EvaluationAnswer"][];
+            shares: components["schemas"]["SectionShare"][];
+            /** @description questions without an answer */
+            missing: string[];
+            /** @description knock-outs that made the score 0 */
+            failed: string[];
+            summary: string;
+            notes: components["schemas"]["EvaluationNote"][];
+            /** @description send it back with a change; 409 when it is old */
+            version: number;
+            /** @description whether this person may still change it */
+            mine: boolean;
+            /** @description whether this person was evaluated */
+            about_me: boolean;
+        };
+        /**
+         * EvaluationAnswer
+         * @description The answer to one question.
+         */
+        EvaluationAnswer: {
+            question: string;
+            value: number | null;
+            /** @description seconds from the answer of the call */
+            t0: number | null;
+            remark: string;
+        };
+        /**
+         * EvaluationAnswerIn
+         * @description `value` null: does not apply. `t0`: the moment of the call that shows it.
+         */
+        EvaluationAnswerIn: {
+            question: string;
+            value: number | null;
+            t0?: number | null;
+            remark?: string;
+        };
+        /**
+         * EvaluationBrief
+         * @description An evaluation, as much as a list needs.
+         */
+        EvaluationBrief: {
+            id: string;
+            interaction: string;
+            customer: components["schemas"]["CustomerBrief"] | null;
+            /** Format: date-time */
+            call_at: string;
+            scorecard: string;
+            scorecard_name: string;
+            /** @description the version of the scorecard it is scored by */
+            number: number;
+            agent: components["schemas"]["Person"] | null;
+            evaluator: components["schemas"]["Person"] | null;
+            /** @enum {string} */
+            state: "draft" | "submitted";
+            /** @description 0 to 100; null where nothing applies */
+            score: number | null;
+            knocked_out: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            submitted_at: string | null;
+            acknowledged_at: string | null;
+        };
+        /** EvaluationBriefPage */
+        EvaluationBriefPage: {
+            items: components["schemas"]["EvaluationBrief"][];
+            next: string | null;
+        };
+        /**
+         * EvaluationIn
+         * @description Begin one; `agent` may be left out where only one talked in the call.
+         */
+        EvaluationIn: {
+            interaction: string;
+            scorecard: string;
+            agent?: string | null;
+        };
+        /**
+         * EvaluationNote
+         * @description What was said about an evaluation, or that it was acknowledged.
+         */
+        EvaluationNote: {
+            id: string;
+            /** @enum {string} */
+            kind: "reply" | "answer" | "acknowledged";
+            by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            at: string;
+            text: string;
+        };
+        /**
+         * EvaluationPatch
+         * @description The draft as it stands: all answers given so far.
+         */
+        EvaluationPatch: {
+            answers: components["schemas"]["EvaluationAnswerIn"][];
+            summary?: string | null;
+            version?: number | null;
+        };
+        /**
          * FieldChange
          * @description A field that was changed: who, when, from, to, why. `by` null: the system.
          */
@@ -1754,6 +2056,13 @@ export interface components {
             expires_at: string;
         };
         /**
+         * NoteIn
+         * @description What somebody says about an evaluation.
+         */
+        NoteIn: {
+            text: string;
+        };
+        /**
          * OpenSession
          * @description A browser that is signed in; `id` opens nothing.
          */
@@ -1832,6 +2141,36 @@ export interface components {
                 field: string;
                 detail: string;
             }[];
+        };
+        /**
+         * Question
+         * @description Something that is judged.
+         */
+        Question: {
+            id: string;
+            text: string;
+            help: string;
+            /** @description what it is worth within its section */
+            points: number;
+            /** @description the highest answer; 1: no or yes */
+            scale: number;
+            /** @description answered with 0, the whole score is 0 */
+            knock_out: boolean;
+            /** @description it may not apply (N/A) */
+            optional: boolean;
+        };
+        /**
+         * QuestionIn
+         * @description Something that is judged; `id` stays the same from version to version, for trends.
+         */
+        QuestionIn: {
+            id: string;
+            text: string;
+            help?: string;
+            points?: number;
+            scale?: number;
+            knock_out?: boolean;
+            optional?: boolean;
         };
         /**
          * Queue
@@ -1918,6 +2257,95 @@ export interface components {
             action: "start" | "stop" | "pause" | "resume";
             /** @enum {string} */
             cause?: "button" | "api" | "form";
+        };
+        /**
+         * Scorecard
+         * @description By what calls are judged.
+         */
+        Scorecard: {
+            id: string;
+            name: string;
+            created_by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            created_at: string;
+            retired_by: components["schemas"]["Person"] | null;
+            retired_at: string | null;
+            /** @description in force, unless retired */
+            published: components["schemas"]["ScorecardVersion"] | null;
+            draft: components["schemas"]["ScorecardVersion"] | null;
+        };
+        /**
+         * ScorecardIn
+         * @description A new scorecard; its sections may be unfinished until it is published.
+         */
+        ScorecardIn: {
+            name: string;
+            sections?: components["schemas"]["SectionIn"][];
+        };
+        /**
+         * ScorecardPatch
+         * @description What changes: the sections are those of the draft.
+         */
+        ScorecardPatch: {
+            name?: string | null;
+            sections?: components["schemas"]["SectionIn"][] | null;
+        };
+        /**
+         * ScorecardVersion
+         * @description What is asked from one publication to the next; a draft has no `published_at`.
+         */
+        ScorecardVersion: {
+            id: string;
+            number: number;
+            sections: components["schemas"]["Section"][];
+            edited_by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            edited_at: string;
+            published_by: components["schemas"]["Person"] | null;
+            published_at: string | null;
+        };
+        /**
+         * ScorecardVersions
+         * @description Every version of one, the newest first.
+         */
+        ScorecardVersions: {
+            items: components["schemas"]["ScorecardVersion"][];
+        };
+        /**
+         * Scorecards
+         * @description Scorecards by name.
+         */
+        Scorecards: {
+            items: components["schemas"]["Scorecard"][];
+        };
+        /**
+         * Section
+         * @description Questions that count together.
+         */
+        Section: {
+            id: string;
+            title: string;
+            /** @description relative to the other sections */
+            weight: number;
+            questions: components["schemas"]["Question"][];
+        };
+        /**
+         * SectionIn
+         * @description Questions that count together.
+         */
+        SectionIn: {
+            id: string;
+            title: string;
+            weight?: number;
+            questions?: components["schemas"]["QuestionIn"][];
+        };
+        /**
+         * SectionShare
+         * @description What a section came to, 0 to 1; null where nothing in it applies.
+         */
+        SectionShare: {
+            section: string;
+            share: number | null;
         };
         /**
          * Sentence
@@ -3153,6 +3581,242 @@ export interface operations {
             };
         };
     };
+    get_evaluations_index: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+                agent?: string | null;
+                evaluator?: string | null;
+                interaction?: string | null;
+                scorecard?: string | null;
+                state?: ("draft" | "submitted") | null;
+                acknowledged?: boolean | null;
+                from?: string | null;
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationBriefPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evaluations_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EvaluationIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evaluations_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_evaluations_save: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EvaluationPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evaluations_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evaluations_say: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NoteIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evaluations_submit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_imports_create: {
         parameters: {
             query?: never;
@@ -3881,6 +4545,229 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Peaks"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scorecards_index: {
+        parameters: {
+            query?: {
+                retired?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorecards"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_scorecards_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ScorecardIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorecard"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scorecards_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorecard"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_scorecards_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ScorecardPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorecard"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_scorecards_publish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorecard"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_scorecards_retire: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorecard"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scorecards_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScorecardVersions"];
                 };
             };
             /** @description What went wrong (RFC 9457) */

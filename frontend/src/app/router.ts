@@ -49,6 +49,23 @@ export const router = createRouter({
       props: true,
     },
     {
+      path: "/quality",
+      name: "quality",
+      component: () => part(() => import("@/quality/QualityPage.vue")),
+    },
+    {
+      path: "/quality/scorecards/:id",
+      name: "scorecard",
+      component: () => part(() => import("@/quality/ScorecardEditor.vue")),
+      props: true,
+    },
+    {
+      path: "/quality/evaluations/:id",
+      name: "evaluation",
+      component: () => part(() => import("@/quality/EvaluationPage.vue")),
+      props: true,
+    },
+    {
       path: "/:rest(.*)*",
       name: "lost",
       component: () => part(() => import("@/app/LostPage.vue")),

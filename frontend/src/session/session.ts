@@ -9,7 +9,9 @@ export const takesCalls = computed(() => {
   return !permissions || "calls.take" in permissions;
 });
 /** Whether this person may call somebody: the role, and the system's settings. */
-export const placesCalls = computed(() => "calls.place" in (session.value?.permissions ?? {}));
+export const placesCalls = computed(() => may("calls.place"));
+/** Whether this person's role has that permission at all. */
+export const may = (permission: string) => permission in (session.value?.permissions ?? {});
 /** The extension of this person's desk phone. */
 export const myPhone = computed(() => session.value?.phone ?? null);
 export const me = computed(() => session.value?.user ?? null);

@@ -15,8 +15,8 @@ from callcenter.crm.fts.spelling import forms
 from callcenter.crm.fts.wanted import vector
 from callcenter.crm.fts.words import indexed, is_number
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""How well calls are handled: scorecards, evaluations, and what people learn from them."""

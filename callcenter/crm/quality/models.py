@@ -1,0 +1,115 @@
+"""Tables of quality: scorecards with their versions, evaluations, what is said about them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from callcenter.crm.db import ID, Base
+from callcenter.events import now
+from callcenter.ids import new_id
+
+EvaluationState = Literal["draft", "submitted"]
+NoteKind = Literal["reply", "answer", "acknowledged"]
+
+
+class Scorecard(Base):
+    """By what calls are judged. Its questions stand in its versions."""
+
+    __tablename__ = "scorecards"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(200))
+    created_by: Mapped[str] = mapped_column(ID)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    retired_by: Mapped[str | None] = mapped_column(ID)
+    retired_at: Mapped[datetime | None]
+
+
+class ScorecardVersion(Base):
+    """Sections and questions (`scoring.Section`), as they stand from one publication to the next.
+
+    Once published it never changes: evaluations keep the version they were scored by.
+    """
+
+    __tablename__ = "scorecard_versions"
+    __table_args__ = (UniqueConstraint("scorecard_id", "number"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    scorecard_id: Mapped[str] = mapped_column(ForeignKey("scorecards.id"))
+    number: Mapped[int]
+    sections: Mapped[list[dict[str, Any]]]
+    edited_by: Mapped[str] = mapped_column(ID)
+    edited_at: Mapped[datetime] = mapped_column(default=now)
+    published_by: Mapped[str | None] = mapped_column(ID)
+    published_at: Mapped[datetime | None]
+
+
+class Evaluation(Base):
+    """One agent's part of one call, judged by one person. Frozen once it is submitted."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        Index("ix_evaluations_created", "created_at", "id"),
+        Index("ix_evaluations_agent", "agent", "created_at"),
+        Index("ix_evaluations_evaluator", "evaluator", "created_at"),
+        Index("ix_evaluations_interaction", "interaction_id"),
+        Index("ix_evaluations_trend", "scorecard_id", "state", "call_at"),
+    )
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    interaction_id: Mapped[str] = mapped_column(ForeignKey("interactions.id"))
+    scorecard_id: Mapped[str] = mapped_column(ForeignKey("scorecards.id"))
+    version_id: Mapped[str] = mapped_column(ForeignKey("scorecard_versions.id"))
+    agent: Mapped[str] = mapped_column(ID)  # who is judged
+    evaluator: Mapped[str] = mapped_column(ID)
+    call_at: Mapped[datetime]  # when the call began, for trends
+    state: Mapped[EvaluationState] = mapped_column(String(16), default="draft")
+    score: Mapped[float | None]
+    knocked_out: Mapped[bool] = mapped_column(default=False)
+    summary: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[int] = mapped_column(default=1)  # of the draft
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+    submitted_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+
+    answers: Mapped[list[EvaluationAnswer]] = relationship(
+        order_by="EvaluationAnswer.question", cascade="all, delete-orphan"
+    )
+    notes: Mapped[list[EvaluationNote]] = relationship(
+        order_by="EvaluationNote.at, EvaluationNote.id"
+    )
+
+
+class EvaluationAnswer(Base):
+    """The answer to one question: `value` 0 to its scale, None where it does not apply.
+
+    `t0`: the moment of the call that shows it, in seconds from the answer.
+    """
+
+    __tablename__ = "evaluation_answers"
+
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"), primary_key=True)
+    question: Mapped[str] = mapped_column(ID, primary_key=True)
+    value: Mapped[int | None]
+    share: Mapped[float | None]  # value ÷ scale, for trends
+    t0: Mapped[float | None]
+    remark: Mapped[str] = mapped_column(Text, default="")
+
+
+class EvaluationNote(Base):
+    """What is said about a submitted evaluation. Never changed, never removed."""
+
+    __tablename__ = "evaluation_notes"
+    __table_args__ = (Index("ix_evaluation_notes_evaluation", "evaluation_id", "at"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"))
+    kind: Mapped[NoteKind] = mapped_column(String(16))
+    by: Mapped[str] = mapped_column(ID)
+    at: Mapped[datetime] = mapped_column(default=now)
+    text: Mapped[str] = mapped_column(Text, default="")
