@@ -169,6 +169,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     from callcenter.telephony.adapters.speech_socket import SpeechListener, socket_path
     from callcenter.telephony.adapters.vosk_engine import VoskEngine
     from callcenter.telephony.adapters.whisper_engine import WhisperEngine, WhisperTranscriber
+    from callcenter.telephony.speech.redaction.finding import Rules
     from callcenter.telephony.speech.roster import Roster
     from callcenter.telephony.speech.scribe import Scribe
     from callcenter.telephony.speech.second_pass import SecondPass
@@ -195,7 +196,12 @@ def run_speech(settings: Settings, index: int = 0) -> None:
         WhisperTranscriber,
     )
     scribe = Scribe(log, bus)
-    live = Live(roster, lanes, scribe, max_legs=settings.speech.max_legs or 4 * cores)
+    rules = Rules(
+        settings.redaction.cards,
+        tuple(settings.redaction.national_ids),
+        settings.redaction.patterns,
+    )
+    live = Live(roster, lanes, scribe, max_legs=settings.speech.max_legs or 4 * cores, rules=rules)
     tasks = Tasks(engine, node)
     worker = SpeechWorker(
         node=node,
@@ -210,6 +216,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
             recordings_dir=settings.recordings_dir,
             transcriber=roster.transcriber,
             read_sound=sealed_sound.read_sound,
+            rules=rules,
             breathe=breathe,
             default_language=settings.site.default_language,
         ),

@@ -599,6 +599,18 @@ class Speech(Section):
     )
 
 
+class Redaction(Section):
+    """What is said and may not be kept: masked in texts, silent in recordings."""
+
+    cards: bool = Field(True, description="card numbers, 13 to 19 digits with a check digit")
+    national_ids: list[Literal["ir", "il"]] = Field(
+        [], description="national ids with a check digit: ir (ten digits), il (nine)"
+    )
+    patterns: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], re.Pattern[str]] = (
+        Field({}, description="further ones: name → regular expression over the text as digits")
+    )
+
+
 class Escalation(Section):
     """Who hears of a complaint that is late."""
 
@@ -740,6 +752,9 @@ class Settings(Section):
     recording: Recording = Field(Recording(), description="the sealed file")
     trust: Trust = Field(Trust(), description="whether what is kept is as it was written")
     speech: Speech = Field(Speech(), description="captions and transcripts")
+    redaction: Redaction = Field(
+        Redaction(), description="what is said and may not be kept in texts and recordings"
+    )
     complaints: Complaints = Field(Complaints(), description="the complaint desk")
     messages: Messages = Field(Messages(), description="what customers are sent")
     log: Log = Field(Log(), description="what the processes print")

@@ -196,7 +196,10 @@ class CallerReplaced(Fact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UtteranceHeard(Fact):
-    """One final utterance. `revision` 1 is live, 2 the second pass that replaces it."""
+    """One final utterance. `revision` 1 is live, 2 the second pass that replaces it.
+
+    `masks`: what was taken out of the text, the kind of each ▇▇▇▇ in its order.
+    """
 
     call: str
     utterance: str
@@ -207,6 +210,21 @@ class UtteranceHeard(Fact):
     language: str
     engine: str
     revision: int = 1
+    masks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpeechRedacted(Fact):
+    """Something was said that may not be kept: it is masked in the text of `utterance`, and the
+    leg's recording is to be silent from `t0` to `t1`. `kind`: card, national_id, or the name of a
+    pattern in the settings."""
+
+    call: str
+    utterance: str
+    leg: LegName
+    kind: str
+    t0: float
+    t1: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -449,7 +467,10 @@ class LogAdvanced(Signal):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaptionHeard(Signal):
-    """Partial text of an utterance that still grows; the same `utterance` ends as a fact."""
+    """Partial text of an utterance that still grows; the same `utterance` ends as a fact.
+
+    `masks` as in UtteranceHeard.
+    """
 
     call: str
     utterance: str
@@ -457,6 +478,7 @@ class CaptionHeard(Signal):
     text: str
     t0: float
     t1: float
+    masks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,6 +29,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.CallEnded: (records.ended, asking.ended),
     events.WrapUpEnded: (records.wrapped_up,),
     events.UtteranceHeard: (records.heard,),
+    events.SpeechRedacted: (asking.redacted,),
     events.TranscriptPending: (records.transcript_pending,),
     events.TranscriptCompleted: (records.transcript_completed, asking.transcribed),
     events.ConsentSettled: (records.consent_settled,),

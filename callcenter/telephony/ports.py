@@ -453,12 +453,17 @@ class RecordingStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Text of one stretch of speech; `t0`, `t1` in seconds of the leg's own sound."""
+    """Text of one stretch of speech; `t0`, `t1` in seconds of the leg's own sound.
+
+    `words`: begin and end of each word of the text (parted at white space), as far as the
+    recogniser knows them; else empty.
+    """
 
     kind: Literal["partial", "final"]
     text: str
     t0: float
     t1: float
+    words: tuple[tuple[float, float], ...] = ()
 
 
 class Recogniser(Protocol):

@@ -187,6 +187,7 @@ class Caption(Payload):
     text: str
     t0: float
     t1: float
+    masks: list[str]
 
 
 class FloorShape(Payload):
@@ -367,6 +368,7 @@ class Live:
             text=heard.text,
             t0=heard.t0,
             t1=heard.t1,
+            masks=heard.masks,
         )
         room = agent_room(agent)
         self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=not everywhere)

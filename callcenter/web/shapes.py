@@ -250,6 +250,7 @@ class UtteranceView(View):
     text: str
     t0: float
     t1: float
+    masks: list[str] = Field([], description="what each ▇▇▇▇ of the text was: card, national_id …")
     revision: int
     language: str | None = None
 

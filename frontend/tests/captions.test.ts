@@ -7,11 +7,32 @@ import {
   merge,
   noCaptions,
 } from "@/captions/captions";
+import { partsOf } from "@/captions/masks";
 
 const open = captionsOf(noCaptions, "k1");
 const line = (id: string, text: string, t0: number, final: boolean, leg = "customer") =>
   ({ call: "k1", id, leg, text, t0, t1: t0 + 1, final }) as CaptionEvent;
 const texts = (captions: Captions) => captions.lines.map((l) => l.text);
+
+describe("masks", () => {
+  it("say what each of them stands for", () => {
+    expect(partsOf("it is ▇▇▇▇ and ▇▇▇▇", ["card", "contract"])).toEqual([
+      { text: "it is " },
+      { mask: "card" },
+      { text: " and " },
+      { mask: "other" },
+    ]);
+    expect(partsOf("▇▇▇▇", ["national_id"])).toEqual([{ mask: "national_id" }]);
+    expect(partsOf("plain")).toEqual([{ text: "plain" }]);
+    expect(partsOf("")).toEqual([]);
+  });
+
+  it("stay with their caption, live and stored", () => {
+    const stored = { id: "a", leg: "agent" as const, text: "▇▇▇▇", t0: 1, t1: 2, revision: 1 };
+    const captions = merge(open, "k1", [{ ...stored, masks: ["card"], language: "en" }]);
+    expect(captions.lines[0]?.masks).toEqual(["card"]);
+  });
+});
 
 describe("captions", () => {
   it("grow in place and become final under the same id", () => {
@@ -48,7 +69,16 @@ describe("captions", () => {
   it("so far come back after a reload and join what is being said", () => {
     const growing = hear(open, line("b", "and then", 5, false));
     const stored = [
-      { id: "a", leg: "agent" as const, text: "Hello.", t0: 1, t1: 2, revision: 1, language: "en" },
+      {
+        id: "a",
+        leg: "agent" as const,
+        text: "Hello.",
+        t0: 1,
+        t1: 2,
+        revision: 1,
+        language: "en",
+        masks: [],
+      },
     ];
     const captions = merge(growing, "k1", stored);
     expect(texts(captions)).toEqual(["Hello.", "and then"]);

@@ -235,6 +235,7 @@ def test_captions_reach_only_the_agent_of_the_call_first_growing_then_final(worl
                 "text": text,
                 "t0": 1.0,
                 "t1": t1,
+                "masks": [],
             },
         )
         for kind, text, t1 in (("partial", "my", 1.5), ("final", "my order", 2.0))

@@ -123,6 +123,7 @@ class Utterance(Base):
     language: Mapped[str] = mapped_column(String(8))
     engine: Mapped[str] = mapped_column(String(32))
     revision: Mapped[int]
+    masks: Mapped[list[str]] = mapped_column(JSON, default=list)  # as in UtteranceHeard
 
 
 class Recording(Base):

@@ -133,6 +133,7 @@ def heard(session: Session, fact: events.UtteranceHeard) -> None:
         language=fact.language,
         engine=fact.engine,
         revision=fact.revision,
+        masks=fact.masks,
     )
     session.add(utterance)
     session.flush()

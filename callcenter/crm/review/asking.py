@@ -20,6 +20,13 @@ def transcribed(session: Session, fact: events.TranscriptCompleted) -> None:
     ask(session, fact.call)
 
 
+def redacted(session: Session, fact: events.SpeechRedacted) -> None:
+    """There is less to hear. A call that lasts is measured when it is sealed."""
+    interaction = by_call(session, fact.call)
+    if interaction and interaction.ended_at:
+        ask(session, fact.call)
+
+
 def ended(session: Session, fact: events.CallEnded) -> None:
     """A call that is not recorded, and was heard by a recogniser all the same."""
     interaction = by_call(session, fact.call)

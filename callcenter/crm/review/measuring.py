@@ -20,7 +20,7 @@ from callcenter.crm.interactions.models import Interaction, Recording, Utterance
 from callcenter.crm.interactions.queries import by_call, recording_of, transcript
 from callcenter.crm.review.figures import Figures, Mark, MarkKind, count_words, measure
 from callcenter.crm.review.models import Conversation
-from callcenter.crm.review.spans import Span
+from callcenter.crm.review.spans import Span, joined
 from callcenter.crm.review.speech import spoken
 from callcenter.database import reading
 from callcenter.events import Fact, LegName
@@ -104,7 +104,10 @@ class Measurer:
         words = {leg: sum(count_words(one.text) for one in said if one.leg == leg) for leg in LEGS}
         facts = [entry.fact for entry in self._log.of_call(call)]
         offset = _offset(recording) if recording else 0.0
-        return measure(seconds, speech, words, away(facts, seconds, offset))
+        silenced = redacted(facts)
+        speech = {leg: joined([*speech[leg], *silenced[leg]]) for leg in LEGS}
+        taken_out = [Mark("redacted", *span) for leg in LEGS for span in silenced[leg]]
+        return measure(seconds, speech, words, [*away(facts, seconds, offset), *taken_out])
 
     def _speech(
         self, interaction: Interaction, recording: Recording | None, said: Sequence[Utterance]
@@ -162,6 +165,12 @@ def away(facts: Sequence[Fact], seconds: float, offset: float = 0.0) -> list[Mar
     for kind in list(running):
         end(kind, seconds)
     return [one for one in found if one.t0 < seconds]
+
+
+def redacted(facts: Sequence[Fact]) -> dict[LegName, list[Span]]:
+    """What each leg said that was made silent."""
+    said = [fact for fact in facts if isinstance(fact, events.SpeechRedacted)]
+    return {leg: joined((one.t0, one.t1) for one in said if one.leg == leg) for leg in LEGS}
 
 
 def columns(found: Figures) -> dict[str, Any]:

@@ -149,7 +149,15 @@ class VoskRecogniser:
         now = self._fed / SAMPLE_RATE
         t0 = words[0]["start"] - _WARM_SECONDS if words else now
         t1 = words[-1]["end"] - _WARM_SECONDS if words else now
-        return Heard(kind, text, self._timeline.seconds(t0), self._timeline.seconds(t1))
+        times = tuple(
+            (self._place(word["start"]), self._place(word["end"]))
+            for word in words
+            if kind == "final"
+        )
+        return Heard(kind, text, self._timeline.seconds(t0), self._timeline.seconds(t1), times)
+
+    def _place(self, second: float) -> float:
+        return self._timeline.seconds(second - _WARM_SECONDS)
 
 
 def _give_memory_back() -> None:

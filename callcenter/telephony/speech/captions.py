@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from callcenter.events import CaptionHeard, LegName, UtteranceHeard
+from callcenter.events import CaptionHeard, LegName, SpeechRedacted, UtteranceHeard
 from callcenter.ids import new_id
 from callcenter.telephony.media import g711
 from callcenter.telephony.ports import Codec, Heard, Recogniser
@@ -14,11 +14,20 @@ from callcenter.telephony.speech.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """Something that a caption had and may not keep: its kind, and when it was said."""
+
+    kind: str
+    t0: float
+    t1: float
+
+
+@dataclass(frozen=True, slots=True)
 class Caption:
     """A line of text on the leg's own clock (seconds from the answer).
 
     `utterance` is the same from the first partial to the final. An empty text takes back what
-    was shown.
+    was shown. `words` as in Heard; `removed`: one for each mask in the text, in order.
     """
 
     kind: Literal["partial", "final"]
@@ -26,6 +35,8 @@ class Caption:
     text: str
     t0: float
     t1: float
+    words: tuple[tuple[float, float], ...] = ()
+    removed: tuple[Removed, ...] = ()
 
 
 class Ear:
@@ -56,23 +67,42 @@ class Ear:
             kind = item.kind if text else "partial"  # nothing to keep: take the partial back
             self._open = utterance if item.kind == "partial" else None
             t0, t1 = self._timeline.seconds(item.t0), self._timeline.seconds(item.t1)
-            yield Caption(kind, utterance, text, round(t0, 3), round(max(t0, t1), 3))
+            words = tuple(
+                (round(self._timeline.seconds(a), 3), round(self._timeline.seconds(b), 3))
+                for a, b in item.words
+            )
+            yield Caption(kind, utterance, text, round(t0, 3), round(max(t0, t1), 3), words)
 
 
-def as_event(
-    caption: Caption, call: str, leg: LegName, language: str, engine: str
-) -> CaptionHeard | UtteranceHeard:
-    """A partial is a signal, a final is a fact."""
-    if caption.kind == "partial":
-        return CaptionHeard(
+def as_signal(caption: Caption, call: str, leg: LegName) -> CaptionHeard:
+    """A partial."""
+    return CaptionHeard(
+        call=call,
+        utterance=caption.utterance,
+        leg=leg,
+        text=caption.text,
+        t0=caption.t0,
+        t1=caption.t1,
+        masks=[one.kind for one in caption.removed],
+    )
+
+
+def as_facts(
+    caption: Caption, call: str, leg: LegName, language: str, engine: str, revision: int = 1
+) -> list[SpeechRedacted | UtteranceHeard]:
+    """A final: first what is to be silent, then the text."""
+    redacted = [
+        SpeechRedacted(
             call=call,
             utterance=caption.utterance,
             leg=leg,
-            text=caption.text,
-            t0=caption.t0,
-            t1=caption.t1,
+            kind=one.kind,
+            t0=one.t0,
+            t1=one.t1,
         )
-    return UtteranceHeard(
+        for one in caption.removed
+    ]
+    heard = UtteranceHeard(
         call=call,
         utterance=caption.utterance,
         leg=leg,
@@ -81,4 +111,7 @@ def as_event(
         t1=caption.t1,
         language=language,
         engine=engine,
+        revision=revision,
+        masks=[one.kind for one in caption.removed],
     )
+    return [*redacted, heard]

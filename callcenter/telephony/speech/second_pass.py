@@ -18,13 +18,15 @@ from callcenter.events import (
     RecordingSealed,
     TranscriptCompleted,
     TranscriptPending,
-    UtteranceHeard,
     now,
 )
 from callcenter.ids import new_id
 from callcenter.log import Entry, EventLog, facts
 from callcenter.telephony.media.g711 import Samples
-from callcenter.telephony.ports import Heard, Transcriber
+from callcenter.telephony.ports import Transcriber
+from callcenter.telephony.speech.captions import Caption, as_facts
+from callcenter.telephony.speech.redaction.finding import Rules
+from callcenter.telephony.speech.redaction.redactor import redact
 from callcenter.telephony.speech.tasks import Task, Tasks, back_off, enqueue
 
 REVISION = 2
@@ -50,6 +52,7 @@ class SecondPass:
         recordings_dir: Path,
         transcriber: Callable[[str], Transcriber],
         read_sound: ReadSound,
+        rules: Rules,
         breathe: Callable[[], None] = lambda: None,
         default_language: str = "en",
         clock: Callable[[], datetime] = now,
@@ -59,6 +62,7 @@ class SecondPass:
         self._recordings_dir = recordings_dir
         self._transcriber = transcriber
         self._read_sound = read_sound
+        self._rules = rules
         self._breathe = breathe
         self._default_language = default_language
         self._clock = clock
@@ -99,32 +103,23 @@ class SecondPass:
         language = self._language(task.call)
         model = self._transcriber(language)
         sound = self._read_sound(self._recordings_dir / task.path)
-        heard: list[tuple[LegName, Heard]] = []
+        heard: list[tuple[LegName, Caption]] = []
         for leg in get_args(LegName):
             if leg in task.legs:
                 place = task.legs[leg]
                 heard += self._leg(leg, place, sound[int(place["channel"])], model, language)
         heard.sort(key=lambda item: item[1].t0)
         utterances: list[Fact] = [
-            UtteranceHeard(
-                call=task.call,
-                utterance=new_id(),
-                leg=leg,
-                text=item.text,
-                t0=item.t0,
-                t1=item.t1,
-                language=language,
-                engine=model.name,
-                revision=REVISION,
-            )
-            for leg, item in heard
+            fact
+            for leg, caption in redact(heard, self._rules)
+            for fact in as_facts(caption, task.call, leg, language, model.name, REVISION)
         ]
         completed = TranscriptCompleted(
             call=task.call,
             revision=REVISION,
             engine=model.name,
             language=language,
-            utterances=len(utterances),
+            utterances=len(heard),
         )
         return [*utterances, completed]
 
@@ -135,14 +130,15 @@ class SecondPass:
         samples: Samples,
         model: Transcriber,
         language: str,
-    ) -> list[tuple[LegName, Heard]]:
+    ) -> list[tuple[LegName, Caption]]:
         """Utterances on the call's clock: `offset` is where second 0 lies in the file."""
         offset = place.get("offset", 0.0)
-        found: list[tuple[LegName, Heard]] = []
+        found: list[tuple[LegName, Caption]] = []
         self._breathe()
         for item in model.transcribe(samples, language):
             t0, t1 = round(item.t0 - offset, 3), round(item.t1 - offset, 3)
-            found.append((leg, Heard("final", item.text, t0, t1)))
+            words = tuple((round(a - offset, 3), round(b - offset, 3)) for a, b in item.words)
+            found.append((leg, Caption("final", new_id(), item.text, t0, t1, words)))
             self._breathe()
         return found
 

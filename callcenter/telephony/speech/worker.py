@@ -9,7 +9,8 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from weakref import WeakValueDictionary
 
 import structlog
 from sqlalchemy import Engine
@@ -23,13 +24,15 @@ from callcenter.events import (
     LogAdvanced,
     ServiceStarted,
     SpeechStatus,
-    UtteranceHeard,
 )
 from callcenter.log import Consumer, Entry
+from callcenter.telephony.ports import SAMPLE_RATE
 from callcenter.telephony.speech import second_pass, wire
-from callcenter.telephony.speech.captions import Caption, Ear, as_event
+from callcenter.telephony.speech.captions import Caption, Ear, as_facts, as_signal
 from callcenter.telephony.speech.lanes import Lane, LaneLine
 from callcenter.telephony.speech.ledger import Ledger, Reason
+from callcenter.telephony.speech.redaction.finding import Rules
+from callcenter.telephony.speech.redaction.redactor import Cues, Redactor
 from callcenter.telephony.speech.roster import Roster
 from callcenter.telephony.speech.scribe import Scribe
 from callcenter.telephony.speech.second_pass import SecondPass, Stopped
@@ -77,12 +80,15 @@ class Live:
         scribe: Scribe,
         *,
         max_legs: int,
+        rules: Rules,
         limit: float = LIMIT_SECONDS,
     ) -> None:
         self.roster = roster
         self.lanes = lanes
         self.limit = limit
         self.legs = 0
+        self._rules = rules
+        self._cues: WeakValueDictionary[str, Cues] = WeakValueDictionary()
         self._scribe = scribe
         self._max_legs = max_legs
         self._ledger = Ledger()
@@ -117,14 +123,21 @@ class Live:
         if facts:
             _LOGGER.info("transcribed later", call=call, reason=reason)
 
-    def heard(self, opening: wire.Opening, engine: str, captions: Iterator[Caption]) -> None:
+    def redactor(self, call: str) -> Redactor:
+        """For one more leg of the call; what one leg speaks of counts for the other."""
+        with self._lock:
+            return Redactor(self._rules, self._cues.setdefault(call, Cues()))
+
+    def heard(self, opening: wire.Opening, engine: str, captions: Iterable[Caption]) -> None:
         """Hand captions on as they become known."""
+        call, leg = opening.call, opening.leg
         for caption in captions:
-            event = as_event(caption, opening.call, opening.leg, opening.language, engine)
             with self._lock:
-                if isinstance(event, UtteranceHeard):
-                    self._ledger.heard(opening.call, engine)
-                self._scribe.write([event])
+                if caption.kind == "partial":
+                    self._scribe.write([as_signal(caption, call, leg)])
+                    continue
+                self._ledger.heard(call, engine)
+                self._scribe.write(as_facts(caption, call, leg, opening.language, engine))
 
     def closed(self, call: str, engine: str, *, listened: bool) -> None:
         """A line is over and everything it said is written."""
@@ -142,6 +155,7 @@ class LiveLine:
         self._lane = lane
         self._engine = ""
         self._ear: Ear | None = None
+        self._redactor = live.redactor(opening.call)
         self._deaf = False
         self._queue: LaneLine | None = None
         if lane:
@@ -169,8 +183,9 @@ class LiveLine:
             return
         with self._boundary():
             ear = self._ear or self._begin()
-            captions = ear.hear(sound.position, sound.payload, sound.codec)
-            self._live.heard(self._opening, self._engine, captions)
+            for caption in ear.hear(sound.position, sound.payload, sound.codec):
+                self._heard(self._redactor.take(caption))
+            self._heard(self._redactor.passed(sound.position / SAMPLE_RATE))
 
     def _begin(self) -> Ear:
         engine = self._live.roster.engine(self._opening.language)
@@ -183,9 +198,14 @@ class LiveLine:
         self._lane.lines -= 1
         with self._boundary():
             if self._ear and not self._deaf:
-                self._live.heard(self._opening, self._engine, self._ear.finish())
+                for caption in self._ear.finish():
+                    self._heard(self._redactor.take(caption))
+            self._heard(self._redactor.finish())
         self._ear = None
         self._live.closed(self._opening.call, self._engine, listened=True)
+
+    def _heard(self, captions: Iterable[Caption]) -> None:
+        self._live.heard(self._opening, self._engine, captions)
 
     @contextlib.contextmanager
     def _boundary(self) -> Iterator[None]:

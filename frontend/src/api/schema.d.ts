@@ -1992,7 +1992,7 @@ export interface components {
          */
         Mark: {
             /** @enum {string} */
-            kind: "hold" | "transfer" | "pause" | "talk_over" | "dead_air";
+            kind: "hold" | "transfer" | "pause" | "redacted" | "talk_over" | "dead_air";
             t0: number;
             t1: number;
         };
@@ -2584,6 +2584,8 @@ export interface components {
             text: string;
             t0: number;
             t1: number;
+            /** @description what each ▇▇▇▇ of the text was: card, national_id … */
+            masks: string[];
             revision: number;
             language: string | null;
         };

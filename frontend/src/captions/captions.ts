@@ -9,6 +9,7 @@ export interface Caption {
   t0: number;
   t1: number;
   final: boolean;
+  masks?: string[];
 }
 
 export interface CaptionEvent extends Caption {
@@ -44,8 +45,8 @@ export function hear(state: Captions, event: CaptionEvent): Captions {
 /** Puts the stored utterances under what has been heard meanwhile; finals heard here stay. */
 export function merge(state: Captions, call: string, stored: Utterance[]): Captions {
   if (state.call !== call) return state;
-  return stored.reduce<Captions>((captions, { id, leg, text, t0, t1 }) => {
-    return hear(captions, { call, id, leg, text, t0, t1, final: true });
+  return stored.reduce<Captions>((captions, { id, leg, text, t0, t1, masks }) => {
+    return hear(captions, { call, id, leg, text, t0, t1, masks: masks ?? [], final: true });
   }, state);
 }
 

@@ -131,6 +131,7 @@ export function readCaption(payload: unknown): CaptionEvent | null {
     t0: number(body.t0) ?? 0,
     t1: number(body.t1) ?? 0,
     final: body.kind === "final",
+    masks: Array.isArray(body.masks) ? body.masks.map(String) : [],
   };
 }
 

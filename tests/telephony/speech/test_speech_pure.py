@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 
 from callcenter.errors import SpeechError
-from callcenter.events import CaptionHeard, Fact, TranscriptCompleted, TranscriptPending
+from callcenter.events import (
+    CaptionHeard,
+    TranscriptCompleted,
+    TranscriptPending,
+    UtteranceHeard,
+)
 from callcenter.telephony.fakes.speech import Said, ScriptedRecogniser
 from callcenter.telephony.media import g711
 from callcenter.telephony.ports import Codec, Heard
 from callcenter.telephony.speech import wire
-from callcenter.telephony.speech.captions import Caption, Ear, as_event
+from callcenter.telephony.speech.captions import Caption, Ear, as_facts, as_signal
 from callcenter.telephony.speech.ledger import Ledger
 from callcenter.telephony.speech.segmented import SegmentRecogniser
 from callcenter.telephony.speech.segments import Segment, Segmenter
@@ -194,10 +199,10 @@ def test_a_partial_that_turns_out_to_be_nothing_is_taken_back() -> None:
 
 
 def test_a_partial_is_a_signal_and_a_final_a_fact() -> None:
-    partial = as_event(Caption("partial", "u", "hel", 0, 1), "c", "agent", "en", "vosk")
-    final = as_event(Caption("final", "u", "hello", 0, 1), "c", "agent", "en", "vosk")
+    partial = as_signal(Caption("partial", "u", "hel", 0, 1), "c", "agent")
+    (final,) = as_facts(Caption("final", "u", "hello", 0, 1), "c", "agent", "en", "vosk")
     assert isinstance(partial, CaptionHeard)
-    assert isinstance(final, Fact)
+    assert isinstance(final, UtteranceHeard)
     assert (partial.utterance, final.utterance, final.revision) == ("u", "u", 1)
 
 

@@ -31,6 +31,7 @@ from callcenter.telephony.fakes.speech import Said, ScriptedEngine, ScriptedTran
 from callcenter.telephony.ports import Codec
 from callcenter.telephony.speech import wire
 from callcenter.telephony.speech.models import Installed
+from callcenter.telephony.speech.redaction.finding import Rules
 from callcenter.telephony.speech.roster import LiveEngine, Roster
 from callcenter.telephony.speech.scribe import Scribe
 from callcenter.telephony.speech.second_pass import SecondPass, note
@@ -76,7 +77,9 @@ class Worker:
             {"vosk": lambda _model: scripted, "whisper": lambda _model: scripted},
             lambda _model: ScriptedTranscriber(SCRIPT),
         )
-        self.live_ = Live(self.roster, self.lanes, self.scribe, max_legs=max_legs, limit=limit)
+        self.live_ = Live(
+            self.roster, self.lanes, self.scribe, max_legs=max_legs, limit=limit, rules=Rules()
+        )
         return self.live_
 
     def second_pass(self, worker: str = "w", **options: Any) -> SecondPass:
@@ -87,6 +90,7 @@ class Worker:
                 "recordings_dir": self.run_dir / "recordings",
                 "transcriber": self.roster.transcriber,
                 "read_sound": lambda _path: self.sound,
+                "rules": Rules(),
                 **options,
             }
         )
