@@ -324,6 +324,21 @@ class RecordingSealed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingRedacted(Fact):
+    """The sealed file was replaced by one that is silent at further `silences`: (leg, t0, t1).
+
+    `sha256` and `size` are the new file's; its path is the same. `redaction`: the id of this.
+    """
+
+    call: str
+    recording: str
+    redaction: str
+    sha256: str
+    size: int
+    silences: list[tuple[LegName, float, float]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingFailed(Fact):
     """No sealed file will come of this call's journal."""
 

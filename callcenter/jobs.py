@@ -1,6 +1,7 @@
 """The jobs process: work that may take long and must not be lost: sealing recordings, and chores.
 
     CallEnded in the log → task in the queue → sealed file → RecordingSealed → journal removed
+    SpeechRedacted, also of later → silence in journal or sealed file → RecordingRedacted
 
 The cursor of the consumer "jobs" and the queue are both on the disk. A kill between any two of
 these steps is repaired at the next start by looking at the journals that are left. Doing a step
@@ -12,6 +13,7 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +33,21 @@ from callcenter.events import (
     Fact,
     LogAdvanced,
     RecordingFailed,
+    RecordingRedacted,
     RecordingSealed,
     RecordingStarted,
     RecordingTruncated,
     ServiceStarted,
+    SpeechRedacted,
+    now,
 )
+from callcenter.ids import new_id
 from callcenter.log import Consumer, Entry, EventLog
 from callcenter.telephony.recording.sealing import (
     NothingRecorded,
     Sealed,
     SealedStore,
+    Silence,
     StillRecording,
 )
 
@@ -53,6 +60,10 @@ ROOM_SECONDS = 10.0
 """How long sealing waits where the disk is full, again and again: room is made by people."""
 DRAIN_SECONDS = 12.0
 CHORE_SECONDS = 5.0
+REMEMBERED = timedelta(days=2)
+"""So far back a start looks for recordings whose redaction was cut off by a kill."""
+REDACT_SECONDS = 600.0
+"""Between attempts to redact a recording, after the first few."""
 LEAST_FREE_BYTES = 200 * 2**20
 _LOGGER = structlog.get_logger()
 
@@ -77,6 +88,7 @@ class Jobs:
         self._consumer = Consumer(engine, "jobs", self._take)
         self._huey = SqliteHuey("jobs", filename=str(queue_file), results=False, fsync=True)
         self._task: Any = self._huey.task(name="seal")(self.seal)
+        self._silencing: Any = self._huey.task(name="silence")(self.silence)
         self._workers = _Workers(
             self._huey,
             workers=1,
@@ -109,6 +121,9 @@ class Jobs:
                 _LOGGER.warning("a journal could not be sealed and is kept", call=call)
             elif _has(facts, CallEnded) or _has(facts, RecordingSealed):
                 self._task(call)
+        recent = self._log.since(now() - REMEMBERED, SpeechRedacted)
+        for call in {str(entry.fact.subject) for entry in recent}:
+            self._silencing(call)
 
     def seal(self, call: str, attempt: int = 0) -> None:
         """Seal the call's journal, tell the log, then remove it."""
@@ -118,7 +133,27 @@ class Jobs:
                 self._recordings.discard(call)
             elif not _has(facts, RecordingFailed):
                 short = (f.reason for f in facts if isinstance(f, RecordingTruncated))
-                self._attempt(call, attempt, next(short, None))
+                self._attempt(call, attempt, next(short, None), _silences(facts))
+
+    def silence(self, call: str, attempt: int = 0) -> None:
+        """Make a sealed recording silent where the log says so by now; done twice it is the same.
+
+        It is tried until it succeeds: what may not be kept is kept until then.
+        """
+        with structlog.contextvars.bound_contextvars(call=call):
+            facts = [entry.fact for entry in self._log.of_call(call)]
+            sealed = next((f for f in facts if isinstance(f, RecordingSealed)), None)
+            wanted = _silences(facts)
+            if sealed is None or not wanted:
+                return  # sealing looks at the log itself
+            try:
+                file = self._recordings.silence(sealed.path, wanted)
+                if file.sha256 != _known_sha256(facts):
+                    self._tell(_redacted(file))
+            except Exception as error:
+                _LOGGER.error("a recording is not redacted yet", error=type(error).__name__)
+                wait = (*self._backoff, REDACT_SECONDS)[min(attempt, len(self._backoff))]
+                self._silencing.schedule(args=(call, attempt + 1), delay=wait)
 
     def health(self) -> Answer:
         """See DescribeHealth."""
@@ -129,15 +164,19 @@ class Jobs:
         return {"ok": enough, "detail": detail, "waiting": waiting, "free_bytes": free}
 
     def _take(self, _session: Session, entry: Entry) -> None:
+        if isinstance(entry.fact, SpeechRedacted):
+            self._silencing(entry.fact.call)
         if isinstance(entry.fact, CallEnded):
             call = entry.fact.call
             facts = [known.fact for known in self._log.of_call(call)]
             if _has(facts, RecordingStarted) or call in self._recordings.journals():
                 self._task(call)
 
-    def _attempt(self, call: str, attempt: int, truncated: str | None) -> None:
+    def _attempt(
+        self, call: str, attempt: int, truncated: str | None, silences: Sequence[Silence]
+    ) -> None:
         try:
-            sealed = self._recordings.seal(call)
+            sealed = self._recordings.seal(call, silences)
         except StillRecording:
             self._task.schedule(args=(call, attempt), delay=1)
         except NothingRecorded as error:
@@ -163,6 +202,7 @@ class Jobs:
             return
         self._recordings.discard(call)
         _LOGGER.info("recording sealed", seconds=sealed.seconds, bytes=sealed.size)
+        self.silence(call)  # what became known while it was sealed
 
     def _again(self, call: str, attempt: int, reason: str) -> None:
         if attempt < len(self._backoff):
@@ -186,6 +226,27 @@ class _Workers(HueyConsumer):  # type: ignore[misc]
 
 def _has(facts: Sequence[Fact], kind: type[Fact]) -> bool:
     return any(isinstance(fact, kind) for fact in facts)
+
+
+def _silences(facts: Sequence[Fact]) -> list[Silence]:
+    return [(f.leg, f.t0, f.t1) for f in facts if isinstance(f, SpeechRedacted)]
+
+
+def _known_sha256(facts: Sequence[Fact]) -> str:
+    """Of the sealed file, as the log has it."""
+    told = [f.sha256 for f in facts if isinstance(f, RecordingSealed | RecordingRedacted)]
+    return told[-1]
+
+
+def _redacted(sealed: Sealed) -> RecordingRedacted:
+    return RecordingRedacted(
+        call=sealed.call,
+        recording=sealed.recording,
+        redaction=new_id(),
+        sha256=sealed.sha256,
+        size=sealed.size,
+        silences=sealed.silences,
+    )
 
 
 class Chores:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,14 +21,17 @@ from callcenter.events import (
     Fact,
     LogAdvanced,
     RecordingFailed,
+    RecordingRedacted,
     RecordingSealed,
     RecordingStarted,
+    SpeechRedacted,
 )
 from callcenter.ids import new_id
 from callcenter.jobs import Jobs
 from callcenter.telephony.adapters.recordings import DiskRecordings
+from callcenter.telephony.adapters.sealed_sound import read_sound
 from callcenter.telephony.ports import Codec
-from callcenter.telephony.recording.sealing import Sealed
+from callcenter.telephony.recording.sealing import Sealed, Silence
 
 WaitUntil = Callable[..., None]
 LOUD = bytes([0x10, 0x90] * 80)
@@ -183,11 +186,11 @@ class Broken(DiskRecordings):
     times = 99
     calls = 0
 
-    def seal(self, call: str) -> Sealed:
+    def seal(self, call: str, silences: Sequence[Silence] = ()) -> Sealed:
         self.calls += 1
         if self.calls <= self.times:
             raise RecordingError("no room")
-        return super().seal(call)
+        return super().seal(call, silences)
 
 
 def test_a_failing_disk_is_tried_again_and_works(
@@ -245,3 +248,119 @@ def test_the_process_follows_the_log_answers_health_and_stops(
     stop.set()
     thread.join(20)
     assert not thread.is_alive()
+
+
+# --- Redaction --------------------------------------------------------------------------------
+
+
+def said(call: str, t0: float, t1: float) -> SpeechRedacted:
+    return SpeechRedacted(call=call, utterance="u", leg="customer", kind="card", t0=t0, t1=t1)
+
+
+def loudness(recordings: DiskRecordings, path: str, t0: float, t1: float) -> int:
+    """Of the customer's leg between two seconds of the sealed file, a packet's edges left out."""
+    sound = read_sound(recordings._folder / path)[1]
+    return int(abs(sound[round((t0 + 0.04) * 8000) : round((t1 - 0.04) * 8000)]).max())
+
+
+def test_what_was_redacted_during_the_call_is_silent_before_it_is_sealed(
+    engine: Engine, recordings: DiskRecordings, make: Callable[..., Jobs], wait_until: WaitUntil
+) -> None:
+    worker = make()
+    call = record(recordings, seconds=4)
+    facts = log.EventLog(engine)
+    facts.append(RecordingStarted(call=call), said(call, 1.0, 2.0), ended(call))
+    worker.follow()
+    wait_until(lambda: recordings.journals() == [], "the journal is removed", seconds=30)
+    (fact,) = outcome(engine, call)
+    assert isinstance(fact, RecordingSealed)
+    assert loudness(recordings, fact.path, 1.0, 2.0) < 40
+    assert min(loudness(recordings, fact.path, *at) for at in ((0.0, 1.0), (2.0, 4.0))) > 4000
+    assert not facts_of(engine, call, RecordingRedacted), "one file was made, not two"
+    levels = recordings.levels(fact.path)
+    assert levels
+    assert not any(levels.customer[51:99])
+
+
+def test_what_the_second_pass_finds_makes_the_sealed_file_silent(
+    engine: Engine, recordings: DiskRecordings, make: Callable[..., Jobs], wait_until: WaitUntil
+) -> None:
+    worker = make()
+    call = record(recordings, seconds=4)
+    log.EventLog(engine).append(RecordingStarted(call=call), ended(call))
+    worker.follow()
+    wait_until(lambda: outcome(engine, call), "it is sealed", seconds=30)
+    (sealed,) = outcome(engine, call)
+    assert isinstance(sealed, RecordingSealed)
+    assert loudness(recordings, sealed.path, 1.0, 2.0) > 4000
+    for span in ((1.0, 2.0), (3.0, 9.0)):
+        log.EventLog(engine).append(said(call, *span))
+        worker.follow()
+    wait_until(
+        lambda: loudness(recordings, sealed.path, 3.0, 4.0) < 40, "the second silence", seconds=30
+    )
+    wait_until(
+        lambda: [
+            fact
+            for fact in facts_of(engine, call, RecordingRedacted)
+            if fact.silences == [("customer", 1.0, 2.0), ("customer", 3.0, 9.0)]  # type: ignore[attr-defined]
+        ],
+        "both are told",
+        seconds=30,
+    )
+    last = facts_of(engine, call, RecordingRedacted)[-1]
+    assert isinstance(last, RecordingRedacted)
+    assert (last.recording, last.sha256) == (sealed.recording, recordings.sha256(sealed.path))
+    assert last.sha256 != sealed.sha256
+    assert loudness(recordings, sealed.path, 1.0, 2.0) < 40
+    assert loudness(recordings, sealed.path, 2.0, 3.0) > 1000, "encoded twice"
+
+
+def test_a_redaction_that_was_cut_off_is_finished_at_the_next_start(
+    engine: Engine, recordings: DiskRecordings, make: Callable[..., Jobs], wait_until: WaitUntil
+) -> None:
+    call = record(recordings)
+    sealed = recordings.seal(call)
+    recordings.discard(call)
+    log.EventLog(engine).append(sealed.fact(), said(call, 0.5, 1.5))
+    recordings.silence(sealed.path, [("customer", 0.5, 1.5)])  # killed before it was told
+    make()
+    wait_until(lambda: facts_of(engine, call, RecordingRedacted), "it is told", seconds=30)
+    (fact,) = facts_of(engine, call, RecordingRedacted)
+    assert isinstance(fact, RecordingRedacted)
+    assert fact.sha256 == recordings.sha256(sealed.path)
+
+
+def test_a_redaction_that_fails_is_tried_again(
+    engine: Engine, tmp_path: Path, make: Callable[..., Jobs], wait_until: WaitUntil
+) -> None:
+    failures = [RecordingError("the disk is away")] * 2
+
+    class Broken(DiskRecordings):
+        def silence(self, path: str, silences: Sequence[Silence]) -> Sealed:
+            if failures:
+                raise failures.pop()
+            return super().silence(path, silences)
+
+    store = Broken(tmp_path / "recordings")
+    call = record(store)
+    sealed = store.seal(call)
+    log.EventLog(engine).append(sealed.fact(), said(call, 0.5, 1.5))
+    make(store)
+    wait_until(lambda: facts_of(engine, call, RecordingRedacted), "it is told", seconds=30)
+    assert loudness(store, sealed.path, 0.5, 1.5) < 40
+
+
+def test_a_journal_that_cannot_be_sealed_keeps_nothing_of_it(
+    recordings: DiskRecordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RecordingError("no encoder")
+
+    monkeypatch.setattr("callcenter.telephony.adapters.recordings._encode", refuse)
+    call = record(recordings)
+    with pytest.raises(RecordingError, match="no encoder"):
+        recordings.seal(call, [("customer", 0.5, 1.5)])
+    kept = (recordings._journal(call) / "customer.pcmu").read_bytes()
+    assert set(kept[4000:12000]) == {0xFF}
+    assert kept[:4000] == (LOUD * 25)

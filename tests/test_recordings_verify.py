@@ -18,7 +18,7 @@ from callcenter.config import Settings
 from callcenter.crm import subscribers
 from callcenter.crm.audit import operations as audit
 from callcenter.crm.trust.heads import FILE, DailyHeads
-from callcenter.events import CallRang, RecordingSealed
+from callcenter.events import CallRang, RecordingRedacted, RecordingSealed
 from callcenter.ids import new_id
 from callcenter.log import Entry
 from callcenter.telephony.adapters.recordings import DiskRecordings
@@ -137,3 +137,23 @@ def test_heads_that_cannot_be_read_are_a_sentence(look: Callable[..., Result]) -
     shown = look(_nothing, "--heads", "nowhere.jsonl")
     assert shown.exit_code == 1
     assert "nowhere.jsonl cannot be read" in str(shown.exception)
+
+
+def test_a_redacted_recording_is_as_it_was_written(
+    whole: Settings, look: Callable[..., Result]
+) -> None:
+    store = DiskRecordings(whole.recordings_dir, format="wav")
+    path = next(whole.recordings_dir.glob("2*/*/*/*.wav")).relative_to(whole.recordings_dir)
+    engine = bootstrap.open_records(whole)
+    sealed = store.silence(str(path), [("customer", 0.0, 0.1)])
+    unknown = look(_nothing)
+    assert "changed: recordings" in unknown.output, "the file is another one, and nobody said so"
+    fact = RecordingRedacted(
+        call=sealed.call, recording=sealed.recording, redaction=new_id(),
+        sha256=sealed.sha256, size=sealed.size, silences=sealed.silences,
+    )  # fmt: skip
+    with Session(engine) as session, session.begin():
+        subscribers.apply(session, Entry(9, new_id(), fact))
+    engine.dispose()
+    shutil.rmtree(whole.data_dir.parent / "copy")
+    assert look(_nothing).exit_code == 0

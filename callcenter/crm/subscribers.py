@@ -37,6 +37,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.RecordingPaused: (records.recording_paused,),
     events.RecordingResumed: (records.recording_resumed,),
     events.RecordingSealed: (records.recording_sealed, asking.sealed),
+    events.RecordingRedacted: (records.recording_redacted, asking.redacted),
     events.RecordingFailed: (records.recording_failed,),
     # Known from the log alone; no record comes of them yet:
     events.AgentDeclined: (),

@@ -24,7 +24,7 @@ from callcenter.crm.trust.heads import FILE, DailyHeads
 from callcenter.crm.trust.verify import Report, verify
 from callcenter.database import open_database
 from callcenter.errors import Invalid, StartError
-from callcenter.events import RecordingSealed
+from callcenter.events import RecordingRedacted, RecordingSealed
 from callcenter.ids import new_id
 
 DAY = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -101,7 +101,7 @@ def test_what_is_whole_is_found_whole_and_the_audit_says_that_it_was_looked_at(
     told: list[tuple[str, int, int]] = []
     report = verify(engine, files, progress=lambda *one: told.append(one))
     assert (report.findings, report.wrong) == ([], 0)
-    assert report.counts == {"recordings": 3, "audit": 5}
+    assert report.counts == {"recordings": 3, "redactions": 0, "audit": 5}
     assert report.bytes == 3 * 99_000
     assert told == [("recordings", 3, 3), ("audit", 5, 5)]
     with Session(engine) as session:
@@ -230,7 +230,7 @@ def test_a_row_and_its_link_are_written_together_or_not_at_all(
     session.rollback()
     fact = seal(floor, files)
     floor.happened(fact)  # told twice
-    assert verify(engine, files).counts == {"recordings": 1, "audit": 0}
+    assert verify(engine, files).counts == {"recordings": 1, "redactions": 0, "audit": 0}
 
 
 def test_without_keys_nothing_is_kept(engine: Engine) -> None:
@@ -251,7 +251,10 @@ def test_rows_from_before_there_were_chains_are_linked_once(engine: Engine, file
     assert first(verify(engine, files))[0] == "added"  # and its own row begins the audit's chain
     begin(engine, *CHAINS)
     report = verify(engine, files)
-    assert (report.wrong, report.counts) == (0, {"recordings": 3, "audit": 6})
+    assert (report.wrong, report.counts) == (
+        0,
+        {"recordings": 3, "redactions": 0, "audit": 6},
+    )
     with engine.begin() as connection:
         connection.execute(
             text(
@@ -354,3 +357,45 @@ def test_an_end_that_was_set_back_stops_nobody_and_is_found(
     note(engine)
     report = verify(engine, files)
     assert (report.wrong, report.counts["audit"]) == (0, 5)
+
+
+# --- Redaction --------------------------------------------------------------------------------
+
+
+def redact(floor: Floor, files: Files, fact: RecordingSealed) -> RecordingRedacted:
+    """The file is replaced, as the jobs process does it."""
+    redacted = RecordingRedacted(
+        call=fact.call,
+        recording=fact.recording,
+        redaction=new_id(),
+        sha256=new_id().replace("-", "").ljust(64, "1"),
+        size=90_000,
+        silences=[("customer", 1.0, 2.5)],
+    )
+    files.sha256_of[fact.path] = redacted.sha256
+    floor.happened(redacted, redacted)  # told twice
+    return redacted
+
+
+def test_a_redacted_recording_is_whole_with_its_new_file_only(
+    engine: Engine, floor: Floor, files: Files, sealed: list[RecordingSealed]
+) -> None:
+    redact(floor, files, sealed[1])
+    last = redact(floor, files, sealed[1])
+    report = verify(engine, files)
+    assert (report.wrong, report.counts["redactions"]) == (0, 2)
+    assert report.bytes == 2 * 99_000 + last.size
+    files.sha256_of[sealed[1].path] = sealed[1].sha256  # somebody brings the sound back
+    assert first(verify(engine, files)) == ("changed", "recordings", "link 2")
+
+
+def test_a_redaction_cannot_be_made_up_or_taken_back(
+    engine: Engine, floor: Floor, files: Files, sealed: list[RecordingSealed]
+) -> None:
+    redact(floor, files, sealed[1])
+    tamper(engine, f"UPDATE recording_redactions SET sha256 = '{'2' * 64}'")
+    found = {(one.kind, one.chain) for one in verify(engine, files).findings}
+    assert ("changed", "redactions") in found
+    tamper(engine, "DELETE FROM recording_redactions")
+    found = {(one.kind, one.chain) for one in verify(engine, files).findings}
+    assert {("missing", "redactions"), ("changed", "recordings")} <= found

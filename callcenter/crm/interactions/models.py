@@ -143,6 +143,32 @@ class Recording(Base):
     problem: Mapped[str | None] = mapped_column(String(200))  # "truncated: no space", …
     sealed_at: Mapped[datetime] = mapped_column(default=now)
 
+    redactions: Mapped[list[Redaction]] = relationship(order_by="Redaction.id", lazy="selectin")
+
+    @property
+    def file_sha256(self) -> str:
+        """Of the file as it is to be now."""
+        return self.redactions[-1].sha256 if self.redactions else self.sha256
+
+    @property
+    def file_size(self) -> int:
+        """Bytes of the file as it is to be now."""
+        return self.redactions[-1].size if self.redactions else self.size
+
+
+class Redaction(Base):
+    """A sealed file was replaced by one that is silent at further places; the last one counts."""
+
+    __tablename__ = "recording_redactions"
+    __table_args__ = (Index("ix_recording_redactions_recording", "recording_id", "id"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id"))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    silences: Mapped[list[list[Any]]] = mapped_column(JSON)  # as in RecordingRedacted
+    redacted_at: Mapped[datetime]
+
 
 class CallQuality(Base):
     """How one party's sound was carried during its part of a call; as `CallQualityMeasured`."""

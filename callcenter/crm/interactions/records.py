@@ -17,6 +17,7 @@ from callcenter.crm.interactions.models import (
     Interaction,
     Participant,
     Recording,
+    Redaction,
     Utterance,
 )
 from callcenter.crm.interactions.operations import MISSED
@@ -212,6 +213,22 @@ def recording_sealed(session: Session, fact: events.RecordingSealed) -> None:
             sealed_at=fact.at,
         ),
     )
+
+
+def recording_redacted(session: Session, fact: events.RecordingRedacted) -> None:
+    """The file is another one; what it was when it was sealed stays written down."""
+    if session.get(Redaction, fact.redaction) is None:
+        sealed.keep_redaction(
+            session,
+            Redaction(
+                id=fact.redaction,
+                recording_id=fact.recording,
+                sha256=fact.sha256,
+                size=fact.size,
+                silences=[list(one) for one in fact.silences],
+                redacted_at=fact.at,
+            ),
+        )
 
 
 def recording_failed(session: Session, fact: events.RecordingFailed) -> None:

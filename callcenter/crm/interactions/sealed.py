@@ -1,4 +1,8 @@
-"""Sealed recordings are chained: a row and its link are written together."""
+"""Sealed recordings and their redactions are chained: a row and its link are written together.
+
+A redaction replaces the file and leaves the row of the recording as it was: a row of its own, in a
+chain of its own, says what the file's sha256 is from then on.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.crm.chains import operations as chains
 from callcenter.crm.chains.links import spelled
-from callcenter.crm.interactions.models import Recording
+from callcenter.crm.interactions.models import Recording, Redaction
 
 
 def keep(session: Session, recording: Recording) -> None:
@@ -19,6 +23,14 @@ def keep(session: Session, recording: Recording) -> None:
     session.add(recording)
     session.flush()
     end.add(recording.id, _content(recording))
+
+
+def keep_redaction(session: Session, redaction: Redaction) -> None:
+    """Add a redaction with its link. Its sha256 ties the new file in."""
+    end = chains.lock(session, REDACTIONS)
+    session.add(redaction)
+    session.flush()
+    end.add(redaction.id, _redacted(redaction))
 
 
 def _content(row: Recording) -> bytes:
@@ -51,3 +63,23 @@ def _some(session: Session, items: Sequence[str]) -> chains.Rows:
 
 RECORDINGS = chains.Chain("recordings", _page, _some)
 """The chain over sealed recordings."""
+
+
+def _redacted(row: Redaction) -> bytes:
+    """Every column, as in `_content`."""
+    at = row.redacted_at.astimezone(UTC).isoformat()
+    return spelled(row.id, row.recording_id, row.sha256, row.size, row.silences, at)
+
+
+def _redactions_page(session: Session, after: str, limit: int) -> chains.Rows:
+    query = select(Redaction).where(Redaction.id > after).order_by(Redaction.id).limit(limit)
+    return [(row.id, _redacted(row)) for row in session.scalars(query)]
+
+
+def _some_redactions(session: Session, items: Sequence[str]) -> chains.Rows:
+    rows = session.scalars(select(Redaction).where(Redaction.id.in_(items)))
+    return [(row.id, _redacted(row)) for row in rows]
+
+
+REDACTIONS = chains.Chain("redactions", _redactions_page, _some_redactions)
+"""The chain over what was taken out of sealed recordings."""

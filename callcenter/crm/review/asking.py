@@ -20,7 +20,7 @@ def transcribed(session: Session, fact: events.TranscriptCompleted) -> None:
     ask(session, fact.call)
 
 
-def redacted(session: Session, fact: events.SpeechRedacted) -> None:
+def redacted(session: Session, fact: events.SpeechRedacted | events.RecordingRedacted) -> None:
     """There is less to hear. A call that lasts is measured when it is sealed."""
     interaction = by_call(session, fact.call)
     if interaction and interaction.ended_at:

@@ -16,20 +16,24 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
 import msgspec
+import numpy as np
 import structlog
 
 from callcenter.errors import NoSpace, RecordingError
 from callcenter.events import LegName
 from callcenter.ids import new_id
 from callcenter.telephony.adapters import sealed_file
+from callcenter.telephony.adapters.sealed_sound import read_sound
+from callcenter.telephony.media import g711
 from callcenter.telephony.ports import SAMPLE_RATE, JournalLeg
 from callcenter.telephony.recording import peaks, sealing
 from callcenter.telephony.recording.journal import (
@@ -42,7 +46,13 @@ from callcenter.telephony.recording.journal import (
     decode_manifest,
     encode_manifest,
 )
-from callcenter.telephony.recording.sealing import Format, NothingRecorded, Sealed, StillRecording
+from callcenter.telephony.recording.sealing import (
+    Format,
+    NothingRecorded,
+    Sealed,
+    Silence,
+    StillRecording,
+)
 
 _LOGGER = structlog.get_logger()
 _SAFE_NAME = re.compile(r"[\w-][\w.-]{0,99}")
@@ -190,14 +200,22 @@ class DiskRecordings:
         """See SealedStore."""
         _remove(self._journal(call))
 
-    def seal(self, call: str) -> Sealed:
+    def seal(self, call: str, silences: Sequence[Silence] = ()) -> Sealed:
         """See SealedStore."""
         folder = self._journal(call)
         there = self._sealed(_manifest(folder, call))
         if there:
             return there
         with _failures("the recording cannot be sealed"), _abandoned(folder):
-            return self._make(folder, _manifest(folder, call))
+            return self._make(folder, _manifest(folder, call), list(silences))
+
+    def silence(self, path: str, silences: Sequence[Silence]) -> Sealed:
+        """See SealedStore."""
+        target = self._folder / path
+        with _failures("a recording cannot be redacted"):
+            sealed = _read_sidecar(target.with_suffix(".json"))
+            more = [one for one in silences if one not in sealed.silences]
+            return self._silenced(target, sealed, more) if more else sealed
 
     def sha256(self, path: str) -> str | None:
         """Of a sealed file, by its path in the folder; None where there is none."""
@@ -219,22 +237,47 @@ class DiskRecordings:
     def _sealed(self, manifest: Manifest) -> Sealed | None:
         """What an earlier attempt left in place, complete and unchanged."""
         sidecar = self._folder.joinpath(sealing.names(manifest, self._format).sidecar)
-        with suppress(OSError, msgspec.MsgspecError):
-            sealed = msgspec.json.decode(sidecar.read_bytes(), type=Sealed)
+        with suppress(OSError, RecordingError):
+            sealed = _read_sidecar(sidecar)
             if _sha256(self._folder / sealed.path) == sealed.sha256:
                 return sealed
         return None
 
-    def _make(self, folder: Path, manifest: Manifest) -> Sealed:
+    def _silenced(self, target: Path, sealed: Sealed, more: list[Silence]) -> Sealed:
+        samples = round(sealed.seconds * SAMPLE_RATE)
+        sound = read_sound(target)
+        legs: list[bytes] = []
+        for channel, name in enumerate(LEGS):
+            own = np.zeros(samples, np.int16)
+            heard = sound[channel][:samples]
+            own[: len(heard)] = heard
+            offset = sealed.legs[name]["offset"]
+            for first, last in sealing.places(more, name, offset, samples):
+                own[first:last] = 0
+            legs.append(g711.encode(own))
+        temporary = target.with_name(f".{target.name}.part")
+        heard_now = _encode((BytesIO(legs[0]), BytesIO(legs[1])), samples, temporary, sealed.format)
+        silenced = msgspec.structs.replace(
+            sealed,
+            size=temporary.stat().st_size,
+            sha256=_sha256(temporary),
+            silences=[*sealed.silences, *more],
+        )
+        self._put_in_place(temporary, silenced, heard_now)
+        return silenced
+
+    def _make(self, folder: Path, manifest: Manifest, silences: list[Silence]) -> Sealed:
         samples = _length(folder)
+        _silence_journal(folder, manifest, silences)
         if not samples or _is_silent(folder):
             raise NothingRecorded("nothing was recorded")
         names = sealing.names(manifest, self._format)
         target = self._folder / names.sound
         _make_folders(target.parent)
         temporary = target.with_name(f".{target.name}.part")
-        heard = _encode(folder, samples, temporary, self._format)
-        sealed_file.verify(temporary, samples)
+        with ExitStack() as stack:
+            left, right = (stack.enter_context(_open_leg(folder, name)) for name in LEGS)
+            heard = _encode((left, right), samples, temporary, self._format)
         sealed = Sealed(
             call=manifest.call,
             recording=new_id(),
@@ -250,13 +293,18 @@ class DiskRecordings:
             interrupted=not manifest.complete,
             pauses=sealing.pause_table(manifest, samples),
             problem=manifest.failure,
+            silences=silences,
         )
-        # The side-car comes last: where it stands, the rest is in place.
-        _write_whole(self._folder / names.peaks, peaks.write(heard))
+        self._put_in_place(temporary, sealed, heard)
+        return sealed
+
+    def _put_in_place(self, temporary: Path, sealed: Sealed, heard: peaks.Peaks) -> None:
+        """The side-car comes last: where it stands, the rest is in place."""
+        target = self._folder / sealed.path
+        _write_whole(self._folder / sealed.peaks, peaks.write(heard))
         temporary.replace(target)
         _sync_folder(target.parent)
-        self._write_sidecar(self._folder / names.sidecar, sealed)
-        return sealed
+        self._write_sidecar(target.with_suffix(".json"), sealed)
 
     def _write_sidecar(self, path: Path, sealed: Sealed) -> None:
         temporary = path.with_name(f".{path.name}.part")
@@ -270,17 +318,41 @@ class DiskRecordings:
         return self._folder / ".journal" / call
 
 
-def _encode(folder: Path, samples: int, target: Path, form: Format) -> peaks.Peaks:
-    with ExitStack() as stack:
-        left, right = (stack.enter_context(_open_leg(folder, name)) for name in LEGS)
-        file = stack.enter_context(target.open("wb"))
+def _encode(
+    legs: tuple[BinaryIO, BinaryIO], samples: int, target: Path, form: Format
+) -> peaks.Peaks:
+    """Write the file to the disk and read it back."""
+    with target.open("wb") as file:
         try:
-            heard = sealed_file.encode((left, right), samples, file, form)
+            heard = sealed_file.encode(legs, samples, file, form)
         except av.FFmpegError as error:
             raise RecordingError(f"the recording cannot be encoded as {form}") from error
         file.flush()
         os.fsync(file.fileno())
+    sealed_file.verify(target, samples)
     return heard
+
+
+def _silence_journal(folder: Path, manifest: Manifest, silences: Sequence[Silence]) -> None:
+    """Also a journal that cannot be sealed, and therefore stays, keeps nothing of it."""
+    offset = manifest.answered_position / SAMPLE_RATE
+    for name in LEGS:
+        path = _leg_path(folder, name)
+        samples = path.stat().st_size if path.exists() else 0
+        spans = sealing.places(silences, name, offset, samples)
+        if not spans:
+            continue
+        with path.open("rb+") as file:
+            for first, last in spans:
+                _write_piece(file.fileno(), Piece(first, SILENCE * (last - first)))
+            os.fdatasync(file.fileno())
+
+
+def _read_sidecar(path: Path) -> Sealed:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Sealed)
+    except msgspec.MsgspecError as error:
+        raise RecordingError(f"{path.name} beside a recording is damaged") from error
 
 
 def _open_leg(folder: Path, name: LegName) -> BinaryIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import PurePosixPath
@@ -10,11 +11,13 @@ from typing import Literal, Protocol
 import msgspec
 
 from callcenter.errors import RecordingError
-from callcenter.events import RecordingSealed
+from callcenter.events import LegName, RecordingSealed
 from callcenter.telephony.ports import SAMPLE_RATE
 from callcenter.telephony.recording.journal import LEGS, Manifest, born
 
 Format = Literal["opus", "flac", "wav"]
+Silence = tuple[LegName, float, float]
+"""A leg has to be silent from one second to another, counted from the answer."""
 
 
 class NothingRecorded(RecordingError):
@@ -33,7 +36,8 @@ class Sealed(msgspec.Struct, kw_only=True, frozen=True):
     """`<call-id>.json`, the side-car of a sealed recording. Times in seconds.
 
     `legs` as in RecordingSealed; a leg's `offset` is the place in the file of second 0 (the
-    answer): add it to a caption's time. `pauses` are places in the file too.
+    answer): add it to a caption's time. `pauses` are places in the file too. `silences`: where
+    sound was taken out, because of what was said there.
     """
 
     call: str
@@ -49,6 +53,7 @@ class Sealed(msgspec.Struct, kw_only=True, frozen=True):
     node: str = ""
     interrupted: bool = False
     pauses: list[tuple[float, float]] = []
+    silences: list[Silence] = []
     problem: str | None = None
 
     def fact(self, truncated: str | None = None) -> RecordingSealed:
@@ -74,10 +79,17 @@ class SealedStore(Protocol):
     def journals(self) -> list[str]:
         """The calls that have a journal."""
 
-    def seal(self, call: str) -> Sealed:
+    def seal(self, call: str, silences: Sequence[Silence] = ()) -> Sealed:
         """Make and verify the sealed file; again after that, the same answer.
 
-        Raises NothingRecorded, StillRecording or RecordingError. The journal stays.
+        Journal and file are silent at `silences`. Raises NothingRecorded, StillRecording or
+        RecordingError. The journal stays.
+        """
+
+    def silence(self, path: str, silences: Sequence[Silence]) -> Sealed:
+        """Replace the sealed file at this path by one that is silent there too, and verify it.
+
+        Where it is already, nothing is written. Raises RecordingError.
         """
 
     def discard(self, call: str) -> None:
@@ -117,6 +129,19 @@ def leg_table(manifest: Manifest, samples: int) -> dict[str, dict[str, float]]:
         }
         for channel, name in enumerate(LEGS)
     }
+
+
+def places(
+    silences: Iterable[Silence], leg: LegName, offset: float, samples: int
+) -> list[tuple[int, int]]:
+    """Where in `samples` of a leg's file it has to be silent; the answer is at `offset` seconds."""
+    spans = (
+        (round((t0 + offset) * SAMPLE_RATE), round((t1 + offset) * SAMPLE_RATE))
+        for name, t0, t1 in silences
+        if name == leg
+    )
+    cut = ((max(0, first), min(last, samples)) for first, last in spans)
+    return [(first, last) for first, last in cut if first < last]
 
 
 def pause_table(manifest: Manifest, samples: int) -> list[tuple[float, float]]:

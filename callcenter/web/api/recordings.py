@@ -46,7 +46,7 @@ def sound(id: str) -> Response:
     with parts.reading() as session:
         row, interaction = records.recording(session, id)
     parts.access.open_conversation(interaction, "recording.listen", request.remote_addr)
-    return audio.send(parts.settings.recordings_dir, row.path, row.format, row.sha256)
+    return audio.send(parts.settings.recordings_dir, row.path, row.format, row.file_sha256)
 
 
 @blueprint.get("/recordings/<id>/peaks")
