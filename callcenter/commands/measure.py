@@ -34,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
     bench.command(epilog=example("callcenter bench pop --calls 50 --json pop.json"))(pop)
     bench.command(epilog=example("callcenter bench captions --calls 2"))(captions)
     bench.command(epilog=example("callcenter bench api --requests 200"))(api)
+    bench.command(epilog=example("callcenter bench review --calls 100000"))(review)
     app.add_typer(bench, name="bench")
 
 
@@ -107,6 +108,42 @@ def api(
 
     settings = settings_of(config, None)
     _show(bench.measure(settings, requests=number, folder=data_dir), json_file)
+
+
+def review(
+    number: Annotated[
+        int, typer.Option("--calls", min=50, max=10_000_000, help="How many in the database.")
+    ] = 1_000_000,
+    requests: Annotated[int, typer.Option(min=1, max=10_000, help="How many of each.")] = 50,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A database for it, such as postgresql+psycopg://…; one with calls in it is "
+            "measured as it is.",
+        ),
+    ] = None,
+    json_file: Json = None,
+    config: ConfigFile = None,
+    data_dir: Folder = None,
+) -> None:
+    """Measure the list of recordings, search and opening a call among a million."""
+    from tempfile import TemporaryDirectory
+
+    from callcenter import logs
+    from callcenter.bench import review as bench
+    from callcenter.config import Log
+
+    settings = settings_of(config, None)
+    logs.setup(Log(level="warning"), "bench")
+    with TemporaryDirectory(prefix="callcenter-bench-") as temporary:
+        folder = data_dir or Path(temporary)
+        _show(
+            bench.measure(
+                settings, calls=number, requests=requests, folder=folder, database=database
+            ),
+            json_file,
+        )
 
 
 def _needs_socketio() -> None:

@@ -30,6 +30,7 @@ from callcenter.crm.quality.models import (
     Scorecard,
     ScorecardVersion,
 )
+from callcenter.crm.recordings.models import SavedView
 from callcenter.crm.review.models import Comment, Conversation, MomentLink
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 
@@ -64,6 +65,7 @@ __all__ = [
     "Participant",
     "Phone",
     "Recording",
+    "SavedView",
     "Scorecard",
     "ScorecardVersion",
     "SignInFailure",

@@ -34,6 +34,7 @@ from callcenter.web.api import (
     session,
     site,
     users,
+    views,
 )
 from callcenter.web.context import EXTENSION, Services
 from callcenter.web.follower import Follower
@@ -49,6 +50,7 @@ NOUNS = (
     customers,
     interactions,
     recordings,
+    views,
     review,
     scorecards,
     evaluations,

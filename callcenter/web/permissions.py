@@ -32,6 +32,7 @@ class Permission(StrEnum):
     INTERACTIONS_WRITE = "interactions.write"
     CONVERSATION = "conversation"  # sound and text of what was said
     CONVERSATION_SEARCH = "conversation.search"
+    VIEWS_SHARE = "views.share"  # saved filters for everybody
     COMPLAINTS_READ = "complaints.read"
     COMPLAINTS_CREATE = "complaints.create"
     COMPLAINTS_WORK = "complaints.work"
@@ -71,6 +72,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
         "auditor": Scope.REASON,
     },
     Permission.CONVERSATION_SEARCH: {**_LEAD, "agent": Scope.OWN, "auditor": Scope.ALL},
+    Permission.VIEWS_SHARE: _LEAD,
     Permission.COMPLAINTS_READ: {**_STAFF, "auditor": Scope.ALL},
     Permission.COMPLAINTS_CREATE: _STAFF,
     Permission.COMPLAINTS_WORK: {**_LEAD, "agent": Scope.OWN},

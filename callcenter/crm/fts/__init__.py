@@ -7,10 +7,10 @@ no parser): its dictionaries and locale never look at them, so both find the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, cast, delete, insert, literal
+from sqlalchemy import Select, bindparam, cast, delete, insert
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Session
 
@@ -23,13 +23,19 @@ from callcenter.crm.fts.words import indexed
 
 def add(session: Session, number: int, text: str) -> None:
     """Index the text of utterance `number`, and learn its words."""
-    found = indexed(text)
-    vocabulary.learn(session, found)
+    add_all(session, [(number, text)])
+
+
+def add_all(session: Session, texts: Sequence[tuple[int, str]]) -> None:
+    """Index the texts of these utterances (number and text), and learn their words."""
+    found = [(number, indexed(text)) for number, text in texts]
+    vocabulary.learn(session, (words for _, words in found))
     if is_sqlite(session):
-        session.execute(insert(FTS5).values(rowid=number, text=" ".join(found)))
+        rows = [{"rowid": number, "text": " ".join(words)} for number, words in found]
+        session.execute(insert(FTS5), rows)
         return
-    words = cast(literal(vector(found)), TSVECTOR)
-    session.execute(insert(PLACES).values(number=number, words=words))
+    new = insert(PLACES).values(number=bindparam("n"), words=cast(bindparam("at"), TSVECTOR))
+    session.execute(new, [{"n": number, "at": vector(words)} for number, words in found])
 
 
 def remove(session: Session, texts: Mapping[int, str]) -> None:

@@ -7,6 +7,7 @@ the index is asked for whole words only, which it finds newest first without rea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, product
@@ -26,16 +27,17 @@ MEANT = 4  # words that are looked for instead of one that was never said
 CHOICES = 24  # combinations of those in one part
 
 
-def learn(session: Session, words: Iterable[str]) -> None:
-    """These words are in one more utterance."""
-    rows = [{"word": word, "seen": 1} for word in sorted(set(words)) if not is_number(word)]
+def learn(session: Session, said: Iterable[Iterable[str]]) -> None:
+    """These words are in more utterances, of each of which the words are given."""
+    more = Counter(word for words in said for word in set(words) if not is_number(word))
+    rows = [{"word": word, "seen": count} for word, count in sorted(more.items())]
     if not rows:
         return
     new = insert_or(session, VocabularyWord.__table__)
     counted = new.on_conflict_do_update(
-        index_elements=["word"], set_={"seen": VocabularyWord.seen + 1}
+        index_elements=["word"], set_={"seen": VocabularyWord.seen + new.excluded.seen}
     ).returning(VocabularyWord.word, VocabularyWord.seen)
-    fresh = [word for word, seen in session.execute(counted, rows) if seen == 1]
+    fresh = [word for word, seen in session.execute(counted, rows) if seen == more[word]]
     spelled = [{"form": form, "word": word} for word in fresh for form in sorted(forms(word))]
     if spelled:
         made = insert_or(session, VocabularyForm.__table__).on_conflict_do_nothing()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from callcenter.crm.db import ID, Base
@@ -27,6 +27,19 @@ class Interaction(Base):
         Index("ix_interactions_agent", "agent", "started_at"),
         Index("ix_interactions_outcome", "outcome", "started_at"),
         Index("ix_interactions_owner", "owner", "handled_at"),
+        # All that the list of recordings is narrowed to: rows that don't match are never read.
+        Index(
+            "ix_interactions_recorded",
+            "started_at",
+            "id",
+            "queue",
+            "line",
+            "language",
+            "outcome",
+            "recorded_seconds",
+            sqlite_where=text("recorded_seconds IS NOT NULL"),
+            postgresql_where=text("recorded_seconds IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
@@ -73,6 +86,7 @@ class Interaction(Base):
     transcript_state: Mapped[TranscriptState] = mapped_column(String(16), default="none")
     transcript_revision: Mapped[int] = mapped_column(default=1)  # the one to show
     recording_state: Mapped[SealingState] = mapped_column(String(16), default="none")
+    recorded_seconds: Mapped[float | None]  # of the sealed recording, None until there is one
     pauses: Mapped[list[list[float | None]]] = mapped_column(JSON, default=list)
     """Spans of which nothing was kept: seconds from the answer; the last end may be None."""
     resumes_at: Mapped[datetime | None]  # when the pause ends by itself
@@ -100,11 +114,14 @@ class Participant(Base):
     """An agent who talked in a call; after a transfer there is more than one."""
 
     __tablename__ = "interaction_participants"
-    __table_args__ = (Index("ix_interaction_participants_agent", "agent", "interaction_id"),)
+    __table_args__ = (
+        Index("ix_interaction_participants_agent", "agent", "started_at", "interaction_id"),
+    )
 
     interaction_id: Mapped[str] = mapped_column(ForeignKey("interactions.id"), primary_key=True)
     agent: Mapped[str] = mapped_column(ID, primary_key=True)
     at: Mapped[datetime]
+    started_at: Mapped[datetime]  # of the interaction: an agent's calls in their order
 
 
 class Utterance(Base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -32,7 +33,7 @@ def rang(session: Session, fact: events.CallRang) -> None:
     other = fact.from_number if fact.direction == "inbound" else fact.to_number
     matches = match(session, other, fact.region)
     exact = [one for one in matches if one.reason == "exact"]
-    dialled_by = [Participant(agent=fact.agent, at=fact.at)] if fact.agent else []
+    dialled_by = [_participant(fact.agent, fact.at, fact.at)] if fact.agent else []
     session.add(
         Interaction(
             call_id=fact.call,
@@ -77,7 +78,7 @@ def answered(session: Session, fact: events.CallAnswered) -> None:
         interaction.answered_at = fact.at
         interaction.wait_seconds = fact.wait_seconds
     if fact.agent not in {one.agent for one in interaction.participants}:
-        interaction.participants.append(Participant(agent=fact.agent, at=fact.at))
+        interaction.participants.append(_participant(fact.agent, fact.at, interaction.started_at))
 
 
 def transferred(session: Session, fact: events.CallTransferred) -> None:
@@ -194,6 +195,7 @@ def recording_sealed(session: Session, fact: events.RecordingSealed) -> None:
     """The recording can be heard."""
     interaction = _of(session, fact.call)
     interaction.recording_state = "sealed"
+    interaction.recorded_seconds = fact.seconds
     known = select(Recording.id).where(Recording.call_id == fact.call)
     if session.scalar(known) is not None:
         return
@@ -262,6 +264,10 @@ def _of(session: Session, call: str) -> Interaction:
     if interaction is None:
         raise NotFound("no interaction belongs to this call: its CallRang is missing")
     return interaction
+
+
+def _participant(agent: str, at: datetime, started_at: datetime) -> Participant:
+    return Participant(agent=agent, at=at, started_at=started_at)
 
 
 def _owner(session: Session, interaction: Interaction) -> str | None:

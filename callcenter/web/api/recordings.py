@@ -1,4 +1,4 @@
-"""Recordings: the sound, in parts as the player asks, and its waveform."""
+"""Recordings: the list, the sound in parts as the player asks, and its waveform."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from pydantic import Field
 
-from callcenter.web import audio, auth, records
-from callcenter.web.context import services
-from callcenter.web.permissions import Permission
-from callcenter.web.shapes import In, PeaksView, RecordingView
+from callcenter.crm.recordings.queries import Filters
+from callcenter.web import audio, auth, recording_records, records
+from callcenter.web.context import services, who
+from callcenter.web.permissions import Permission, Scope
+from callcenter.web.recording_shapes import RecordedView, RecordingsQuery
+from callcenter.web.shapes import In, Page, PeaksView, RecordingView
 
 blueprint = APIBlueprint("recordings", __name__, tag="Recordings")
 _SOUND: Any = {
@@ -24,6 +26,43 @@ class PeaksQuery(In):
     """How fine the waveform is."""
 
     columns: int | None = Field(None, ge=1, le=20_000, description="values a leg, at most")
+
+
+@blueprint.get("/recordings")
+@blueprint.input(RecordingsQuery, location="query", arg_name="query")
+@blueprint.output(Page[RecordedView])
+@auth.requires(Permission.INTERACTIONS_READ)
+def index(query: RecordingsQuery) -> Any:
+    """Sealed recordings, newest first; an agent's own are those he talked in."""
+    person = who()
+    heard = person.scope(Permission.CONVERSATION)
+    if query.words:
+        auth.allow(Permission.CONVERSATION_SEARCH)
+    with services().reading() as session:
+        return recording_records.recordings(
+            session,
+            _filters(query, person.id),
+            visible_to=person.id if heard in (Scope.OWN, None) else None,
+            measured=heard in (Scope.OWN, Scope.ALL),
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+
+
+def _filters(query: RecordingsQuery, me: str) -> Filters:
+    return Filters(
+        since=query.from_,
+        until=query.to,
+        line=query.line,
+        queue=query.queue,
+        agent=me if query.agent == "me" else query.agent,
+        customer=query.customer,
+        outcome=query.outcome,
+        shortest=query.min_seconds,
+        longest=query.max_seconds,
+        words=query.words,
+        language=query.language,
+    )
 
 
 @blueprint.get("/recordings/<id>")

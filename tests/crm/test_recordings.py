@@ -1,0 +1,230 @@
+"""The list of recordings: what it is narrowed to, its order and pages, who sees what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from crm_floor import Counter, Floor, rang
+from sqlalchemy.orm import Session
+from test_subscribers import said
+
+from callcenter.crm.recordings import operations, queries
+from callcenter.crm.recordings.queries import Filters, page
+from callcenter.crm.review.models import Conversation
+from callcenter.errors import Conflict, Forbidden, Invalid, NotFound
+from callcenter.events import (
+    CallAnswered,
+    CallEnded,
+    CallTransferred,
+    Outcome,
+    RecordingSealed,
+    TranscriptCompleted,
+    now,
+)
+from callcenter.ids import new_id
+
+LONG_AGO = now() - timedelta(days=30)
+
+
+def sealed(call: str, seconds: float = 30.0) -> RecordingSealed:
+    return RecordingSealed(
+        call=call,
+        recording=new_id(),
+        path=f"2026/11/26/{call}.opus",
+        format="opus",
+        seconds=seconds,
+        size=1,
+        sha256="ab" * 32,
+        legs={},
+    )
+
+
+@pytest.fixture
+def recorded(floor: Floor) -> Callable[..., str]:
+    """Call it: a call that was recorded; returns the call's id."""
+
+    def make(
+        agent: str = "a1",
+        *,
+        seconds: float = 30.0,
+        queue: str = "support",
+        outcome: Outcome = "completed",
+        at: datetime | None = None,
+        **ring: Any,
+    ) -> str:
+        call = new_id()
+        moment = {"at": at} if at else {}
+        floor.happened(
+            rang(call, **moment, **ring),
+            CallAnswered(call=call, agent=agent, queue=queue, wait_seconds=2.0),
+            CallEnded(call=call, reason=outcome, by="customer", agent=agent, talk_seconds=seconds),
+            sealed(call, seconds),
+        )
+        return call
+
+    return make
+
+
+def calls(session: Session, visible_to: str | None = None, **filters: Any) -> list[str]:
+    found = page(session, Filters(**filters), visible_to=visible_to).items
+    return [str(one.interaction.call_id) for one in found]
+
+
+def test_recordings_come_newest_first_and_only_sealed_ones(
+    session: Session, floor: Floor, recorded: Callable[..., str]
+) -> None:
+    floor.talk("a1")  # nobody recorded it
+    second, first = recorded(), recorded(at=LONG_AGO)
+    assert calls(session) == [second, first]
+
+
+def test_each_filter_finds_its_calls(session: Session, recorded: Callable[..., str]) -> None:
+    plain = recorded()
+    other = {
+        "line": recorded(line="200"),
+        "queue": recorded(queue="sales"),
+        "agent": recorded("a2"),
+        "outcome": recorded(outcome="failed"),
+        "language": recorded(language="he"),
+    }
+    wanted = {"line": "200", "queue": "sales", "agent": "a2", "outcome": "failed", "language": "he"}
+    for name, value in wanted.items():
+        assert calls(session, **{name: value}) == [other[name]]
+    assert plain in calls(session, line="100", queue="support", agent="a1", language="fa")
+    assert calls(session, line="200", queue="sales") == []
+    assert calls(session, customer=new_id()) == []
+
+
+def test_length_and_time_have_both_ends(session: Session, recorded: Callable[..., str]) -> None:
+    long = recorded(seconds=3600.0, at=LONG_AGO)
+    short = recorded(seconds=12.5)
+    assert calls(session, shortest=3600.0) == [long]
+    assert calls(session, longest=12.5) == [short]
+    assert calls(session, shortest=13, longest=3599) == []
+    assert calls(session, since=LONG_AGO, until=LONG_AGO + timedelta(seconds=1)) == [long]
+    assert calls(session, until=LONG_AGO) == []
+    assert calls(session, since=LONG_AGO + timedelta(seconds=1)) == [short]
+
+
+@pytest.mark.parametrize("rare", [0, 2_000])
+def test_words_find_calls_however_common_they_are(
+    session: Session,
+    floor: Floor,
+    recorded: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    rare: int,
+) -> None:
+    monkeypatch.setattr(queries, "_RARE", rare)
+    first, second = recorded(at=LONG_AGO), recorded()
+    other = recorded()
+    floor.happened(
+        said(first, "شرکت ما بسته را نفرستاد"),
+        said(second, "the parcel"),
+        said(first, "a parcel too"),
+        said(other, "nothing"),
+    )
+    assert calls(session, words="شركت") == [first]
+    assert calls(session, words="parc") == [second, first]
+    assert calls(session, words="parcel", until=LONG_AGO + timedelta(days=1)) == [first]
+    assert calls(session, words="parcel nothing") == []
+    assert calls(session, words='"') == []
+    floor.happened(  # the second pass heard something else
+        TranscriptCompleted(call=first, revision=2, engine="w", language="en", utterances=0)
+    )
+    assert calls(session, words="parcel") == [second]
+
+
+def test_an_agent_sees_the_calls_he_talked_in_also_those_he_passed_on(
+    session: Session, floor: Floor, recorded: Callable[..., str]
+) -> None:
+    mine, theirs = recorded("a1"), recorded("a2")
+    passed = new_id()
+    floor.happened(
+        rang(passed),
+        CallAnswered(call=passed, agent="a1", queue="support", wait_seconds=2.0),
+        CallTransferred(call=passed, from_agent="a1", to_agent="a2"),
+        CallAnswered(call=passed, agent="a2", queue="support", wait_seconds=2.0),
+        sealed(passed),
+    )
+    assert calls(session, "a1") == [passed, mine]
+    assert calls(session, "a2") == [passed, theirs]
+    assert calls(session, "a1", agent="a2") == [passed]
+    assert calls(session, "a3") == []
+
+
+def test_pages_follow_each_other_and_cost_the_same(
+    session: Session, recorded: Callable[..., str], statements: Counter
+) -> None:
+    made = [recorded(at=LONG_AGO) for _ in range(2)] + [recorded() for _ in range(3)]
+    found: list[str] = []
+    costs = set()
+    for agent in (None, "a1"):
+        cursor = None
+        while True:
+            with statements() as seen:
+                part = page(session, Filters(agent=agent), limit=2, cursor=cursor)
+            costs.add(len(seen))
+            found += [str(one.interaction.call_id) for one in part.items]
+            if (cursor := part.next) is None:
+                break
+    assert found[:3] == made[:1:-1]
+    assert sorted(found) == sorted(made * 2)
+    assert max(costs) <= 4
+    with pytest.raises(Invalid):
+        page(session, cursor="forged")
+
+
+def test_the_share_of_the_agent_is_there_once_it_was_measured(
+    session: Session, recorded: Callable[..., str]
+) -> None:
+    call = recorded()
+    assert [one.agent_share for one in page(session).items] == [None]
+    session.get_one(Conversation, call).state = "measured"
+    session.get_one(Conversation, call).agent_share = 0.25
+    session.commit()
+    assert [one.agent_share for one in page(session).items] == [0.25]
+
+
+# --- Saved views -----------------------------------------------------------------------------
+
+
+def names(session: Session, person: str) -> list[str]:
+    return [view.name for view in queries.views(session, person)]
+
+
+def test_a_view_is_its_owners_or_everybodys(session: Session) -> None:
+    own = operations.save(session, owner="a1", name=" Mine ", filters={"line": "1"}, shared=False)
+    shared = operations.save(session, owner="s1", name="All", filters={}, shared=True)
+    assert (names(session, "a1"), names(session, "a2")) == (["All", "Mine"], ["All"])
+    with pytest.raises(NotFound):
+        operations.change(session, own.id, by="a2", name="x")
+    with pytest.raises(Forbidden):
+        operations.change(session, shared.id, by="a1", name="x")
+    operations.change(session, shared.id, by="s1", shared=False, name="Less", filters={"q": 1})
+    assert (names(session, "s1"), names(session, "a1")) == (["Less"], ["Mine"])
+
+
+def test_a_view_is_taken_back_by_its_owner_only(session: Session) -> None:
+    shared = operations.save(session, owner="s1", name="All", filters={}, shared=True)
+    with pytest.raises(Forbidden):
+        operations.take_back(session, shared.id, by="a1")
+    operations.take_back(session, shared.id, by="s1")
+    assert names(session, "a1") == names(session, "s1") == []
+    with pytest.raises(NotFound):
+        operations.take_back(session, shared.id, by="s1")
+
+
+def test_names_and_numbers_of_views_have_an_end(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (" ", "x" * 101, "a\0"):
+        with pytest.raises(Invalid):
+            operations.save(session, owner="a1", name=name, filters={}, shared=False)
+    monkeypatch.setattr(operations, "MOST_VIEWS", 1)
+    operations.save(session, owner="a1", name="one", filters={}, shared=False)
+    with pytest.raises(Conflict):
+        operations.save(session, owner="a1", name="two", filters={}, shared=False)
+    operations.save(session, owner="a2", name="two", filters={}, shared=False)
