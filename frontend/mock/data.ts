@@ -116,6 +116,30 @@ export function dataOf(language: Language) {
     version: 1,
     ...more,
   });
+  const recorded = Array.from({ length: 14 }, (_, n) => ({
+    ...interaction(n),
+    id: `r${n}`,
+    interaction: `i${n}`,
+    seconds: 61 + n * 173,
+    interrupted: false,
+    outcome: n % 6 === 4 ? "interrupted" : "completed",
+    agent: me,
+    agent_share: n % 5 === 3 ? null : 0.3 + (n % 4) / 7,
+  }));
+  const views = (
+    {
+      en: ["Long calls", "Interrupted this week"],
+      he: ["שיחות ארוכות", "נקטעו השבוע"],
+      fa: ["تماس‌های بلند", "قطع‌شده‌های این هفته"],
+    } as const
+  )[language].map((name, n) => ({
+    id: `v${n}`,
+    name,
+    filters: n ? { outcome: "interrupted", period: "week" } : { min_seconds: 900 },
+    shared: n === 0,
+    owner: me,
+    mine: n === 1,
+  }));
   const conversation = {
     state: "measured",
     seconds: 27,
@@ -203,6 +227,8 @@ export function dataOf(language: Language) {
   return {
     conversation,
     comments,
+    recorded,
+    views,
     me,
     brief,
     customer,

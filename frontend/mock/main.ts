@@ -20,6 +20,9 @@ const dispositions = [
 const session = {
   user: { ...data.me, role: "agent", extension: "201", language },
   csrf_token: "x",
+  ...(query.has("lead") && {
+    permissions: { "calls.take": "own", "users.read": "all", "views.share": "all" },
+  }),
   site: { name: "Mock", timezone: "Asia/Tehran", region: "IR", dispositions },
 };
 const page = (items: unknown[]) => ({ items: empty ? [] : items, next: null });
@@ -28,7 +31,13 @@ const rows = (n: number) => Array.from({ length: n }, (_, i) => data.interaction
 function answer(path: string, search: URLSearchParams): unknown {
   const [, noun, id, part] = path.split("/");
   if (noun === "session") return session;
-  if (noun === "site") return { ...session.site, dispositions };
+  if (noun === "site")
+    return {
+      ...session.site,
+      dispositions,
+      queues: ["support", "sales"],
+      lines: ["100", "200"].map((number) => ({ number })),
+    };
   if (noun === "interactions") {
     if (part === "transcript") return { state: "done", items: data.utterances };
     if (part === "conversation") return data.conversation;
@@ -56,6 +65,9 @@ function answer(path: string, search: URLSearchParams): unknown {
     if (search.get("call_id")) return page([data.interaction(0)]);
     return page(rows(search.get("limit") === "30" ? 5 : 14));
   }
+  if (noun === "recordings" && !id) return page(data.recorded);
+  if (noun === "views") return { items: empty ? [] : data.views };
+  if (noun === "users") return page([data.me].map((one) => ({ ...one, role: "agent" })));
   if (noun === "recordings") {
     const wave = (phase: number) =>
       Array.from({ length: 540 }, (_, i) =>

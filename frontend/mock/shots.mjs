@@ -24,6 +24,10 @@ const SCREENS = {
   empty: "/calls?scene=idle&empty=1",
   broken: "/calls?scene=idle&broken=1",
   call: "/calls/i0?scene=idle",
+  recordings: "/recordings?scene=idle&lead=1",
+  narrowed:
+    "/recordings?scene=idle&lead=1&words=order&period=days&from=2026-11-01&min=5&outcome=failed",
+  silent: "/recordings?scene=idle&empty=1",
   customers: "/customers?scene=idle",
   customer: "/customers/c0?scene=idle",
   complaints: "/complaints?scene=idle",

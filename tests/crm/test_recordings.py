@@ -56,7 +56,7 @@ def recorded(floor: Floor) -> Callable[..., str]:
         **ring: Any,
     ) -> str:
         call = new_id()
-        moment = {"at": at} if at else {}
+        moment: dict[str, Any] = {"at": at} if at else {}
         floor.happened(
             rang(call, **moment, **ring),
             CallAnswered(call=call, agent=agent, queue=queue, wait_seconds=2.0),

@@ -307,6 +307,7 @@ def the_records(world: World, agent: AgentPage, screens: Screens, call: str) -> 
     customer = record["customer"]["id"]
     for name, path, ready in (
         ("calls", "/calls", "history-row"),
+        ("recordings", "/recordings", "recording-row"),
         ("customers", "/customers", "customer-row"),
         ("customer", f"/customers/{customer}", "customer-name"),
         ("complaints", "/complaints?view=table", "complaint-row"),

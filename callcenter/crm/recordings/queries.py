@@ -84,7 +84,7 @@ def views(session: Session, person: str) -> Sequence[SavedView]:
 
 def _ordered(
     session: Session, filters: Filters, visible_to: str | None, cursor: str | None
-) -> Select[tuple[Interaction]] | None:
+) -> Select[Interaction] | None:
     """None where nothing can be found."""
     query = select(Interaction).where(Interaction.recorded_seconds.is_not(None), *_facts(filters))
     began: Any = Interaction.started_at

@@ -87,6 +87,13 @@ export const api = {
     value(client.GET("/api/v1/moments/{token}", { params: { path: { token } } })),
   giveReason: (id: string, reason: string) =>
     value(client.POST("/api/v1/interactions/{id}/access", { ...byId(id), body: { reason } })),
+  recordings: (query: ListOf<"/api/v1/recordings">) =>
+    value(client.GET("/api/v1/recordings", { params: { query } })),
+  views: () => value(client.GET("/api/v1/views")),
+  saveView: (body: Schemas["SavedViewIn"]) => value(client.POST("/api/v1/views", { body })),
+  takeBackView: (id: string) => value(client.POST("/api/v1/views/{id}/retraction", byId(id))),
+  users: (query: ListOf<"/api/v1/users">) =>
+    value(client.GET("/api/v1/users", { params: { query } })),
   peaks: (id: string, columns: number) =>
     value(
       client.GET("/api/v1/recordings/{id}/peaks", {

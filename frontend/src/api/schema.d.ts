@@ -813,6 +813,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/recordings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sealed recordings, newest first; an agent's own are those he talked in. */
+        get: operations["get_recordings_index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/recordings/{id}": {
         parameters: {
             query?: never;
@@ -1102,6 +1119,58 @@ export interface paths {
         put?: never;
         /** Forget the failed tries to sign in, so that the person need not wait. */
         post: operations["post_users_unlock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Own views and shared ones, by name. */
+        get: operations["get_views_index"];
+        put?: never;
+        /** Keep filters under a name. */
+        post: operations["post_views_save"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Another name, other filters, shared or not any more; the owner's to do. */
+        patch: operations["patch_views_change"];
+        trace?: never;
+    };
+    "/api/v1/views/{id}/retraction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take an own view back: nobody sees it any more. */
+        post: operations["post_views_take_back"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2224,6 +2293,35 @@ export interface components {
             reason: string;
         };
         /**
+         * Recorded
+         * @description A recording in the list.
+         */
+        Recorded: {
+            id: string;
+            interaction: string;
+            /** Format: date-time */
+            started_at: string;
+            seconds: number;
+            interrupted: boolean;
+            direction: string;
+            from_number: string | null;
+            from_name: string | null;
+            to_number: string | null;
+            customer: components["schemas"]["CustomerBrief"] | null;
+            agent: components["schemas"]["Person"] | null;
+            line: string | null;
+            queue: string | null;
+            outcome: ("completed" | "abandoned" | "missed" | "rejected" | "interrupted" | "failed" | "busy" | "no_answer" | "cancelled") | null;
+            language: string | null;
+            /** @description of all speech, 0 to 1; null: not measured, or the call needs a reason */
+            agent_share: number | null;
+        };
+        /** RecordedPage */
+        RecordedPage: {
+            items: components["schemas"]["Recorded"][];
+            next: string | null;
+        };
+        /**
          * Recording
          * @description A sealed recording.
          */
@@ -2257,6 +2355,45 @@ export interface components {
             action: "start" | "stop" | "pause" | "resume";
             /** @enum {string} */
             cause?: "button" | "api" | "form";
+        };
+        /**
+         * SavedView
+         * @description A named set of filters.
+         */
+        SavedView: {
+            id: string;
+            name: string;
+            filters: components["schemas"]["ViewFilters"];
+            /** @description everybody sees it */
+            shared: boolean;
+            owner: components["schemas"]["Person"] | null;
+            /** @description whether this person may change it or take it back */
+            mine: boolean;
+        };
+        /**
+         * SavedViewIn
+         * @description A new view; `shared` needs the permission views.share.
+         */
+        SavedViewIn: {
+            name: string;
+            filters: components["schemas"]["ViewFilters"];
+            shared?: boolean;
+        };
+        /**
+         * SavedViewPatch
+         * @description What changes.
+         */
+        SavedViewPatch: {
+            name?: string | null;
+            filters?: components["schemas"]["ViewFilters"] | null;
+            shared?: boolean | null;
+        };
+        /**
+         * SavedViews
+         * @description Every view that this person sees, by name.
+         */
+        SavedViews: {
+            items: components["schemas"]["SavedView"][];
         };
         /**
          * Scorecard
@@ -2588,6 +2725,30 @@ export interface components {
             masks: string[];
             revision: number;
             language: string | null;
+        };
+        /**
+         * ViewFilters
+         * @description The filters of a saved view. A period moves with the day; `from` and `to` are days.
+         */
+        ViewFilters: {
+            line?: string | null;
+            queue?: string | null;
+            /** @description a user's id, or `me`: talked in the call */
+            agent?: string | null;
+            customer?: string | null;
+            outcome?: ("completed" | "abandoned" | "missed" | "rejected" | "interrupted" | "failed" | "busy" | "no_answer" | "cancelled") | null;
+            /** @description length of the recording, at least */
+            min_seconds?: number | null;
+            /** @description length of the recording, at most */
+            max_seconds?: number | null;
+            /** @description words of the transcript */
+            words?: string | null;
+            language?: ("fa" | "he" | "en") | null;
+            period?: ("today" | "week" | "month") | null;
+            /** @description the first day */
+            from?: string | null;
+            /** @description the last day */
+            to?: string | null;
         };
         /**
          * WrapUpIn
@@ -4465,6 +4626,49 @@ export interface operations {
             };
         };
     };
+    get_recordings_index: {
+        parameters: {
+            query?: {
+                line?: string | null;
+                queue?: string | null;
+                agent?: string | null;
+                customer?: string | null;
+                outcome?: ("completed" | "abandoned" | "missed" | "rejected" | "interrupted" | "failed" | "busy" | "no_answer" | "cancelled") | null;
+                min_seconds?: number | null;
+                max_seconds?: number | null;
+                words?: string | null;
+                language?: ("fa" | "he" | "en") | null;
+                limit?: number;
+                cursor?: string | null;
+                from?: string | null;
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordedPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_recordings_show: {
         parameters: {
             query?: never;
@@ -5163,6 +5367,132 @@ export interface operations {
         };
     };
     post_users_unlock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_views_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViews"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_views_save: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SavedViewIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_views_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SavedViewPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_views_take_back: {
         parameters: {
             query?: never;
             header?: never;

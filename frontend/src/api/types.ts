@@ -1,6 +1,6 @@
 /** Names for the shapes of the API; generated from the server's OpenAPI document. */
 
-import type { components } from "./schema";
+import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
 
@@ -30,7 +30,13 @@ export type Person = Schemas["Person"];
 export type ProblemBody = Partial<Schemas["Problem"]>;
 export type Queue = Schemas["Queue"];
 export type Quote = Schemas["Quote"];
+export type Recorded = Schemas["Recorded"];
 export type Recording = Schemas["Recording"];
+export type RecordingsQuery = NonNullable<
+  paths["/api/v1/recordings"]["get"]["parameters"]["query"]
+>;
+export type SavedView = Schemas["SavedView"];
+export type ViewFilters = Schemas["ViewFilters"];
 export type Scorecard = Schemas["Scorecard"];
 export type ScorecardSection = Schemas["Section"];
 export type Site = Schemas["Site"];

@@ -21,6 +21,11 @@ export const router = createRouter({
       props: true,
     },
     {
+      path: "/recordings",
+      name: "recordings",
+      component: () => part(() => import("@/recordings/RecordingsPage.vue")),
+    },
+    {
       path: "/moments/:token",
       name: "moment",
       component: () => part(() => import("@/interactions/MomentPage.vue")),
