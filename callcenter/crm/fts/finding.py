@@ -69,6 +69,17 @@ def matching(session: Session, asked: Wanted) -> Select[Any]:
     return select(key(session)).where(_held(asked))
 
 
+def holding(session: Session, asked: Wanted, number: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether the utterance with that number holds it: asked of one after the other.
+
+    `IS TRUE` keeps PostgreSQL from asking GIN, the offset from reading the whole table at once.
+    """
+    if is_sqlite(session):
+        return number.in_(matching(session, asked))
+    row = select(PLACES.c.number).where(PLACES.c.number == number, _held(asked).is_(True))
+    return row.offset(0).exists()
+
+
 def key(session: Session) -> ColumnElement[int]:
     """The number of the utterance in the index."""
     if is_sqlite(session):

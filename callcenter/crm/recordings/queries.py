@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from callcenter.crm import fts
+from callcenter.crm.fts import finding
+from callcenter.crm.fts.wanted import Wanted
 from callcenter.crm.interactions.models import Interaction, Participant, Recording, Utterance
 from callcenter.crm.paging import Page, after, limited, moment_and_id
 from callcenter.crm.recordings.models import SavedView
@@ -29,8 +31,8 @@ _RARE = 2_000
 class Filters:
     """What the list is narrowed to; None leaves a field open.
 
-    `since` ≤ began < `until`; `shortest` ≤ seconds of the recording ≤ `longest`; `words` are
-    words of the transcript, the last of them may be a beginning.
+    `since` ≤ began < `until`; `shortest` ≤ seconds of the recording ≤ `longest`; `words` as
+    they are searched for (`fts.query`).
     """
 
     since: datetime | None = None
@@ -98,10 +100,10 @@ def _ordered(
     if cursor:
         query = query.where(tuple_(began, id_) < tuple_(*moment_and_id(cursor)))
     if filters.words is not None and filters.words.strip():
-        spoken = fts.numbers(session, filters.words)
-        if spoken is None:
+        asked = fts.wanted(session, filters.words)
+        if asked is None:
             return None
-        query = query.where(_said(session, spoken))
+        query = query.where(_said(session, asked))
     return query.order_by(began.desc(), id_.desc())
 
 
@@ -132,26 +134,37 @@ def _times(began: Any, filters: Filters) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _said(session: Session, spoken: Select[int]) -> ColumnElement[bool]:
-    """The words were said, in the revision to show.
+def _said(session: Session, asked: Wanted) -> ColumnElement[bool]:
+    """The words were said in one sentence, in the revision to show.
 
     Rare words: their few calls are looked up, then sorted. Common words: calls are walked, newest
     first, until enough of them hold the words.
     """
-    some = session.scalar(select(func.count()).select_from(spoken.limit(_RARE + 1).subquery()))
-    if (some or 0) > _RARE:
-        return exists().where(
+    if _is_common(session, asked):
+        sentence = select(Utterance.number).where(
             Utterance.call_id == Interaction.call_id,
             Utterance.revision == Interaction.transcript_revision,
-            Utterance.number.in_(spoken),
+            finding.holding(session, asked, Utterance.number.expression),
         )
+        return sentence.offset(0).exists()
     shown = aliased(Interaction)
     calls = (
         select(Utterance.call_id)
         .join(shown, shown.call_id == Utterance.call_id)
-        .where(Utterance.number.in_(spoken), Utterance.revision == shown.transcript_revision)
+        .where(
+            Utterance.number.in_(finding.matching(session, asked)),
+            Utterance.revision == shown.transcript_revision,
+        )
     )
     return Interaction.call_id.in_(calls)
+
+
+def _is_common(session: Session, asked: Wanted) -> bool:
+    """The vocabulary knows how often each word was said; of several, only the index does."""
+    if asked.most <= _RARE:
+        return False
+    some = finding.matching(session, asked).limit(_RARE + 1).subquery()
+    return (session.scalar(select(func.count()).select_from(some)) or 0) > _RARE
 
 
 def _with_recordings(session: Session, rows: Sequence[Interaction]) -> list[Recorded]:
