@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -25,7 +26,6 @@ from callcenter.telephony.ports import (
     SpeechLine,
 )
 
-SYNC_SECONDS = 1.0
 ON_THE_WAY = 2000
 """Samples after a resume that are not kept either: sound arrives late and in its place, so this
 much of what comes next may have been said before."""
@@ -40,7 +40,10 @@ class Gate:
 
     def write(self, position: int, payload: bytes, codec: Codec) -> None:
         """See FrameSink. Whole frames are dropped: a sample is a byte of G.711."""
-        early = max(0, self.since - position)
+        early = self.since - position
+        if early <= 0:
+            self._sink.write(position, payload, codec)
+            return
         early += -early % FRAME_SAMPLES
         if early < len(payload):
             self._sink.write(position + early, payload[early:], codec)
@@ -142,7 +145,7 @@ class Capture:
     async def flush(self) -> None:
         """What is known now is on the disk after this, unless the disk refuses."""
         if self._journal:
-            await self._guarded(self._journal.sync, self._position())
+            await self._guarded(self._at_once(self._journal.sync))
 
     def resume(self) -> float:
         """Sound is kept again. Returns the second from which on."""
@@ -179,7 +182,7 @@ class Capture:
         if self._start is None:
             await self._discard()
         elif self._journal:
-            error = await self._guarded(self._journal.close, self._position())
+            error = await self._guarded(self._at_once(self._journal.close))
             if error:
                 reason = "no space" if isinstance(error, NoSpace) else error.detail
                 return [RecordingTruncated(call=self._call, reason=reason)]
@@ -191,10 +194,14 @@ class Capture:
 
     async def _keep_synced(self, journal: Journal) -> None:
         while True:
-            await asyncio.sleep(SYNC_SECONDS)
-            await self._guarded(journal.sync, self._position())
+            await self._desk.rounds.next()
+            write = partial(journal.sync, self._position())
+            await self._guarded(partial(self._desk.rounds.run, write))
 
-    async def _guarded(self, write: Callable[[int], None], position: int) -> RecordingError | None:
+    def _at_once(self, write: Callable[[int], None]) -> Callable[[], asyncio.Future[None]]:
+        return partial(self._loop.run_in_executor, None, write, self._position())
+
+    async def _guarded(self, write: Callable[[], asyncio.Future[None]]) -> RecordingError | None:
         """One write at a time, also when the one before was cancelled half-way in its thread.
 
         The disk may fail; the call goes on, and the next write catches up where it can. Returns
@@ -202,7 +209,7 @@ class Capture:
         """
         if self._writing:
             await asyncio.wait([self._writing])
-        self._writing = self._loop.run_in_executor(None, write, position)
+        self._writing = write()
         try:
             await asyncio.shield(self._writing)
             self._failing = False

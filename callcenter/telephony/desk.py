@@ -17,6 +17,7 @@ from callcenter.telephony.ports import (
     Sound,
     SpeechLink,
 )
+from callcenter.telephony.rounds import Rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ class Desk(Protocol):
     @property
     def recordings(self) -> RecordingStore:
         """Where journals are kept."""
+
+    @property
+    def rounds(self) -> Rounds:
+        """In which the journals of all calls are written."""
 
     @property
     def speech(self) -> SpeechLink:

@@ -68,6 +68,7 @@ from callcenter.telephony.ports import (
     SipBackend,
     SpeechLink,
 )
+from callcenter.telephony.rounds import Rounds
 from callcenter.telephony.session import Session, run_call
 from callcenter.telephony.shared_floor import Clock, SeatTaken
 from callcenter.telephony.writer import FactWriter
@@ -127,6 +128,7 @@ class TelephonyService:
         self._database_file = database_file(settings.database_url)
         self._writer = FactWriter(log, bus, node, self._cluster, self._database_file)
         self._aftermath = Aftermath(log, bus, self._writer, parts.recordings, parts.sip)
+        self._rounds = Rounds()
         self._floor_dirty = False
         self._draining = False
         self._watch = Watch()
@@ -217,6 +219,11 @@ class TelephonyService:
     def recordings(self) -> RecordingStore:
         """See Desk."""
         return self._parts.recordings
+
+    @property
+    def rounds(self) -> Rounds:
+        """See Desk."""
+        return self._rounds
 
     @property
     def speech(self) -> SpeechLink:

@@ -18,6 +18,7 @@ from callcenter.telephony.adapters.recordings import DiskRecordings
 from callcenter.telephony.capture import ON_THE_WAY, Capture
 from callcenter.telephony.fakes.media import FakeMediaPlane, tone
 from callcenter.telephony.ports import FRAME_SAMPLES, SAMPLE_RATE, Codec
+from callcenter.telephony.rounds import Rounds
 
 LEGS = ("agent", "customer")
 SILENT = 0xFF
@@ -62,6 +63,7 @@ class Talk:
         self.call, self.folder, self.loop = new_id(), folder, loop
         self.media, self.speech = FakeMediaPlane(), HeardSpeech()
         self.recordings = DiskRecordings(folder, format="wav")
+        self.rounds = Rounds()
         self.legs = {name: self.media.leg() for name in LEGS}
         desk: Any = self
         self.capture = Capture(self.call, "en", desk)

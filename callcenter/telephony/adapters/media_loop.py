@@ -78,6 +78,7 @@ class SocketLeg:
     ) -> None:
         self._plane = plane
         self._socket, self._rtcp_socket = sockets
+        self._descriptor = self._socket.fileno()
         self._rtcp: Source | None = None  # where the telephone's RTCP goes; None: with its sound
         sock = self._socket
         host, port = sock.getsockname()[:2]
@@ -139,7 +140,7 @@ class SocketLeg:
             size, source = self._socket.recvfrom_into(buffer)
         except OSError:
             return  # nothing there, or an ICMP error of an earlier packet
-        moment = now - age_of_datagram(self._socket)
+        moment = now - age_of_datagram(self._descriptor)
         if self._srtp is not None or (size > 1 and 192 <= buffer[1] <= 223):
             self._take_otherwise(buffer[:size], source, moment)
         elif self._latch.accepts(source):
@@ -169,7 +170,7 @@ class SocketLeg:
         except OSError:
             return
         if source[0] in self._rtcp_hosts():
-            self._take_rtcp(buffer[:size], now - age_of_datagram(self._rtcp_socket))
+            self._take_rtcp(buffer[:size], now - age_of_datagram(self._rtcp_socket.fileno()))
 
     def _rtcp_hosts(self) -> set[str]:
         return {one[0] for one in (self._rtcp, self._latch.target) if one is not None}
@@ -470,8 +471,7 @@ class BatchingMediaPlane:
         carriers = self._carriers
         self._rows.stepped[self._order] = frame
         if frame % FEED_FRAMES == 0:
-            for leg in self._legs:
-                leg.attend(frame)
+            batch.attend(self._rows, self._legs, self._order, frame)
         for at, packet in batch.departures(self._rows, self._legs, self._order, frame):
             carriers[at].send(packet)
 

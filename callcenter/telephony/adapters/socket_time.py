@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 import sys
 import time
-from socket import socket
 
 _LONGEST = 1.0  # seconds: more is a clock that was set
 
@@ -20,10 +19,10 @@ if sys.platform == "linux" and struct.calcsize("P") == 8:
     _TIMESPEC = struct.Struct("qq")
     _buffer = bytearray(_TIMESPEC.size)
 
-    def age_of_datagram(sock: socket) -> float:
+    def age_of_datagram(descriptor: int) -> float:
         """Seconds since the datagram that was read last came in; 0 where that is unknown."""
         try:
-            ioctl(sock, _SIOCGSTAMPNS, _buffer, True)
+            ioctl(descriptor, _SIOCGSTAMPNS, _buffer, True)
         except OSError:  # the first of a socket has no stamp yet
             return 0.0
         seconds, nanoseconds = _TIMESPEC.unpack(_buffer)
@@ -32,6 +31,6 @@ if sys.platform == "linux" and struct.calcsize("P") == 8:
 
 else:
 
-    def age_of_datagram(sock: socket) -> float:
+    def age_of_datagram(descriptor: int) -> float:
         """Seconds since the datagram that was read last came in: unknown here."""
         return 0.0

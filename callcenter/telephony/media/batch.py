@@ -15,10 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callcenter.telephony.media import g711, rtp
-from callcenter.telephony.media.leg import TRAILING_FRAMES, Leg
+from callcenter.telephony.media.leg import FEED_FRAMES, REVIEW_FRAMES, TRAILING_FRAMES, Leg
 from callcenter.telephony.media.quality import JUMP
 from callcenter.telephony.media.rows import NOTHING, RING_FRAMES, Flags, Integers, Rows
-from callcenter.telephony.media.timeline import AHEAD, AHEAD_FRAMES, BEHIND, WINDOW
+from callcenter.telephony.media.timeline import (
+    AHEAD,
+    AHEAD_FRAMES,
+    BEHIND,
+    BEHIND_FRAMES,
+    FORCED,
+    QUIET,
+    WINDOW,
+)
 from callcenter.telephony.ports import FRAME_SAMPLES, Codec
 
 USUAL_BYTES = rtp.HEADER_BYTES + FRAME_SAMPLES
@@ -34,12 +42,16 @@ _PACKET = np.dtype(
         ("payload", "u1", FRAME_SAMPLES),
     ]
 )
+_FEED_BYTES = FEED_FRAMES * FRAME_SAMPLES
 _WORD = 0xFFFFFFFF
 _TABLES = {
     pair: np.frombuffer(table, np.uint8)
     for pair in product(Codec, repeat=2)
     if (table := g711.translation(*pair)) is not None
 }
+_LOUD = np.ones((max(codec.value for codec in Codec) + 1, 256), np.bool_)
+for _codec, _quiet in QUIET.items():
+    _LOUD[_codec.value, list(_quiet)] = False
 
 Packets = NDArray[np.void]
 
@@ -52,15 +64,12 @@ class Arrivals:
         raw = bytearray(_MOST * SLOT_BYTES)
         view = memoryview(raw)
         self._slots = [view[at : at + SLOT_BYTES] for at in range(0, len(raw), SLOT_BYTES)]
+        self.slot = self._slots[0]
+        """Where the next datagram is to be written."""
         self._packets: Packets = np.ndarray(_MOST, _PACKET, raw, strides=(SLOT_BYTES,))
         self._legs: dict[Leg, None] = {}
         self._moments: list[float] = []
         self._arrivals: list[int] = []
-
-    @property
-    def slot(self) -> memoryview:
-        """Where the next datagram is to be written."""
-        return self._slots[len(self._legs)]
 
     def keep(self, leg: Leg, arrival: int, moment: float) -> None:
         """What is in `slot` is a packet of `leg`."""
@@ -69,9 +78,13 @@ class Arrivals:
         self._moments.append(moment)
         if len(self._legs) == _MOST:
             self.settle()
+        else:
+            self.slot = self._slots[len(self._legs)]
 
     def put(self, leg: Leg, data: memoryview, arrival: int, moment: float) -> None:
-        """A packet of any length, read elsewhere."""
+        """A packet of any length, read elsewhere; passed over where the leg has left."""
+        if leg.row.rows is not self._rows:
+            return
         if leg in self._legs:
             self.settle()
         if len(data) == USUAL_BYTES:
@@ -85,6 +98,9 @@ class Arrivals:
         legs, self._legs = list(self._legs), {}
         arrivals, self._arrivals = self._arrivals, []
         moments, self._moments = self._moments, []
+        if not legs:
+            return
+        self.slot = self._slots[0]
         now, unusual = self._clock(), list(range(len(legs)))
         if len(legs) >= _FEWEST:
             usual = self._place(legs, np.array(arrivals), np.array(moments), now)
@@ -137,11 +153,20 @@ def _usual(of: Rows, row: Integers, packets: Packets, arrivals: Integers) -> tup
         & (position % FRAME_SAMPLES == 0)
         & (late > -AHEAD)
         & (late < BEHIND)
-        & (of.surplus[row] == 0)
         & ~of.rested[row]
         & ~of.comforted[row]
     )
+    waits = of.surplus[row] != 0
+    if waits.any():
+        usual[waits] &= ~_cuts(of, row[waits], packets["payload"][waits], position[waits])
     return usual, position
+
+
+def _cuts(of: Rows, row: Integers, payloads: NDArray[np.uint8], position: Integers) -> Flags:
+    """Whether the surplus of the leg's anchor is cut with this packet; see `Timeline`."""
+    pause = position - of.surplus[row] >= of.end[row]
+    loud = _LOUD[of.law[row, None], payloads].any(axis=1)
+    return pause | ~loud | (of.since_cut[row] + 1 >= FORCED)
 
 
 def _write(of: Rows, row: Integers, packets: Packets, position: Integers, late: Integers) -> None:
@@ -151,6 +176,7 @@ def _write(of: Rows, row: Integers, packets: Packets, position: Integers, late: 
     of.in_turn[row] = True
     of.timestamp[row] += FRAME_SAMPLES
     of.jump[row] = 0
+    of.since_cut[row] += of.surplus[row] != 0
     of.earliest[row] = np.minimum(of.earliest[row], late)
     of.watched[row] += 1
     slot = position // FRAME_SAMPLES % RING_FRAMES
@@ -186,6 +212,25 @@ def advance(of: Rows, legs: Sequence[Leg], row: Integers, frame: int) -> None:
     of.filled[row, slot] = 0
     of.cleared[row] = end
     of.now[row] = frame
+
+
+def attend(of: Rows, legs: Sequence[Leg], row: Integers, frame: int) -> None:
+    """See `Leg.attend`, due every `FEED_FRAMES`; most legs have just so many whole ones."""
+    start = of.cursor[row]
+    slots = (start[:, None] + np.arange(FEED_FRAMES + 1)) % RING_FRAMES
+    whole = of.filled[row[:, None], slots] == FRAME_SAMPLES
+    last = start + FEED_FRAMES > frame
+    ready = of.tapped[row] & whole[:, :-1].all(axis=1) & (last | ~whole[:, -1])
+    ready &= (start + FEED_FRAMES <= frame + 1) & (start >= of.now[row] - BEHIND_FRAMES)
+    of.cursor[row[ready]] += FEED_FRAMES
+    raw = of.ring[row[ready, None], slots[ready, :-1]].tobytes()
+    for number, at in enumerate(np.flatnonzero(ready).tolist()):
+        legs[at].deliver(int(start[at]), raw[number * _FEED_BYTES : (number + 1) * _FEED_BYTES])
+    for at in np.flatnonzero(of.tapped[row] & ~ready).tolist():
+        legs[at].feed_taps(frame)
+    if frame % REVIEW_FRAMES == 0:
+        for leg in legs:
+            leg.review()
 
 
 def departures(

@@ -25,15 +25,11 @@ class SourceLatch:
     def __init__(self) -> None:
         self._told: Source | None = None
         self._hosts: tuple[str, ...] = ()
-        self._target: Source | None = None
+        self.target: Source | None = None
+        """Where to send to; None as long as nobody told."""
         self._rank = _NOBODY  # of the target
         self._locked = False
         self._packets: dict[Source, int] = {}
-
-    @property
-    def target(self) -> Source | None:
-        """Where to send to; None as long as nobody told."""
-        return self._target
 
     @property
     def heard(self) -> bool:
@@ -46,20 +42,20 @@ class SourceLatch:
         told = (host, port)
         if told == self._told:
             return
-        self._told = self._target = told
+        self._told = self.target = told
         self._hosts = (host, signalling or host)
         self._rank, self._locked = _NOBODY, False
         self._packets = {}
 
     def accepts(self, source: Source) -> bool:
         """Whether a packet from `source` counts; learns from it."""
-        if self._locked and source == self._target:
+        if self._locked and source == self.target:
             return True
         rank = self._credible(source)
         if rank <= _NOBODY or rank < self._rank or (self._locked and rank == self._rank):
             return False
         if rank == _TOLD:
-            self._target, self._rank, self._locked = source, rank, True
+            self.target, self._rank, self._locked = source, rank, True
             return True
         return self._on_probation(source, rank)
 
@@ -77,6 +73,6 @@ class SourceLatch:
         count = self._packets[source] = self._packets.get(source, 0) + 1
         first = rank == _SAME_HOST and self._rank < rank
         if first or count >= _PROBATION:
-            self._target, self._rank = source, rank
+            self.target, self._rank = source, rank
             self._locked = count >= _PROBATION
-        return source == self._target and rank == self._rank
+        return source == self.target and rank == self._rank

@@ -272,7 +272,7 @@ class Leg:
         tap = Tap(self, sink, start)
         oldest = max(start, self._now - BEHIND_FRAMES)
         if self._taps:
-            self._feed_taps(self._stepped)
+            self.feed_taps(self._stepped)
         else:
             self._cursor = max(oldest, self._now - _REORDER_FRAMES)
         for index in range(oldest, self._cursor):
@@ -302,11 +302,14 @@ class Leg:
         self._on_digit.append(handler)
 
     def _deliver(self, index: int, count: int = 1) -> None:
-        payload = self._timeline.run(index, count)
+        self.deliver(index, self._timeline.run(index, count))
+
+    def deliver(self, index: int, payload: bytes) -> None:
+        """Hand the taps what begins at frame `index`."""
         for tap in list(self._taps):
             tap.deliver(index, payload, self._codec)
 
-    def _feed_taps(self, present: int) -> None:
+    def feed_taps(self, present: int) -> None:
         """In order; a frame that is not whole is waited for, then given as far as it came."""
         cursor = max(self._cursor, self._now - BEHIND_FRAMES)
         while cursor <= present:
@@ -367,9 +370,13 @@ class Leg:
     def attend(self, frame: int) -> None:
         """What is due every `FEED_FRAMES` frames: feed the taps, look at the playout's depth."""
         if self._taps:
-            self._feed_taps(frame)
+            self.feed_taps(frame)
         if frame % REVIEW_FRAMES == 0:
-            self._playout.review()
+            self.review()
+
+    def review(self) -> None:
+        """See Playout."""
+        self._playout.review()
 
     def packet(self, frame: int) -> bytearray | None:
         """The packet the party gets for `frame`; None when it gets none."""

@@ -32,7 +32,8 @@ WINDOW = 25
 """Packets after which the anchor is looked at again."""
 _TOO_LATE = 240  # samples: so late came even the fastest packet of a window
 _TOO_EARLY = -80
-_FORCED = 250  # packets after which a surplus is cut also from loud sound
+FORCED = 250
+"""Packets after which a surplus is cut also from loud sound."""
 _REORDER = 64  # packets: the window in which a duplicate is known as one
 _SEEN = (1 << _REORDER) - 1
 _LONGEST = FRAME_SAMPLES * 10  # a packet of more than 200 ms is no telephone's
@@ -61,6 +62,7 @@ class Timeline:
     _earliest = Cell[int]("earliest")
     _packets = Cell[int]("watched")
     _surplus = Cell[int]("surplus")  # samples that the anchor has to move to earlier
+    _since_cut = Cell[int]("since_cut")
 
     def __init__(self, codec: Codec, row: Row | None = None) -> None:
         self.row = row or Row()
@@ -218,7 +220,7 @@ class Timeline:
         self._since_cut += 1
         if position - self._surplus >= self._end:
             moved = self._surplus  # a pause: make it shorter
-        elif self._since_cut >= _FORCED or not bytes(payload).translate(None, QUIET[self._codec]):
+        elif self._since_cut >= FORCED or not bytes(payload).translate(None, QUIET[self._codec]):
             moved = len(payload)
         else:
             return position

@@ -93,9 +93,9 @@ class Together(Floor):
             self.arrivals.put(leg, memoryview(data), int(moment * 160), moment * 160 + 0.5)
         self.arrivals.settle()
         self.rows.stepped[self.order] = frame
+        if frame % FEED_FRAMES == 0:
+            batch.attend(self.rows, self.legs, self.order, frame)
         for number, leg in enumerate(self.legs):
-            if frame % FEED_FRAMES == 0:
-                leg.attend(frame)
             if leg.owed:
                 self.sent[number].append(bytes(leg.next_packet()))
         for number, made in batch.departures(self.rows, self.legs, self.order, frame):
