@@ -24,6 +24,8 @@ from callcenter import config
 from callcenter.config import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+SPEECH_WORKERS = 2
+"""Of each host."""
 
 
 class Host(World):
@@ -139,8 +141,7 @@ class Farm:
             "recordings_dir": str(folder / "recordings"),
             "recording": {"format": "wav"},
             "queues": [{"name": "support", "wrap_up_seconds": 0, "ring_seconds": 60}],
-            "speech": {"live": {"en": "off", "fa": "off", "he": "off"}, "second_pass": "off"},
-            "processes": ["telephony", "web", "jobs"],
+            "speech": {"workers": SPEECH_WORKERS, "second_pass": "off"},
         }
         public = {"public_url": f"http://127.0.0.1:{self.web_port}"}
         self.hosts: dict[str, Host] = {}

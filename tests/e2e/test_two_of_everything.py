@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from farm import Farm, farm
+from farm import SPEECH_WORKERS, Farm, farm
 from soft_agent import SoftAgent
-from sounds import frames_found, sealed_sound, tone_share
+from sounds import DATA, frames_found, sealed_sound, tone_share, ulaw_of
 from world import finish, wait_for
 
-from callcenter.events import AgentOffered, CallEnded, CallRang, RecordingSealed
+from callcenter.events import AgentOffered, CallEnded, CallRang, RecordingSealed, UtteranceHeard
 
 CALLER = "uac_record_routed.xml"
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -90,6 +90,28 @@ def test_agents_at_any_web_process_take_calls_of_any_node(
     for agent in agents.values():
         numbers = [payload["seq"] for _, payload in agent.events if "seq" in payload]
         assert numbers == sorted(set(numbers))
+
+
+def test_each_host_s_own_speech_workers_caption_its_calls_for_agents_anywhere(
+    system: Farm, agents: dict[str, SoftAgent]
+) -> None:
+    said = (ulaw_of(DATA / "speech" / "joe04.wav") + b"\xff" * 8000) * 4
+    assert [len(host.pids("speech")) for host in system.hosts.values()] == [SPEECH_WORKERS] * 2
+    known = _rang(system)
+    calls: dict[str, SoftAgent] = {}
+    callers = []
+    for _ in range(2):
+        callers.append(system.front.sipp(CALLER, seconds=20, sound=said))
+        call, agent = answer(agents, system, known | set(calls))
+        calls[call] = agent
+    assert {node_of(system, call) for call in calls} == {"a", "b"}
+    for call, agent in calls.items():
+        caption = agent.wait("caption", call=call, leg="customer", kind="final")
+        heard = system.front.wait_fact(UtteranceHeard, call=call, leg="customer")
+        assert "invoice" in heard.text.lower()
+        assert caption["text"]
+    for caller in callers:
+        finish(caller)
 
 
 def test_an_outage_of_postgresql_and_of_redis_loses_no_call_and_doubles_no_pop(
