@@ -465,6 +465,24 @@ class IncidentClosed(Fact):
     by: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhraseListChanged(Fact):
+    """Somebody made or changed a list of phrases."""
+
+    list: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhraseHeard(Fact):
+    """A phrase of that list was said, in this call for the first time."""
+
+    call: str
+    list: str
+    utterance: str
+    t0: float
+
+
 # --- Signals -------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from callcenter.crm.interactions.models import (
     Utterance,
 )
 from callcenter.crm.messages.models import Message
+from callcenter.crm.phrases.models import PhraseList, PhraseMark
 from callcenter.crm.quality.models import (
     Evaluation,
     EvaluationAnswer,
@@ -64,6 +65,8 @@ __all__ = [
     "MomentLink",
     "Participant",
     "Phone",
+    "PhraseList",
+    "PhraseMark",
     "Recording",
     "SavedView",
     "Scorecard",

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from callcenter import events
 from callcenter.crm.agents.operations import note_state
 from callcenter.crm.interactions import records
+from callcenter.crm.phrases import marking, watching
 from callcenter.crm.review import asking
 from callcenter.events import Fact
 from callcenter.log import Entry
@@ -28,7 +29,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.CallQualityMeasured: (records.quality_measured,),
     events.CallEnded: (records.ended, asking.ended),
     events.WrapUpEnded: (records.wrapped_up,),
-    events.UtteranceHeard: (records.heard,),
+    events.UtteranceHeard: (records.heard, marking.said),
     events.SpeechRedacted: (asking.redacted,),
     events.TranscriptPending: (records.transcript_pending,),
     events.TranscriptCompleted: (records.transcript_completed, asking.transcribed),
@@ -39,6 +40,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.RecordingSealed: (records.recording_sealed, asking.sealed),
     events.RecordingRedacted: (records.recording_redacted, asking.redacted),
     events.RecordingFailed: (records.recording_failed,),
+    events.PhraseListChanged: (watching.changed,),
     # Known from the log alone; no record comes of them yet:
     events.AgentDeclined: (),
     events.CalleeAlerted: (),
@@ -50,6 +52,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.ComplaintEscalated: (),
     events.IncidentOpened: (),
     events.IncidentClosed: (),
+    events.PhraseHeard: (),
 }
 
 

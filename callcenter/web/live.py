@@ -27,6 +27,7 @@ from callcenter.crm.complaints import incidents
 from callcenter.crm.customers import phones
 from callcenter.crm.interactions import queries as interactions
 from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.phrases import queries as phrases
 from callcenter.crm.users import queries as users
 from callcenter.events import (
     AgentStateName,
@@ -42,6 +43,7 @@ from callcenter.events import (
 from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
+from callcenter.web.permissions import Permission, scope_of
 from callcenter.web.shapes import CallView, MatchView, Moment
 
 FLOOR_ROOM = "floor"
@@ -174,6 +176,20 @@ class Escalated(Payload):
     level: int
     awaited: str
     due: Moment
+
+
+class PhraseSaid(Payload):
+    """Durable. A phrase that supervisors listen for was said; `t0` in seconds from the answer."""
+
+    event = "phrase.said"
+    call: str
+    interaction: str
+    list: str
+    name: str
+    severity: Literal["note", "warning", "urgent"]
+    leg: LegName
+    phrase: str
+    t0: float
 
 
 class Caption(Payload):
@@ -663,6 +679,31 @@ def _escalated(live: Live, session: Session, fact: events.ComplaintEscalated) ->
     return [(one, payload, None) for one in sorted(whom | ({fact.owner} if fact.owner else set()))]
 
 
+def _phrase(live: Live, session: Session, fact: events.PhraseHeard) -> Told:
+    """To everybody who manages phrases."""
+    row = interactions.by_call(session, fact.call)
+    found = phrases.mark_of(session, fact.utterance, fact.list)
+    if row is None or found is None:
+        return []
+    mark, one = found
+    payload = PhraseSaid(
+        call=fact.call,
+        interaction=row.id,
+        list=one.id,
+        name=one.name,
+        severity=one.severity,
+        leg=mark.leg,
+        phrase=mark.phrase,
+        t0=mark.t0,
+    )
+    whom = (
+        user.id
+        for user in users.everybody(session)
+        if scope_of(user.role, Permission.PHRASES_MANAGE)
+    )
+    return [(user, payload, fact.call) for user in sorted(whom)]
+
+
 _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.CallRang: _rang,
     events.CalleeAlerted: _alerted,
@@ -681,4 +722,5 @@ _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.RecordingResumed: _kept,
     events.AgentStateChanged: _state,
     events.ComplaintEscalated: _escalated,
+    events.PhraseHeard: _phrase,
 }

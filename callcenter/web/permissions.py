@@ -42,6 +42,7 @@ class Permission(StrEnum):
     QUALITY_EVALUATE = "quality.evaluate"
     QUALITY_REPLY = "quality.reply"
     QUALITY_MANAGE = "quality.manage"  # scorecards and which calls are drawn
+    PHRASES_MANAGE = "phrases.manage"  # what is listened for, and being told of it
     FLOOR_READ = "floor.read"
     CALLS_TAKE = "calls.take"
     CALLS_PLACE = "calls.place"
@@ -82,6 +83,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.QUALITY_EVALUATE: {"supervisor": Scope.ALL},
     Permission.QUALITY_REPLY: {"agent": Scope.OWN, "supervisor": Scope.ALL},
     Permission.QUALITY_MANAGE: _LEAD,
+    Permission.PHRASES_MANAGE: _LEAD,
     Permission.FLOOR_READ: {**_STAFF, "admin": Scope.ALL},
     Permission.CALLS_TAKE: {"agent": Scope.OWN, "supervisor": Scope.OWN},
     Permission.CALLS_PLACE: {"agent": Scope.OWN, "supervisor": Scope.OWN},

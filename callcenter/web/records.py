@@ -21,6 +21,7 @@ from callcenter.crm.interactions import operations as interaction_operations
 from callcenter.crm.interactions import queries as interaction_queries
 from callcenter.crm.interactions.models import CallQuality, Interaction, Recording
 from callcenter.crm.paging import Page
+from callcenter.crm.phrases.queries import calls_marked
 from callcenter.crm.users import queries as user_queries
 from callcenter.errors import NotFound
 from callcenter.web.context import services
@@ -192,7 +193,8 @@ _MEASURED = tuple(
 
 def interactions(session: Session, filters: Row, limit: int, cursor: str | None) -> Row:
     """Interactions, newest first."""
-    handled = filters.pop("handled", None)
+    handled, mark = filters.pop("handled", None), filters.pop("mark", None)
+    filters["calls"] = calls_marked(mark) if mark else None
     narrowed = interaction_queries.Filters(**filters, unhandled=handled is False)
     page = interaction_queries.page(session, narrowed, limit=limit, cursor=cursor)
     return _page(page, _interactions(session, page.items))

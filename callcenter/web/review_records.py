@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.phrases import queries as phrases
 from callcenter.crm.review import queries
 from callcenter.crm.review.models import Comment, Conversation
 from callcenter.web.records import people
@@ -32,7 +33,20 @@ _NOTHING: Row = {
 def conversation(session: Session, interaction: Interaction) -> Row:
     """What the conversation was like; nothing where there is neither sound nor text."""
     row = queries.conversation(session, interaction)
-    return conversation_view(row) if row else _NOTHING
+    shown = conversation_view(row) if row else _NOTHING
+    return {**shown, "phrases": _phrases(session, interaction)}
+
+
+def _phrases(session: Session, interaction: Interaction) -> list[Row]:
+    """What was said that somebody listens for."""
+    return [
+        {
+            **{name: getattr(mark, name) for name in ("t0", "t1", "leg", "phrase")},
+            "name": one.name,
+            "severity": one.severity,
+        }
+        for mark, one in phrases.marks(session, interaction)
+    ]
 
 
 def conversation_view(row: Conversation) -> Row:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat
 
+from callcenter.events import LegName
 from callcenter.web.shapes import CleanLongText, In, Moment, PersonView, View
 
 
@@ -15,6 +16,17 @@ class MarkView(View):
     kind: Literal["hold", "transfer", "pause", "redacted", "talk_over", "dead_air"]
     t0: float
     t1: float
+
+
+class PhraseMarkView(View):
+    """Something was said that supervisors listen for; seconds from the answer."""
+
+    t0: float
+    t1: float
+    leg: LegName
+    phrase: str = Field(description="as it stands in the list")
+    name: str = Field(description="of the list")
+    severity: Literal["note", "warning", "urgent"]
 
 
 class SideView(View):
@@ -40,6 +52,7 @@ class ConversationView(View):
     talk_overs: int
     dead_airs: int = Field(description="silences of five seconds or more")
     marks: list[MarkView]
+    phrases: list[PhraseMarkView]
     quiet: list[list[float]] = Field(description="stretches that a player may skip")
 
 

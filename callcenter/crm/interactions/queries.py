@@ -45,6 +45,7 @@ class Filters:
     unhandled: bool = False
     direction: str | None = None
     outcomes: tuple[str, ...] = ()
+    calls: Select[Any] | None = None  # only these
 
 
 def page(
@@ -236,6 +237,8 @@ def _narrowed(
             wanted.append(column == value)
     if filters.agent is not None:
         wanted.append(of_agent(filters.agent))
+    if filters.calls is not None:
+        wanted.append(Interaction.call_id.in_(filters.calls))
     if filters.outcomes:
         wanted.append(Interaction.outcome.in_(filters.outcomes))
     if filters.since is not None:

@@ -16,6 +16,7 @@ from callcenter.crm.fts.wanted import Piece, marked
 from callcenter.crm.interactions.models import Interaction, Utterance
 from callcenter.crm.interactions.queries import of_agent
 from callcenter.crm.paging import Page, after, key_of, limited
+from callcenter.crm.phrases.queries import calls_marked
 from callcenter.errors import Invalid
 from callcenter.events import LegName
 
@@ -35,6 +36,7 @@ class Narrowing:
     queue: str | None = None
     agent: str | None = None
     language: str | None = None
+    mark: str | None = None  # a phrase list that has marked the call
     since: datetime | None = None
     until: datetime | None = None
 
@@ -106,6 +108,8 @@ def _among(
     for agent in (narrowing.agent, visible_to):
         if agent is not None:
             query = query.where(of_agent(agent))
+    if narrowing.mark is not None:
+        query = query.where(Utterance.call_id.in_(calls_marked(narrowing.mark)))
     if narrowing.since is not None:
         query = query.where(Interaction.started_at >= narrowing.since)
     if narrowing.until is not None:

@@ -41,6 +41,7 @@ class InteractionsQuery(PageQuery):
     agent: Id | None = Field(None, description="a user's id, or `me`")
     queue: str | None = Field(None, max_length=64)
     direction: Literal["inbound", "outbound"] | None = None
+    mark: Id | None = Field(None, description="a phrase list whose phrase was said in the call")
     handled: bool | None = Field(None, description="false: missed calls nobody dealt with")
     from_: Moment | None = Field(None, alias="from", description="began at or after")
     to: Moment | None = Field(None, description="began before")
@@ -81,7 +82,7 @@ def index(query: InteractionsQuery) -> Any:
     filters["since"], filters["until"] = query.from_, filters.pop("to", None)
     if query.agent == "me":
         filters["agent"] = person.id
-    if query.q:
+    if query.q or query.mark:
         _, scope = auth.allow(Permission.CONVERSATION_SEARCH)
         filters["agent"] = person.id if scope is Scope.OWN else filters.get("agent")
     with services().reading() as session:

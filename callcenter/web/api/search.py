@@ -69,6 +69,7 @@ class SentencesQuery(PageQuery):
     agent: Id | None = Field(None, description="whose call: a user's id, or `me`")
     queue: str | None = Field(None, max_length=64)
     language: LanguageName | None = None
+    mark: Id | None = Field(None, description="a phrase list whose phrase was said in the call")
     from_: Moment | None = Field(None, alias="from", description="the call began at or after")
     to: Moment | None = Field(None, description="the call began before")
 
@@ -81,7 +82,7 @@ def sentences(query: SentencesQuery) -> Any:
     """Sentences that hold what is looked for, the last heard first."""
     person, scope = auth.allow(Permission.CONVERSATION_SEARCH)
     narrowing: dict[str, Any] = query.model_dump(
-        include={"leg", "agent", "queue", "language"}, exclude_none=True
+        include={"leg", "agent", "queue", "language", "mark"}, exclude_none=True
     )
     narrowing |= {"since": query.from_, "until": query.to}
     if query.agent == "me":

@@ -796,6 +796,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/phrase-lists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All lists, those in use first; 200 at most. */
+        get: operations["get_phrases_index"];
+        put?: never;
+        /** A new list; it marks calls from the next sentence on. */
+        post: operations["post_phrases_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/phrase-lists/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** What is listened for from now on; marks that calls have stay. */
+        patch: operations["patch_phrases_change"];
+        trace?: never;
+    };
     "/api/v1/queues": {
         parameters: {
             query?: never;
@@ -1579,6 +1614,7 @@ export interface components {
             /** @description silences of five seconds or more */
             dead_airs: number;
             marks: components["schemas"]["Mark"][];
+            phrases: components["schemas"]["PhraseMark"][];
             /** @description stretches that a player may skip */
             quiet: number[][];
         };
@@ -2192,6 +2228,78 @@ export interface components {
             number: string;
             region?: string | null;
             label?: string;
+        };
+        /**
+         * PhraseList
+         * @description Phrases of one language with one meaning.
+         */
+        PhraseList: {
+            id: string;
+            name: string;
+            /** @enum {string} */
+            language: "fa" | "he" | "en";
+            phrases: string[];
+            /** @enum {string} */
+            severity: "note" | "warning" | "urgent";
+            leg: ("agent" | "customer") | null;
+            notice: boolean;
+            by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            changed_at: string;
+            retired_at: string | null;
+            /** @description send it back with a change; 409 when it is old */
+            version: number;
+        };
+        /**
+         * PhraseListIn
+         * @description A new list. `cancel*` stands for every word that begins so.
+         */
+        PhraseListIn: {
+            name: string;
+            /** @enum {string} */
+            language: "fa" | "he" | "en";
+            phrases: string[];
+            /** @enum {string} */
+            severity?: "note" | "warning" | "urgent";
+            /** @description who says it; null: either */
+            leg?: ("agent" | "customer") | null;
+            /** @description tell supervisors while the call lasts */
+            notice?: boolean;
+        };
+        /** PhraseListPage */
+        PhraseListPage: {
+            items: components["schemas"]["PhraseList"][];
+            next: string | null;
+        };
+        /**
+         * PhraseListPatch
+         * @description What changes; a list that is retired marks no more calls.
+         */
+        PhraseListPatch: {
+            name?: string | null;
+            language?: ("fa" | "he" | "en") | null;
+            phrases?: string[] | null;
+            severity?: ("note" | "warning" | "urgent") | null;
+            leg?: ("agent" | "customer") | null;
+            notice?: boolean | null;
+            retired?: boolean | null;
+            version?: number | null;
+        };
+        /**
+         * PhraseMark
+         * @description Something was said that supervisors listen for; seconds from the answer.
+         */
+        PhraseMark: {
+            t0: number;
+            t1: number;
+            /** @enum {string} */
+            leg: "agent" | "customer";
+            /** @description as it stands in the list */
+            phrase: string;
+            /** @description of the list */
+            name: string;
+            /** @enum {string} */
+            severity: "note" | "warning" | "urgent";
         };
         /**
          * Piece
@@ -4182,6 +4290,7 @@ export interface operations {
                 agent?: string | null;
                 queue?: string | null;
                 direction?: ("inbound" | "outbound") | null;
+                mark?: string | null;
                 handled?: boolean | null;
                 from?: string | null;
                 to?: string | null;
@@ -4584,6 +4693,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeskPhones"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_phrases_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhraseListPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_phrases_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PhraseListIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhraseList"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_phrases_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PhraseListPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhraseList"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -5029,6 +5235,7 @@ export interface operations {
                 agent?: string | null;
                 queue?: string | null;
                 language?: ("fa" | "he" | "en") | null;
+                mark?: string | null;
                 from?: string | null;
                 to?: string | null;
             };
