@@ -32,6 +32,7 @@ from callcenter.config_problems import across, sentences
 from callcenter.errors import ConfigError
 
 Language = Literal["fa", "he", "en"]
+RoleName = Literal["agent", "supervisor", "manager", "admin", "auditor"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 ENV_PREFIX = "CALLCENTER_"
@@ -176,6 +177,19 @@ class Web(Section):
     )
     session_hours: Annotated[int, Field(ge=1, le=168)] = Field(
         12, description="every session ends after this"
+    )
+
+
+class SignIn(Section):
+    """How people sign in."""
+
+    second_factor: list[RoleName] = Field(
+        [],
+        description="roles that need a second factor; who has none sets it up at the next sign-in",
+    )
+    key_file: Path | None = Field(
+        None,
+        description="key that seals code generators; else data_dir/keys/factors.secret",
     )
 
 
@@ -740,6 +754,7 @@ class Settings(Section):
     )
     bus_url: str = Field("local", pattern=r"^(local|rediss?://.+)$", description="or redis://…")
     web: Web = Field(Web(), description="pages, API and sockets")
+    sign_in: SignIn = Field(SignIn(), description="how people sign in")
     sip: Sip = Field(Sip(), description="the SIP listener and its sound")
     lines: list[Line] = Field(
         [Line(number="100", queue="support", language="en")],

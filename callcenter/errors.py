@@ -6,6 +6,10 @@
     ├── Refused                  a person or program asked for something that cannot be done
     │   ├── Invalid              the input is wrong; `fields` says where           (422)
     │   ├── NotSignedIn          nobody is signed in                               (401)
+    │   │   ├── FactorNeeded     the password was right; `step` says how to go on
+    │   │   │   └── EnrolmentNeeded  the role needs a second factor, and there is none yet
+    │   │   ├── WrongCode        the code is wrong or was used before
+    │   │   └── StepOver         the sign-in took too long: begin again
     │   ├── Forbidden            signed in, but not allowed                        (403)
     │   │   └── ReasonNeeded     allowed after a reason that the audit keeps
     │   ├── NotFound             no such thing, or not for this person             (404)
@@ -89,6 +93,35 @@ class NotSignedIn(Refused):
 
     slug = "not-signed-in"
     status = 401
+
+
+class FactorNeeded(NotSignedIn):
+    """The password was right. `step` is the token to go on with, `kinds` what can be shown."""
+
+    slug = "second-factor-needed"
+
+    def __init__(self, detail: str, step: str = "", kinds: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.step = step
+        self.kinds = kinds
+
+
+class EnrolmentNeeded(FactorNeeded):
+    """The password was right, and the role needs a second factor that is not set up yet."""
+
+    slug = "enrolment-needed"
+
+
+class WrongCode(NotSignedIn):
+    """A code or passkey that does not belong here, or was used before."""
+
+    slug = "wrong-code"
+
+
+class StepOver(NotSignedIn):
+    """A sign-in was begun too long ago, or had too many wrong codes."""
+
+    slug = "step-over"
 
 
 class Forbidden(Refused):

@@ -28,7 +28,8 @@ from callcenter.errors import ConfigError
 PROMISED = [
     "run", "demo", "web", "telephony", "speech", "jobs", "call", "doctor", "check-config",
     "backup", "restore", "tls", "settings", "openapi", "db.upgrade",
-    "user.add", "user.passwd", "user.disable", "user.unlock", "import.customers", "models.list",
+    "user.add", "user.passwd", "user.disable", "user.unlock", "user.reset-factors",
+    "import.customers", "models.list",
     "models.fetch",
     "recordings.verify", "bench.calls", "bench.pop", "bench.captions", "bench.api",
 ]

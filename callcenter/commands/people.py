@@ -1,4 +1,4 @@
-"""Users from the command line: `user add`, `user passwd`, `user disable`; the first admin."""
+"""Users from the command line: add, passwd, disable, unlock, reset-factors; the first admin."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def add_to(app: typer.Typer) -> None:
     user.command(epilog=example("callcenter user passwd sara --password-file -"))(passwd)
     user.command(epilog=example("callcenter user disable sara"))(disable)
     user.command(epilog=example("callcenter user unlock sara"))(unlock)
+    user.command(epilog=example("callcenter user reset-factors sara"))(reset_factors)
     app.add_typer(user, name="user")
 
 
@@ -127,6 +128,20 @@ def unlock(username: Username, config: ConfigFile = None, data_dir: DataDir = No
         operations.forget_failures(session, username)
         audit.record(session, None, "unlock", "user", user.id, reason="command line")
     say(f"{username} can try to sign in again at once.")
+
+
+def reset_factors(username: Username, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Take every second factor of a user away who lost it; the sessions end."""
+    from callcenter.crm.audit import operations as audit
+    from callcenter.crm.factors import operations as factors
+    from callcenter.crm.users import operations
+
+    with _session(settings_of(config, data_dir)) as session:
+        user = _user(session, username)
+        factors.reset(session, user.id)
+        operations.revoke_all(session, user.id)
+        audit.record(session, None, "factor.reset", "user", user.id, reason="command line")
+    say(f"{username} signs in with the password alone; every session of that user has ended.")
 
 
 def read_password(source: str) -> str:

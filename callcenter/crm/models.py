@@ -14,6 +14,8 @@ from callcenter.crm.complaints.models import (
 )
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
 from callcenter.crm.db import Base
+from callcenter.crm.disclosures.models import Disclosure
+from callcenter.crm.factors.models import Factor, RecoveryCode, SignInStep
 from callcenter.crm.fts.models import VocabularyForm, VocabularyWord
 from callcenter.crm.interactions.models import (
     Disposition,
@@ -55,10 +57,12 @@ __all__ = [
     "Conversation",
     "Customer",
     "CustomerWord",
+    "Disclosure",
     "Disposition",
     "Evaluation",
     "EvaluationAnswer",
     "EvaluationNote",
+    "Factor",
     "Incident",
     "Interaction",
     "Message",
@@ -68,10 +72,12 @@ __all__ = [
     "PhraseList",
     "PhraseMark",
     "Recording",
+    "RecoveryCode",
     "SavedView",
     "Scorecard",
     "ScorecardVersion",
     "SignInFailure",
+    "SignInStep",
     "User",
     "UserSession",
     "Utterance",

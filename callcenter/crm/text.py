@@ -60,6 +60,17 @@ def words(text: str) -> list[str]:
     return normalize(text).split()
 
 
+_OVERRIDES = {code: f"[U+{code:04X}]" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def visible(text: str) -> str:
+    """The text with controls that turn the order of letters round written out, as [U+202E].
+
+    They can make `gpj.exe` look like `exe.jpg`; what a stranger chose is shown as it is.
+    """
+    return text.translate(_OVERRIDES)
+
+
 def checked(field: str, text: str, *, most: int, needed: bool = False) -> str:
     """The text without blanks around it; Invalid names the field that cannot be stored."""
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):

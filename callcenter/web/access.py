@@ -7,7 +7,6 @@ sign-out, after `web.session_idle_minutes` without a request or open socket, aft
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 import time
@@ -21,16 +20,21 @@ from sqlalchemy.orm import Session
 from callcenter.config import Settings
 from callcenter.crm.agents import queries as outbox
 from callcenter.crm.audit import operations as audit
+from callcenter.crm.disclosures import models as disclosures
+from callcenter.crm.disclosures.operations import disclose
+from callcenter.crm.disclosures.queries import is_open
+from callcenter.crm.factors import operations as steps
+from callcenter.crm.factors.models import Purpose, SignInStep
 from callcenter.crm.users import operations, queries
-from callcenter.crm.users.models import User, UserSession
+from callcenter.crm.users.models import Method, User, UserSession
 from callcenter.database import reading
-from callcenter.errors import NotSignedIn, ReasonNeeded, TooManyTries
+from callcenter.errors import Invalid, NotSignedIn, ReasonNeeded, StepOver, TooManyTries, WrongCode
 from callcenter.events import Device, now
 from callcenter.web import auth, passwords
 from callcenter.web.context import Who
+from callcenter.web.factors import Enrolment, Factors, hashed, same_password
 from callcenter.web.permissions import Permission, Scope
 
-GLASS_BROKEN_FOR = timedelta(minutes=15)
 ONE_LISTENING = 300.0  # seconds in which further requests belong to the same listening
 _TOUCH_EVERY = timedelta(seconds=60)
 
@@ -43,65 +47,129 @@ class Access:
         self._reader = reading(engine)
         self._idle = timedelta(minutes=settings.web.session_idle_minutes)
         self._lifetime = timedelta(hours=settings.web.session_hours)
+        self.factors = Factors(settings)
         self._lock = threading.Lock()
-        self._glass: dict[tuple[str, str], datetime] = {}
         self._listening: dict[tuple[str, str, str], float] = {}
         self.on_sign_out: list[Callable[[str], None]] = []
+        self.on_disclosed: list[Callable[[], None]] = []
         self.on_locked: list[Callable[[User], None]] = []
 
     # --- Signing in and out ------------------------------------------------------------------
 
     def sign_in(self, username: str, password: str, address: str | None) -> tuple[Who, str]:
-        """The person and a fresh token. Raises TooManyTries or NotSignedIn.
+        """The person and a fresh token. Raises TooManyTries, NotSignedIn or FactorNeeded.
 
         A wrong name and a wrong password look alike and take equally long.
         """
         with Session(self._reader) as session:
-            wait = queries.delay(session, username, address)
+            self._demand_patience(session, username, address)
             user = queries.by_username(session, username)
             known = user.password_hash if user and user.disabled_at is None else None
+        if not passwords.matches(known, password) or user is None:
+            self.failed("sign_in", username, user, address)
+            raise NotSignedIn("the user name or the password is wrong")
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            needed = self.factors.next_step(session, user)
+            if needed is None:
+                return self.open(session, user.id, "password", address)
+        raise needed
+
+    def enrol(self, step: str) -> Enrolment:
+        """A code generator for somebody whose sign-in stopped for want of one. Raises StepOver."""
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            _, user = self.person_of(session, step, "enrol")
+            return self.factors.begin_totp(session, user)
+
+    def second_step(self, step: str, code: str, address: str | None) -> tuple[Who, str, list[str]]:
+        """The person, a fresh token, and recovery codes where the first factor was set up.
+
+        Raises StepOver, TooManyTries or WrongCode.
+        """
+        with Session(self._reader) as session:
+            opened, user = self.person_of(session, step, "factor", "enrol")
+            self._demand_patience(session, user.username, address)
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            opened, user = self.person_of(session, step, "factor", "enrol")
+            method, fresh = self._shown(session, opened, code)
+            if method is not None:
+                steps.close_step(session, opened)
+                return *self.open(session, user.id, method, address), fresh
+            steps.fail(session, opened)
+        self.failed("second_factor", user.username, user, address)
+        raise WrongCode("the code is wrong or was used before: take the next one")
+
+    def _shown(
+        self, session: Session, opened: SignInStep, code: str
+    ) -> tuple[Method | None, list[str]]:
+        """What a code was, and recovery codes that were made."""
+        assert opened.user is not None
+        if opened.purpose == "factor":
+            return self.factors.check(session, opened.user, code), []
+        try:
+            return "totp", self.factors.confirm_totp(session, opened.user, code)
+        except WrongCode:
+            return None, []
+
+    def person_of(self, session: Session, step: str, *purposes: Purpose) -> tuple[SignInStep, User]:
+        """An open step and whose it is. Raises StepOver."""
+        opened = steps.step(session, hashed(step), *purposes)
+        user = queries.by_id(session, opened.user or "")
+        if user is None or user.disabled_at or not same_password(user, opened.data):
+            raise StepOver("this sign-in is over: begin again")
+        return opened, user
+
+    def _demand_patience(self, session: Session, username: str, address: str | None) -> None:
+        wait = queries.delay(session, username, address)
         if wait > 0:
             raise TooManyTries("too many failed tries: wait, then try again", wait)
-        right = passwords.matches(known, password)
-        with Session(self._engine, expire_on_commit=False) as session, session.begin():
-            if not right or user is None:
-                operations.note_failure(session, username, address)
-                self._record(session, None, "sign_in", None, address, "refused")
-                locked = queries.failures(session, username) == queries.FREE_TRIES
-            else:
-                return self._open(session, user.id, username, address)
-        if locked and user is not None:
-            self._locked(user, address)
-        raise NotSignedIn("the user name or the password is wrong")
 
-    def _locked(self, user: User, address: str | None) -> None:
-        """From here on tries are delayed: the audit keeps it, the owner is told."""
+    def failed(self, what: str, username: str, user: User | None, address: str | None) -> None:
+        """Count a wrong password or code; from the fifth on tries wait, and the owner is told."""
         with Session(self._engine) as session, session.begin():
-            self._record(session, None, "lock", user.id, address, "ok")
-        for tell in self.on_locked:
-            tell(user)
+            operations.note_failure(session, username, address)
+            self._record(session, None, what, user.id if user else None, address, "refused")
+            locked = queries.failures(session, username) == queries.FREE_TRIES
+            if locked and user is not None:
+                self._record(session, None, "lock", user.id, address, "ok")
+        if locked and user is not None:
+            for tell in self.on_locked:
+                tell(user)
 
-    def _open(
-        self, session: Session, user: str, username: str, address: str | None
+    def prove(self, person: Who, password: str, address: str | None) -> None:
+        """Ask for the password again before something that matters.
+
+        Raises Invalid for a wrong one, TooManyTries.
+        """
+        with Session(self._reader) as session:
+            self._demand_patience(session, person.username, address)
+            user = operations.get_or_raise(session, person.id)
+        if not passwords.matches(user.password_hash, password):
+            self.failed("prove", person.username, user, address)
+            raise Invalid("the password is wrong", {"password": "is wrong"})
+
+    def open(
+        self, session: Session, user: str, method: Method, address: str | None
     ) -> tuple[Who, str]:
+        """A new session for somebody who showed everything that was asked for."""
         token = secrets.token_urlsafe(32)
         person = operations.get_or_raise(session, user)
-        failed = queries.failures(session, username)
-        operations.forget_failures(session, username)
+        failed = queries.failures(session, person.username)
+        operations.forget_failures(session, person.username)
         opened = operations.open_session(
             session,
             person,
-            token_hash=_hash(token),
+            token_hash=hashed(token),
             csrf=secrets.token_urlsafe(32),
             lifetime=self._lifetime,
             address=address,
+            method=method,
         )
-        self._record(session, user, "sign_in", user, address, "ok")
+        audit.record(session, user, "sign_in", "user", user, reason=method, address=address)
         return _who(opened, person, failed), token
 
     def whose(self, token: str) -> Who | None:
         """Who holds that token; None when its session is over."""
-        return self._find(_hash(token))
+        return self._find(hashed(token))
 
     def again(self, person: Who) -> Who:
         """The same person, read anew. Raises NotSignedIn."""
@@ -183,12 +251,20 @@ class Access:
             operations.get_or_raise(session, user)
             return list(queries.sessions_of(session, user))
 
-    def end_sessions(self, person: Who, user: str, id_: str | None, address: str | None) -> None:
-        """End one session of an account, or all; open sockets are cut within seconds."""
+    def end_sessions(
+        self,
+        person: Who,
+        user: str,
+        id_: str | None,
+        address: str | None,
+        *,
+        but: str | None = None,
+    ) -> None:
+        """End one session of an account, or all `but` one; sockets are cut within seconds."""
         with Session(self._engine) as session, session.begin():
             operations.get_or_raise(session, user)
             if id_ is None:
-                operations.revoke_all(session, user)
+                operations.revoke_all(session, user, but=but)
             else:
                 operations.revoke_one(session, user, id_)
             self._record(session, person.id, "end_session", user, address, "ok")
@@ -207,7 +283,7 @@ class Access:
         """
         person = auth.own_only(Permission.CONVERSATION, *interaction.talked)
         if person.scope(Permission.CONVERSATION) is Scope.REASON:
-            self._need_reason(person, interaction.id)
+            self._need_reason(person, "interaction", interaction.id)
         if what is None or not self._is_new(person, interaction.id, what):
             return
         try:
@@ -220,28 +296,46 @@ class Access:
                 self._listening.pop((person.session, interaction.id, what), None)
             raise
 
-    def break_glass(self, interaction: Any, reason: str, address: str | None) -> datetime:
-        """Open one conversation for a while; returns until when."""
-        person = auth.own_only(Permission.CONVERSATION, *interaction.talked)
-        with Session(self._engine) as session, session.begin():
-            audit.record(
+    def open_customer(self, customer: str, address: str | None) -> None:
+        """Let through who may see this customer; who needed a reason is noted in the audit.
+
+        Raises ReasonNeeded before the glass is broken, whether there is such a customer or not.
+        """
+        person, scope = auth.allow(Permission.CUSTOMERS_READ)
+        if scope is not Scope.REASON:
+            return
+        self._need_reason(person, "customer", customer)
+        if self._is_new(person, customer, "customer.read"):
+            with Session(self._engine) as session, session.begin():
+                audit.record(
+                    session, person.id, "customer.read", "customer", customer, address=address
+                )
+
+    def break_glass(
+        self, person: Who, kind: disclosures.Kind, object: str, reason: str, address: str | None
+    ) -> datetime:
+        """Open one call or one customer for a while; returns until when. Leads are told."""
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            made = disclose(
                 session,
-                person.id,
-                "break_glass",
-                "interaction",
-                interaction.id,
+                who=person.id,
+                opened_by=person.session,
+                kind=kind,
+                object=object,
                 reason=reason,
                 address=address,
             )
-        until = now() + GLASS_BROKEN_FOR
-        with self._lock:
-            self._glass[person.session, interaction.id] = until
-        return until
+        for tell in self.on_disclosed:
+            tell()
+        return made.until
 
-    def _need_reason(self, person: Who, interaction: str) -> None:
-        with self._lock:
-            until = self._glass.get((person.session, interaction))
-        if until is None or until < now():
+    def is_disclosed(self, person: Who, kind: disclosures.Kind, object: str) -> bool:
+        """Whether the person opened it with a reason that still holds."""
+        with Session(self._reader) as session:
+            return is_open(session, person.session, kind, object)
+
+    def _need_reason(self, person: Who, kind: disclosures.Kind, object: str) -> None:
+        if not self.is_disclosed(person, kind, object):
             raise ReasonNeeded("give a reason first: it is kept in the audit")
 
     def _is_new(self, person: Who, interaction: str, what: str) -> bool:
@@ -266,10 +360,6 @@ class Access:
         result: str,
     ) -> None:
         audit.record(session, person, what, "user", user, address=address, result=result)
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _who(opened: UserSession, user: User, failed: int = 0) -> Who:

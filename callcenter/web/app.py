@@ -21,7 +21,9 @@ from callcenter.web.api import (
     calls,
     complaints,
     customers,
+    disclosures,
     evaluations,
+    factors,
     imports,
     incidents,
     interactions,
@@ -39,7 +41,7 @@ from callcenter.web.api import (
 )
 from callcenter.web.context import EXTENSION, Services
 from callcenter.web.follower import Follower
-from callcenter.web.live import Live
+from callcenter.web.live import LEAD_ROOM, Live
 from callcenter.web.sockets import GRACE, Sockets, build
 from callcenter.web.texts import texts
 
@@ -47,6 +49,7 @@ PREFIX = "/api/v1"
 LARGEST_BODY = 1_000_000
 NOUNS = (
     session,
+    factors,
     site,
     customers,
     interactions,
@@ -65,6 +68,7 @@ NOUNS = (
     calls,
     imports,
     users,
+    disclosures,
 )
 _LOGGER = structlog.get_logger()
 
@@ -142,6 +146,9 @@ def join_sockets(app: APIFlask, *, grace: float = GRACE) -> Runtime:
             text=texts(user.language)["sign_in_locked"],
             everywhere=True,
         )
+    )
+    parts.access.on_disclosed.append(
+        lambda: live.notice("disclosure", room=LEAD_ROOM, everywhere=True)
     )
     return Runtime(app, socketio, live, sockets, Follower(parts, live, sockets))
 

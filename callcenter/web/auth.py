@@ -64,6 +64,14 @@ def allow(permission: Permission) -> tuple[Who, Scope]:
     return person, scope
 
 
+def every(permission: Permission) -> Who:
+    """For lists and searches: who needs a reason for each one sees no list. Raises Forbidden."""
+    person, scope = allow(permission)
+    if scope is Scope.REASON:
+        raise Forbidden(f"the role {person.role} opens one at a time, with a reason")
+    return person
+
+
 def own_only(permission: Permission, *people: str | None) -> Who:
     """Where the scope is "own", the person must be one of `people`; else it is not there."""
     person, scope = allow(permission)

@@ -28,6 +28,7 @@ from callcenter.crm.customers import phones
 from callcenter.crm.interactions import queries as interactions
 from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.phrases import queries as phrases
+from callcenter.crm.text import visible
 from callcenter.crm.users import queries as users
 from callcenter.events import (
     AgentStateName,
@@ -49,7 +50,7 @@ from callcenter.web.shapes import CallView, MatchView, Moment
 FLOOR_ROOM = "floor"
 INCIDENTS_SHOWN = 3
 ALARM_ROOM = "alarms"
-LEAD_ROOM = "lead"  # those who watch over calls out
+LEAD_ROOM = "lead"  # those who watch over calls out and over what is opened with a reason
 _LOGGER = structlog.get_logger()
 
 
@@ -231,6 +232,7 @@ class Notice(Payload):
         "sign-in-locked",
         "resources",
         "outbound-half",
+        "disclosure",
         "text",
     ]
     text: str = ""
@@ -450,7 +452,7 @@ def call_view(row: Interaction, state: str, agent: str | None) -> CallView:
         state=state,
         direction=row.direction,
         from_=row.from_number,
-        from_name=row.from_name,
+        from_name=visible(row.from_name or "") or None,
         to=row.to_number or "",
         queue=row.queue,
         language=row.language,
@@ -472,7 +474,7 @@ def _other(
     known = phones.canonical(number, region)
     shape = CallerShape(
         number=known.e164 if known else number,
-        name=name,
+        name=visible(name or "") or None,
         country=known.region if known else None,
         withheld=number is None,
         diverted_from=_e164(row.diverted_from, region),

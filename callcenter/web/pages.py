@@ -13,7 +13,14 @@ from flask import Response, make_response, redirect, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
-from callcenter.errors import CallcenterError, NotFound, TooManyTries
+from callcenter.errors import (
+    CallcenterError,
+    EnrolmentNeeded,
+    FactorNeeded,
+    NotFound,
+    TooManyTries,
+    WrongCode,
+)
 from callcenter.web import assets, auth, headers
 from callcenter.web.api import session, site
 from callcenter.web.context import Services, maybe_who
@@ -43,11 +50,35 @@ def install(app: APIFlask, parts: Services) -> None:
         password = request.form.get("password", "")[:1024]
         try:
             _, token = parts.access.sign_in(username, password, request.remote_addr)
+        except FactorNeeded as needed:
+            return _further(parts, needed)
         except CallcenterError as error:
             return _sign_in_form(parts, error.status, error, username)
-        response = redirect(local(request.form.get("next")), 303)
-        auth.set_cookie(response, token, parts.settings.web.session_hours * 3600)
-        return response
+        return _signed_in(parts, token, redirect(local(request.form.get("next")), 303))
+
+    @app.post("/sign-in/enrolment")
+    @app.doc(hide=True)
+    @auth.public
+    def enrolment_form() -> AnyResponse:
+        return _enrol(parts, request.form.get("step", "")[:64])
+
+    @app.post("/sign-in/second-step")
+    @app.doc(hide=True)
+    @auth.public
+    def second_step_form() -> AnyResponse:
+        step, code = request.form.get("step", "")[:64], request.form.get("code", "")[:64]
+        try:
+            _, token, fresh = parts.access.second_step(step, code, request.remote_addr)
+        except (WrongCode, TooManyTries) as error:
+            kinds = tuple(request.form.get("kinds", "")[:64].split())
+            return _second_step(parts, step, kinds, error)
+        except CallcenterError as error:
+            return _sign_in_form(parts, error.status, error)
+        on = local(request.form.get("next"))
+        if not fresh:
+            return _signed_in(parts, token, redirect(on, 303))
+        page = _page(parts, "recovery_codes.html", "recovery_codes", codes=fresh, next=on)
+        return _signed_in(parts, token, page)
 
     @app.get("/static/<path:path>")
     @app.doc(hide=True)
@@ -63,6 +94,33 @@ def install(app: APIFlask, parts: Services) -> None:
         if path.split("/")[0] in _NO_PAGES or "." in path:
             raise NotFound("there is no such page")
         return _shell(parts)
+
+
+def _signed_in(parts: Services, token: str, response: AnyResponse) -> AnyResponse:
+    auth.set_cookie(response, token, parts.settings.web.session_hours * 3600)
+    return response
+
+
+def _further(parts: Services, needed: FactorNeeded) -> AnyResponse:
+    """The password was right: ask for what comes next."""
+    if isinstance(needed, EnrolmentNeeded):
+        return _enrol(parts, needed.step)
+    return _second_step(parts, needed.step, needed.kinds)
+
+
+def _enrol(parts: Services, step: str) -> AnyResponse:
+    """A new code generator to scan; without scripts."""
+    try:
+        shown = parts.access.enrol(step)
+    except CallcenterError as error:
+        return _sign_in_form(parts, error.status, error)
+    return _page(parts, "enrolment.html", "enrolment", step=step, shown=shown)
+
+
+def _second_step(
+    parts: Services, step: str, kinds: tuple[str, ...], error: CallcenterError | None = None
+) -> AnyResponse:
+    return _page(parts, "second_step.html", "second_step", error, step=step, kinds=kinds)
 
 
 def local(wanted: str | None) -> str:
@@ -108,21 +166,30 @@ def _json(value: Any) -> Markup:
 def _sign_in_form(
     parts: Services, status: int, error: CallcenterError | None = None, username: str = ""
 ) -> AnyResponse:
+    page = _page(parts, "sign_in.html", "sign_in", error, username=username)
+    page.status_code = status
+    return page
+
+
+def _page(
+    parts: Services,
+    template: str,
+    title: str,
+    error: CallcenterError | None = None,
+    **values: Any,
+) -> Response:
+    """A page on the way in, in the browser's language, with what went wrong before."""
     language = choose(request, parts.settings.site)
     words = texts(language)
     problem = words.get(error.slug, words["error"]) if error else ""
     wait = math.ceil(error.retry_after) if isinstance(error, TooManyTries) else 0
-    page = render(
-        parts,
-        "sign_in.html",
-        language,
-        "sign_in",
-        problem=problem.replace("{seconds}", str(max(1, wait))),
-        slug=error.slug if error else "",
-        username=username,
-        next=local(request.values.get("next")),
-    )
-    response = make_response(page, status)
+    shown: dict[str, Any] = {
+        "problem": problem.replace("{seconds}", str(max(1, wait))),
+        "slug": error.slug if error else "",
+        "next": local(request.values.get("next")),
+    }
+    page = render(parts, template, language, title, **(shown | values))
+    response = make_response(page, error.status if error else 200)
     response.headers["Vary"] = "Accept-Language"
     if wait:
         response.headers["Retry-After"] = str(wait)

@@ -18,7 +18,7 @@ class Scope(StrEnum):
 
     OWN = "own"  # only what the person took part in
     ALL = "all"
-    REASON = "reason"  # everything, after a reason was given that is kept in the audit
+    REASON = "reason"  # one call or one customer at a time, after a reason that the audit keeps
 
 
 class Permission(StrEnum):
@@ -52,6 +52,7 @@ class Permission(StrEnum):
     USERS_READ = "users.read"
     USERS_MANAGE = "users.manage"
     AUDIT_READ = "audit.read"
+    DISCLOSURES_READ = "disclosures.read"  # who opened what with a reason
     ALARMS_READ = "alarms.read"
 
 
@@ -62,9 +63,9 @@ _LEAD: dict[Role, Scope] = dict.fromkeys(("supervisor", "manager"), Scope.ALL)
 TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.SESSION: _EVERYONE,
     Permission.SITE_READ: _EVERYONE,
-    Permission.CUSTOMERS_READ: {**_STAFF, "auditor": Scope.ALL},
+    Permission.CUSTOMERS_READ: {**_STAFF, "admin": Scope.REASON, "auditor": Scope.ALL},
     Permission.CUSTOMERS_WRITE: _STAFF,
-    Permission.INTERACTIONS_READ: {**_STAFF, "admin": Scope.ALL, "auditor": Scope.ALL},
+    Permission.INTERACTIONS_READ: {**_STAFF, "admin": Scope.REASON, "auditor": Scope.ALL},
     Permission.INTERACTIONS_WRITE: {**_LEAD, "agent": Scope.OWN},
     Permission.CONVERSATION: {
         **_LEAD,
@@ -93,6 +94,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.USERS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.USERS_MANAGE: {"admin": Scope.ALL},
     Permission.AUDIT_READ: {"admin": Scope.ALL, "auditor": Scope.ALL},
+    Permission.DISCLOSURES_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.ALARMS_READ: {"supervisor": Scope.ALL, "admin": Scope.ALL},
 }
 

@@ -17,6 +17,7 @@ from callcenter.crm.complaints import status
 from callcenter.crm.complaints.codes import read
 from callcenter.crm.complaints.status import Status
 from callcenter.crm.dates import day
+from callcenter.crm.text import visible
 from callcenter.crm.users import operations as tries
 from callcenter.crm.users import queries as waits
 from callcenter.errors import NotFound
@@ -111,9 +112,9 @@ def _shown(parts: Services, found: Status, language: str) -> dict[str, Any]:
     zone = parts.desk.rules.calendar.zone
     return {
         "code": found.code,
-        "subject": found.subject,
+        "subject": visible(found.subject),
         "stage": found.stage,
         "due": day(found.due, language, zone) if found.due else "",
-        "answer": found.answer,
+        "answer": visible(found.answer),
         "steps": [(stage, day(at, language, zone)) for stage, at in found.steps],
     }

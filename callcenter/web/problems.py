@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from callcenter.database import AWAY
 from callcenter.errors import (
     CallcenterError,
+    FactorNeeded,
     Invalid,
     NotBuilt,
     StorageFull,
@@ -61,12 +62,16 @@ def describe(error: CallcenterError) -> dict[str, Any]:
     """The problem object of an error of ours; also what a socket's acknowledgement carries."""
     errors = error.fields if isinstance(error, Invalid) else {}
     internal = error.status >= 500 and not isinstance(error, _TOLD)
+    further = (
+        {"step": error.step, "factors": error.kinds} if isinstance(error, FactorNeeded) else {}
+    )
     return {
         "type": TYPE + error.slug,
         "title": "Storage full" if isinstance(error, StorageFull) else _title(error.status),
         "status": error.status,
         "detail": "see the log of the web process" if internal else error.detail,
         "errors": [{"field": name, "detail": text} for name, text in errors.items()],
+        **further,
     }
 
 

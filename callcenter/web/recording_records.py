@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from callcenter.crm.recordings import queries
 from callcenter.crm.recordings.models import SavedView
 from callcenter.crm.recordings.queries import Filters, Recorded
+from callcenter.crm.text import visible
 from callcenter.web.records import briefs, people
 
 Row = dict[str, Any]
@@ -51,6 +52,7 @@ def _recorded(session: Session, rows: Sequence[Recorded], measured: bool) -> lis
     return [
         {
             **{name: getattr(one.interaction, name) for name in _COPIED},
+            "from_name": visible(one.interaction.from_name or "") or None,
             "id": one.recording.id,
             "interaction": one.interaction.id,
             "seconds": one.recording.seconds,

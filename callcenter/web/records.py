@@ -17,11 +17,13 @@ from callcenter.crm.customers import operations as customer_operations
 from callcenter.crm.customers import queries as customer_queries
 from callcenter.crm.customers.models import Customer
 from callcenter.crm.customers.operations import PhoneIn
+from callcenter.crm.disclosures import queries as disclosure_queries
 from callcenter.crm.interactions import operations as interaction_operations
 from callcenter.crm.interactions import queries as interaction_queries
 from callcenter.crm.interactions.models import CallQuality, Interaction, Recording
 from callcenter.crm.paging import Page
 from callcenter.crm.phrases.queries import calls_marked
+from callcenter.crm.text import visible
 from callcenter.crm.users import queries as user_queries
 from callcenter.errors import NotFound
 from callcenter.web.context import services
@@ -61,6 +63,18 @@ def audit(session: Session, limit: int, cursor: str | None) -> Row:
     return _page(page, page.items)
 
 
+def disclosures(session: Session, limit: int, cursor: str | None) -> Row:
+    """What was opened with a reason, newest first."""
+    page = disclosure_queries.page(session, limit=limit, cursor=cursor)
+    named = people(session, [one.who for one in page.items])
+    fields = ("id", "kind", "object", "reason", "opened_at", "until")
+    items = [
+        {**{name: getattr(one, name) for name in fields}, "who": named.get(one.who)}
+        for one in page.items
+    ]
+    return _page(page, items)
+
+
 # --- Customers -----------------------------------------------------------------------------
 
 
@@ -68,7 +82,7 @@ def brief(customer: Customer, open_complaints: int = 0) -> Row:
     """A customer, as much as a pop needs."""
     return {
         "id": customer.id,
-        "name": customer.name,
+        "name": visible(customer.name),
         "kind": customer.kind,
         "language": customer.language,
         "tier": customer.tier,
@@ -79,6 +93,7 @@ def brief(customer: Customer, open_complaints: int = 0) -> Row:
 def _full(customer: Customer, open_complaints: int) -> Row:
     return {
         **brief(customer, open_complaints),
+        "name": customer.name,  # to be edited: as it was written
         "emails": customer.emails,
         "address": customer.address,
         "notes": customer.notes,
@@ -170,6 +185,7 @@ def _interactions(session: Session, rows: Sequence[Interaction]) -> list[Row]:
     return [
         {
             **{name: getattr(row, name) for name in _COPIED},
+            "from_name": visible(row.from_name or "") or None,
             "agent": named.get(row.agent),
             "participants": [named[one.agent] for one in row.participants if one.agent in named],
             "owner": named.get(row.owner),
@@ -182,6 +198,21 @@ def _interactions(session: Session, rows: Sequence[Interaction]) -> list[Row]:
 def interaction_rows(session: Session, rows: Sequence[Interaction]) -> list[Row]:
     """These interactions, in their order."""
     return _interactions(session, rows)
+
+
+_PERSONAL = {"from_name": None, "diverted_from": None, "customer": None, "notes": "", "draft": None}
+
+
+def discreet(shown: Row) -> Row:
+    """An interaction without what tells who the customer is or what they wanted."""
+    number = "to_number" if shown["direction"] == "outbound" else "from_number"
+    hidden = {name: nothing for name, nothing in _PERSONAL.items() if name in shown}
+    return {**shown, **hidden, number: _masked(shown[number])}
+
+
+def _masked(number: str | None) -> str | None:
+    """The last two digits: enough to tell two calls apart."""
+    return f"…{number[-2:]}" if number else None
 
 
 _MEASURED = tuple(

@@ -117,6 +117,36 @@ class UserView(View):
     language: LanguageName | None = None
 
 
+class Reason(In):
+    """Why somebody needs what their role alone does not open."""
+
+    reason: Named
+
+
+class AccessView(View):
+    """The door is open until then."""
+
+    until: Moment
+
+
+class OpenSessionView(View):
+    """A browser that is signed in; `id` opens nothing."""
+
+    id: str
+    address: str | None
+    method: Literal["password", "totp", "recovery", "passkey", "oidc"]
+    created_at: Moment
+    last_seen_at: Moment
+    expires_at: Moment
+
+
+class OpenSessions(View):
+    """Newest first; `current` is the id of the one that asks, where it is among them."""
+
+    items: list[OpenSessionView]
+    current: str | None = None
+
+
 class PersonView(View):
     """A user, in brief."""
 

@@ -276,6 +276,7 @@ def test_a_revoked_session_loses_its_socket(
 
 
 def test_sockets_of_strangers_and_of_foreign_pages_are_refused(running: Running) -> None:
+    """A23: without cookie, with a wrong or ended one, from a foreign Origin."""
     browser = Browser(running.address, "agent")
     for headers in (
         {},
@@ -289,6 +290,60 @@ def test_sockets_of_strangers_and_of_foreign_pages_are_refused(running: Running)
     assert program.call("resume", {"last_seq": None}, timeout=20)["ok"]
     end(program)
     browser.close()
+
+
+def test_a_flood_of_events_and_a_huge_one_cost_their_sender_only(running: Running) -> None:
+    """A23: 1,000 events at once are limited; 1 MB ends the connection; others go on."""
+    browser, other = Browser(running.address, "agent"), Browser(running.address, "other")
+    answers: list[Any] = []
+    for _ in range(1_000):
+        browser.socket.emit("pop.seen", {"seq": 1}, callback=lambda *told: answers.append(told[0]))
+    wait_for(lambda: len(answers) == 1_000, "the answers", seconds=30)
+    refused_ = [one for one in answers if not one["ok"]]
+    assert len(refused_) >= 500
+    assert {one["problem"]["status"] for one in refused_} == {429}
+    browser.socket.emit("resume", {"last_seq": 0, "text": "x" * 1_000_000})
+    wait_for(lambda: not browser.socket.connected, "the end of who sent a megabyte", seconds=20)
+    assert other.socket.call("resume", {"last_seq": None}, timeout=20)["ok"]
+    assert httpx.get(f"{running.address}/healthz", timeout=5).status_code == 200
+    browser.close()
+    other.close()
+
+
+def test_a_socket_dies_within_five_seconds_of_its_account(
+    running: Running, wait_until: Callable[..., Any]
+) -> None:
+    """A23, A27: also where the account is switched off by the command line, behind our back."""
+    browser = Browser(running.address, "other")
+    engine = open_database(running.settings.database_url)
+    with Session(engine) as session, session.begin():
+        user = by_username(session, "other")
+        assert user is not None
+        users.disable(session, user)
+    begun = time.monotonic()
+    wait_until(lambda: not browser.socket.connected, "the socket's end")
+    assert time.monotonic() - begun <= 5
+    refused(running.address, headers={"Cookie": browser.cookie}, transports=["websocket"])
+    browser.close()
+    with Session(engine) as session, session.begin():
+        users.enable(session, users.get_or_raise(session, running.agent("other")))
+    engine.dispose()
+
+
+def test_nobody_joins_the_room_of_another_agent(running: Running) -> None:
+    """A23: no event joins a room; another's pop reaches nobody else."""
+    browser, other = Browser(running.address, "agent"), Browser(running.address, "other")
+    agent = running.agent("agent")
+    for event in ("join", "join_room", "subscribe", "enter_room"):
+        other.socket.emit(event, {"room": f"agent:{agent}"})
+    assert other.socket.call("resume", {"last_seq": None}, timeout=20)["ok"]
+    call = new_id()
+    running.tell(*rings(call, agent))
+    browser.wait("call.ringing")
+    assert other.socket.call("resume", {"last_seq": 0}, timeout=20)["ok"]
+    assert [name for name, _ in other.got if name.startswith("call.")] == []
+    browser.close()
+    other.close()
 
 
 def test_it_is_ready_with_a_line_for_each_part_and_ends_quickly(running: Running) -> None:

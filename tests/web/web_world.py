@@ -66,6 +66,8 @@ class Telephony:
             raise self.refuse
         if isinstance(order, events.OfferAudio):
             return {"sdp": "v=0 answer", "type": "answer"}
+        if isinstance(order, events.ExtendWrapUp):
+            return {"agent": order.agent, **self.seated.get(order.agent, {"state": "wrap_up"})}
         if isinstance(order, events.UnseatAgent):
             self.seated.pop(order.agent, None)
         return {"id": getattr(order, "call", None), "state": "talking"}

@@ -64,7 +64,7 @@ def ring(folder: Path, file: Path | None = None) -> KeyRing:
 
     if file is not None:
         return KeyRing(lambda: read(file), others)
-    return KeyRing(lambda: _read_or_make(folder / FILE), others)
+    return KeyRing(lambda: read_or_make(folder / FILE), others)
 
 
 def read(path: Path) -> Key:
@@ -80,8 +80,11 @@ def read(path: Path) -> Key:
     return Key(secret)
 
 
-def _read_or_make(path: Path) -> Key:
-    """Several processes may come here at once: one file appears, whole."""
+def read_or_make(path: Path) -> Key:
+    """The key in a file, made where there is none. Raises ConfigError.
+
+    Several processes may come here at once: one file appears, whole.
+    """
     if not path.exists():
         try:
             _make(path)

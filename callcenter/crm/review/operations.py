@@ -78,7 +78,7 @@ def open_link(session: Session, token: str) -> MomentLink:
     """Where the link leads. Raises NotFound for a token that never was, Expired for an old one."""
     found = session.get(MomentLink, _hash(token))
     if found is None:
-        raise NotFound("there is no such link")
+        raise NotFound("no such thing")  # the words of a link to another's call
     if found.expires_at <= now():
         raise Expired("this link has expired: ask for a new one")
     return found

@@ -14,6 +14,8 @@ from callcenter.ids import new_id
 
 Role = Literal["agent", "supervisor", "manager", "admin", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
+Method = Literal["password", "totp", "recovery", "passkey", "oidc"]
+"""What a session was opened with: the password alone, what came after it, or instead of it."""
 
 
 class User(Base):
@@ -42,6 +44,7 @@ class UserSession(Base):
     user: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     csrf: Mapped[str] = mapped_column(String(64))
     address: Mapped[str | None] = mapped_column(String(64))
+    method: Mapped[Method] = mapped_column(String(16), default="password")
     created_at: Mapped[datetime] = mapped_column(default=now)
     last_seen_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -49,8 +52,8 @@ class UserSession(Base):
 
     @property
     def id(self) -> str:
-        """What names the session to people: it opens nothing."""
-        return self.token_hash[:16]
+        """What names the session to people."""
+        return public_id(self.token_hash)
 
 
 class SignInFailure(Base):
@@ -66,3 +69,8 @@ class SignInFailure(Base):
     username: Mapped[str] = mapped_column(String(64))
     address: Mapped[str | None] = mapped_column(String(64))
     at: Mapped[datetime] = mapped_column(default=now)
+
+
+def public_id(token_hash: str) -> str:
+    """What names a session to people: it opens nothing."""
+    return token_hash[:16]

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.crm.text import checked, fold_digits
-from callcenter.crm.users.models import ROLES, Role, SignInFailure, User, UserSession
+from callcenter.crm.users.models import ROLES, Method, Role, SignInFailure, User, UserSession
 from callcenter.errors import Conflict, Invalid, NotFound
 from callcenter.events import now
 
@@ -119,6 +119,7 @@ def open_session(
     csrf: str,
     lifetime: timedelta,
     address: str | None = None,
+    method: Method = "password",
 ) -> UserSession:
     """A session that begins now and ends after `lifetime` at the latest."""
     moment = now()
@@ -127,6 +128,7 @@ def open_session(
         user=user.id,
         csrf=csrf,
         address=address,
+        method=method,
         created_at=moment,
         last_seen_at=moment,
         expires_at=moment + lifetime,

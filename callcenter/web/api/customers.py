@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
+from flask import request
 from pydantic import Field
 
 from callcenter.web import auth, records, timeline_records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
 from callcenter.web.shapes import (
+    AccessView,
     CleanLongText,
     CleanText,
     ComplaintView,
@@ -23,6 +25,7 @@ from callcenter.web.shapes import (
     Named,
     Page,
     PageQuery,
+    Reason,
     StageChangeView,
     View,
 )
@@ -101,6 +104,7 @@ class TimelineItem(View):
 @auth.requires(Permission.CUSTOMERS_READ)
 def index(query: CustomersQuery) -> Any:
     """Customers by name."""
+    auth.every(Permission.CUSTOMERS_READ)
     with services().reading() as session:
         return records.customers(session, query.q, query.limit, query.cursor)
 
@@ -121,6 +125,7 @@ def create(body: CustomerIn) -> Any:
 @auth.requires(Permission.CUSTOMERS_READ)
 def lookup(query: LookupQuery) -> Any:
     """Ranked matches for a number, each with its reason."""
+    auth.every(Permission.CUSTOMERS_READ)
     region = query.region or services().settings.site.region
     with services().reading() as session:
         return {"items": records.matches(session, query.phone, region)}
@@ -131,6 +136,7 @@ def lookup(query: LookupQuery) -> Any:
 @auth.requires(Permission.CUSTOMERS_READ)
 def show(id: str) -> Any:
     """One customer."""
+    services().access.open_customer(id, request.remote_addr)
     with services().reading() as session:
         return records.customer(session, id)
 
@@ -153,5 +159,18 @@ def change(id: str, body: CustomerPatch) -> Any:
 @auth.requires(Permission.CUSTOMERS_READ)
 def timeline(id: str, query: PageQuery) -> Any:
     """Everything that happened with the customer, newest first."""
+    services().access.open_customer(id, request.remote_addr)
     with services().reading() as session:
         return timeline_records.timeline(session, id, query.limit, query.cursor)
+
+
+@blueprint.post("/customers/<id>/access")
+@blueprint.input(Reason, location="json", arg_name="body")
+@blueprint.output(AccessView, status_code=201)
+@auth.requires(Permission.CUSTOMERS_READ)
+def access(id: str, body: Reason) -> Any:
+    """Break-glass: open one customer's record for 30 minutes; the reason is kept in the audit."""
+    with services().reading() as session:
+        records.customer(session, id)
+    glass = services().access
+    return {"until": glass.break_glass(who(), "customer", id, body.reason, request.remote_addr)}

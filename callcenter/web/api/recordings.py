@@ -39,7 +39,7 @@ def index(query: RecordingsQuery) -> Any:
     if query.words:
         auth.allow(Permission.CONVERSATION_SEARCH)
     with services().reading() as session:
-        return recording_records.recordings(
+        found = recording_records.recordings(
             session,
             _filters(query, person.id),
             visible_to=person.id if heard in (Scope.OWN, None) else None,
@@ -47,6 +47,9 @@ def index(query: RecordingsQuery) -> Any:
             limit=query.limit,
             cursor=query.cursor,
         )
+    if person.scope(Permission.INTERACTIONS_READ) is Scope.REASON:
+        found["items"] = [records.discreet(one) for one in found["items"]]
+    return found
 
 
 def _filters(query: RecordingsQuery, me: str) -> Filters:

@@ -8,10 +8,12 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, make_response, request
 from pydantic import Field
 
+from callcenter.crm.users.models import public_id
 from callcenter.web import auth
+from callcenter.web.api.factors import Code, EnrolmentView
 from callcenter.web.context import Who, services, who
 from callcenter.web.permissions import Permission, granted
-from callcenter.web.shapes import In, LanguageName, Moment, UserView, View
+from callcenter.web.shapes import In, LanguageName, Moment, OpenSessions, UserView, View
 
 blueprint = APIBlueprint("session", __name__, tag="Session")
 
@@ -42,6 +44,24 @@ class SessionView(View):
     last_seq: int = Field(0, description="the newest event of this agent")
     device: Literal["browser", "phone"] = Field("browser", description="what calls come to")
     phone: str | None = Field(None, description="extension of this person's desk phone")
+
+
+class BegunSignIn(In):
+    """`step` of the problem that answered the password."""
+
+    step: str = Field(min_length=1, max_length=64)
+
+
+class StepCode(BegunSignIn):
+    """A code of the authenticator app, or a recovery code."""
+
+    code: Code
+
+
+class FinishedSignInView(SessionView):
+    """The session; recovery codes once, where the first factor was set up just now."""
+
+    recovery_codes: list[str]
 
 
 def _permissions(role: str) -> dict[str, str]:
@@ -83,6 +103,31 @@ def sign_in(body: SignIn) -> Response:
     return response
 
 
+@blueprint.post("/session/enrolment")
+@blueprint.doc(responses={401: "begin again"})
+@blueprint.input(BegunSignIn, location="json", arg_name="body")
+@blueprint.output(EnrolmentView, status_code=201)
+@auth.public
+def enrol(body: BegunSignIn) -> Any:
+    """Set an authenticator app up where the answer to the password was `enrolment-needed`."""
+    return services().access.enrol(body.step)
+
+
+@blueprint.post("/session/second-step")
+@blueprint.doc(responses={401: "a wrong code, or begin again", 429: "too many failures"})
+@blueprint.input(StepCode, location="json", arg_name="body")
+@blueprint.output(FinishedSignInView, status_code=201)
+@auth.public
+def second_step(body: StepCode) -> Response:
+    """Go on where the answer to the password was `second-factor-needed`: sets the cookie."""
+    parts = services()
+    done = parts.access.second_step(body.step, body.code, request.remote_addr)
+    person, token, fresh = done
+    response = make_response(jsonify({**view(person), "recovery_codes": fresh}), 201)
+    auth.set_cookie(response, token, parts.settings.web.session_hours * 3600)
+    return response
+
+
 @blueprint.get("/session")
 @blueprint.output(SessionView)
 @auth.requires(Permission.SESSION)
@@ -100,6 +145,33 @@ def change(body: SessionPatch) -> Any:
     if body.language:
         services().access.set_language(who(), body.language)
     return view(services().access.again(who()))
+
+
+@blueprint.get("/sessions")
+@blueprint.output(OpenSessions)
+@auth.requires(Permission.SESSION)
+def mine() -> Any:
+    """Where I am signed in."""
+    items = services().access.sessions_of(who().id)
+    return {"items": items, "current": public_id(who().session)}
+
+
+@blueprint.delete("/sessions")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.SESSION)
+def end_others() -> Any:
+    """Sign me out everywhere but here, sockets within seconds."""
+    services().access.end_sessions(who(), who().id, None, request.remote_addr, but=who().session)
+    return ""
+
+
+@blueprint.delete("/sessions/<session_id>")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.SESSION)
+def end_one(session_id: str) -> Any:
+    """End one of my sessions."""
+    services().access.end_sessions(who(), who().id, session_id, request.remote_addr)
+    return ""
 
 
 @blueprint.delete("/session")

@@ -8,9 +8,10 @@ from apiflask import APIBlueprint
 from flask import request
 
 from callcenter.web import auth, records
+from callcenter.web.api import factors
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
-from callcenter.web.shapes import In, Moment, Page, PageQuery, UserView, View
+from callcenter.web.shapes import In, Moment, OpenSessions, Page, PageQuery, UserView, View
 
 blueprint = APIBlueprint("users", __name__, tag="Administration")
 
@@ -26,22 +27,6 @@ class AccountPatch(In):
     """`disabled: true` ends every session of the account within seconds."""
 
     disabled: bool | None = None
-
-
-class OpenSessionView(View):
-    """A browser that is signed in; `id` opens nothing."""
-
-    id: str
-    address: str | None
-    created_at: Moment
-    last_seen_at: Moment
-    expires_at: Moment
-
-
-class OpenSessions(View):
-    """Newest first."""
-
-    items: list[OpenSessionView]
 
 
 class AuditView(View):
@@ -83,6 +68,15 @@ def change(id: str, body: AccountPatch) -> Any:
 def unlock(id: str) -> Any:
     """Forget the failed tries to sign in, so that the person need not wait."""
     services().access.unlock(who(), id, request.remote_addr)
+    return ""
+
+
+@blueprint.post("/users/<id>/factors/reset")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.USERS_MANAGE)
+def reset_factors(id: str) -> Any:
+    """Take every second factor of somebody away who lost it; their sessions end."""
+    factors.security().reset(who(), id, request.remote_addr)
     return ""
 
 

@@ -58,6 +58,20 @@ export const api = {
   signOut: () => value(client.DELETE("/api/v1/session")),
   saveLanguage: (language: "fa" | "he" | "en") =>
     value(client.PATCH("/api/v1/session", { body: { language } })),
+  factors: () => value(client.GET("/api/v1/factors")),
+  beginTotp: (password: string, name: string) =>
+    value(client.POST("/api/v1/factors/totp", { body: { password, name } })),
+  confirmTotp: (code: string) =>
+    value(client.POST("/api/v1/factors/totp/confirmation", { body: { code } })),
+  newRecoveryCodes: (password: string) =>
+    value(client.POST("/api/v1/factors/recovery-codes", { body: { password } })),
+  removeFactor: (id: string, password: string) =>
+    value(client.POST("/api/v1/factors/{id}/removal", { ...byId(id), body: { password } })),
+  mySessions: () => value(client.GET("/api/v1/sessions")),
+  endOtherSessions: () => value(client.DELETE("/api/v1/sessions")),
+  endSession: (session_id: string) =>
+    value(client.DELETE("/api/v1/sessions/{session_id}", { params: { path: { session_id } } })),
+
   site: () => value(client.GET("/api/v1/site")),
   agents: () => value(client.GET("/api/v1/agents")),
   extendWrapUp: (seconds: number) =>
@@ -94,6 +108,10 @@ export const api = {
   takeBackView: (id: string) => value(client.POST("/api/v1/views/{id}/retraction", byId(id))),
   users: (query: ListOf<"/api/v1/users">) =>
     value(client.GET("/api/v1/users", { params: { query } })),
+  giveReasonForCustomer: (id: string, reason: string) =>
+    value(client.POST("/api/v1/customers/{id}/access", { ...byId(id), body: { reason } })),
+  disclosures: (query: ListOf<"/api/v1/disclosures">) =>
+    value(client.GET("/api/v1/disclosures", { params: { query } })),
   peaks: (id: string, columns: number) =>
     value(
       client.GET("/api/v1/recordings/{id}/peaks", {

@@ -416,6 +416,23 @@ export interface paths {
         patch: operations["patch_customers_change"];
         trace?: never;
     };
+    "/api/v1/customers/{id}/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Break-glass: open one customer's record for 30 minutes; the reason is kept in the audit. */
+        post: operations["post_customers_access"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/customers/{id}/timeline": {
         parameters: {
             query?: never;
@@ -425,6 +442,23 @@ export interface paths {
         };
         /** Everything that happened with the customer, newest first. */
         get: operations["get_customers_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/disclosures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was opened with a reason, newest first. */
+        get: operations["get_disclosures_index"];
         put?: never;
         post?: never;
         delete?: never;
@@ -537,6 +571,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My second factors. */
+        get: operations["get_factors_index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** New recovery codes in place of the old ones. */
+        post: operations["post_factors_new_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to set up an authenticator app. */
+        post: operations["post_factors_begin_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/totp/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The first code of the app: from now on it is asked for. */
+        post: operations["post_factors_confirm_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/{id}/removal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take one of my factors away. */
+        post: operations["post_factors_remove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/imports": {
         parameters: {
             query?: never;
@@ -631,7 +750,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One interaction. */
+        /** One interaction; who needs a reason sees numbers, names and notes after giving it. */
         get: operations["get_interactions_show"];
         put?: never;
         post?: never;
@@ -651,7 +770,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Break-glass: open sound and text for 15 minutes; the reason is kept in the audit. */
+        /** Break-glass: open sound and text for 30 minutes; the reason is kept in the audit. */
         post: operations["post_interactions_access"];
         delete?: never;
         options?: never;
@@ -1057,6 +1176,75 @@ export interface paths {
         patch: operations["patch_session_change"];
         trace?: never;
     };
+    "/api/v1/session/enrolment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set an authenticator app up where the answer to the password was `enrolment-needed`. */
+        post: operations["post_session_enrol"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second-step": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on where the answer to the password was `second-factor-needed`: sets the cookie. */
+        post: operations["post_session_second_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where I am signed in. */
+        get: operations["get_session_mine"];
+        put?: never;
+        post?: never;
+        /** Sign me out everywhere but here, sockets within seconds. */
+        delete: operations["delete_session_end_others"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one of my sessions. */
+        delete: operations["delete_session_end_one"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/site": {
         parameters: {
             query?: never;
@@ -1106,6 +1294,23 @@ export interface paths {
         head?: never;
         /** Switch an account off or on. */
         patch: operations["patch_users_change"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/factors/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take every second factor of somebody away who lost it; their sessions end. */
+        post: operations["post_users_reset_factors"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/users/{id}/sessions": {
@@ -1311,6 +1516,13 @@ export interface components {
             next: string | null;
         };
         /**
+         * BegunSignIn
+         * @description `step` of the problem that answered the password.
+         */
+        BegunSignIn: {
+            step: string;
+        };
+        /**
          * Board
          * @description All stages in their order.
          */
@@ -1382,6 +1594,14 @@ export interface components {
             state: "done" | "on_time" | "soon" | "overdue";
             /** @description working days left; negative: so many too late */
             days: number;
+        };
+        /**
+         * CodeIn
+         * @description A code that the generator shows.
+         */
+        CodeIn: {
+            /** @description as it was typed */
+            code: string;
         };
         /**
          * Column
@@ -1734,6 +1954,27 @@ export interface components {
             language?: ("fa" | "he" | "en") | null;
         };
         /**
+         * Disclosure
+         * @description Somebody opened one call or one customer with a reason.
+         */
+        Disclosure: {
+            id: string;
+            who: components["schemas"]["Person"] | null;
+            /** @enum {string} */
+            kind: "interaction" | "customer";
+            object: string;
+            reason: string;
+            /** Format: date-time */
+            opened_at: string;
+            /** Format: date-time */
+            until: string;
+        };
+        /** DisclosurePage */
+        DisclosurePage: {
+            items: components["schemas"]["Disclosure"][];
+            next: string | null;
+        };
+        /**
          * Disposition
          * @description What may become of a contact.
          */
@@ -1759,6 +2000,15 @@ export interface components {
             call: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * Enrolment
+         * @description A code generator to set up; shown this once. `picture` is a data: address of an SVG.
+         */
+        Enrolment: {
+            secret: string;
+            address: string;
+            picture: string;
         };
         /**
          * Evaluation
@@ -1889,6 +2139,29 @@ export interface components {
             version?: number | null;
         };
         /**
+         * Factor
+         * @description A code generator or a passkey; `name` is what its owner called it.
+         */
+        Factor: {
+            id: string;
+            /** @enum {string} */
+            kind: "totp" | "passkey";
+            name: string;
+            /** Format: date-time */
+            created_at: string;
+            used_at: string | null;
+        };
+        /**
+         * Factors
+         * @description What somebody can show beside the password.
+         */
+        Factors: {
+            items: components["schemas"]["Factor"][];
+            recovery_codes_left: number;
+            /** @description the settings want a second factor of this role */
+            needed: boolean;
+        };
+        /**
          * FieldChange
          * @description A field that was changed: who, when, from, to, why. `by` null: the system.
          */
@@ -1924,6 +2197,31 @@ export interface components {
             products: components["schemas"]["Group"][];
             queues: components["schemas"]["Group"][];
             currency: string;
+        };
+        /**
+         * FinishedSignIn
+         * @description The session; recovery codes once, where the first factor was set up just now.
+         */
+        FinishedSignIn: {
+            user: components["schemas"]["User"];
+            csrf_token: string;
+            permissions: {
+                [key: string]: string;
+            };
+            /** Format: date-time */
+            expires_at: string;
+            /** @description failed tries of the last hour before this sign-in; its owner should know */
+            failed_sign_ins: number;
+            /** @description the newest event of this agent */
+            last_seq: number;
+            /**
+             * @description what calls come to
+             * @enum {string}
+             */
+            device: "browser" | "phone";
+            /** @description extension of this person's desk phone */
+            phone: string | null;
+            recovery_codes: string[];
         };
         /**
          * Form
@@ -2161,6 +2459,14 @@ export interface components {
             expires_at: string;
         };
         /**
+         * NewFactor
+         * @description What to call it.
+         */
+        NewFactor: {
+            password: string;
+            name?: string;
+        };
+        /**
          * NoteIn
          * @description What somebody says about an evaluation.
          */
@@ -2174,6 +2480,8 @@ export interface components {
         OpenSession: {
             id: string;
             address: string | null;
+            /** @enum {string} */
+            method: "password" | "totp" | "recovery" | "passkey" | "oidc";
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -2183,10 +2491,11 @@ export interface components {
         };
         /**
          * OpenSessions
-         * @description Newest first.
+         * @description Newest first; `current` is the id of the one that asks, where it is among them.
          */
         OpenSessions: {
             items: components["schemas"]["OpenSession"][];
+            current: string | null;
         };
         /**
          * Peaks
@@ -2318,6 +2627,13 @@ export interface components {
                 field: string;
                 detail: string;
             }[];
+        };
+        /**
+         * Proof
+         * @description The password again.
+         */
+        Proof: {
+            password: string;
         };
         /**
          * Question
@@ -2463,6 +2779,13 @@ export interface components {
             action: "start" | "stop" | "pause" | "resume";
             /** @enum {string} */
             cause?: "button" | "api" | "form";
+        };
+        /**
+         * RecoveryCodes
+         * @description Each works once; shown this once. Empty where there were some already.
+         */
+        RecoveryCodes: {
+            recovery_codes: string[];
         };
         /**
          * SavedView
@@ -2745,6 +3068,15 @@ export interface components {
             ms: number;
             agent: components["schemas"]["Person"] | null;
             detail: string;
+        };
+        /**
+         * StepCode
+         * @description A code of the authenticator app, or a recovery code.
+         */
+        StepCode: {
+            step: string;
+            /** @description as it was typed */
+            code: string;
         };
         /**
          * Time
@@ -3789,6 +4121,41 @@ export interface operations {
             };
         };
     };
+    post_customers_access: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Access"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_customers_timeline: {
         parameters: {
             query?: {
@@ -3810,6 +4177,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TimelineItemPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_disclosures_index: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisclosurePage"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -4076,6 +4475,167 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Evaluation"];
                 };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_factors_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Factors"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_factors_new_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Proof"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_factors_begin_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewFactor"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrolment"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_factors_confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CodeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_factors_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Proof"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong (RFC 9457) */
             default: {
@@ -5387,6 +5947,157 @@ export interface operations {
             };
         };
     };
+    post_session_enrol: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["BegunSignIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrolment"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_session_second_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepCode"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FinishedSignIn"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_session_mine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenSessions"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_session_end_others: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_session_end_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_site_show: {
         parameters: {
             query?: never;
@@ -5471,6 +6182,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Account"];
                 };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_users_reset_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong (RFC 9457) */
             default: {

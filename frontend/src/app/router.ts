@@ -71,6 +71,16 @@ export const router = createRouter({
       props: true,
     },
     {
+      path: "/disclosures",
+      name: "disclosures",
+      component: () => part(() => import("@/disclosures/DisclosuresPage.vue")),
+    },
+    {
+      path: "/security",
+      name: "security",
+      component: () => part(() => import("@/factors/SecurityPage.vue")),
+    },
+    {
       path: "/:rest(.*)*",
       name: "lost",
       component: () => part(() => import("@/app/LostPage.vue")),

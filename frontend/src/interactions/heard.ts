@@ -47,7 +47,6 @@ export function useHeard(id: () => string, call: () => Interaction | null) {
   async function giveReason(reason: string): Promise<void> {
     await api.giveReason(id(), reason);
     reasonNeeded.value = false;
-    await load();
   }
 
   function clear(): void {

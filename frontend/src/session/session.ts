@@ -12,6 +12,13 @@ export const takesCalls = computed(() => {
 export const placesCalls = computed(() => may("calls.place"));
 /** Whether this person's role has that permission at all. */
 export const may = (permission: string) => permission in (session.value?.permissions ?? {});
+/** Whether this person reads customers at all times, not one at a time with a reason. */
+export const readsCustomers = computed(() => {
+  const permissions = session.value?.permissions;
+  return !permissions || permissions["customers.read"] === "all";
+});
+/** Whether this person sees who opened what with a reason. */
+export const seesDisclosures = computed(() => may("disclosures.read"));
 /** The extension of this person's desk phone. */
 export const myPhone = computed(() => session.value?.phone ?? null);
 export const me = computed(() => session.value?.user ?? null);

@@ -32,25 +32,29 @@ export function useList<T>(ask: (cursor: string | null) => Promise<Page<T>>) {
   return { items, next, loading, error, load, more: () => load(next.value) };
 }
 
-/** One record: loading, error, value. */
+/** One record: loading, error, value; or that a reason must be given first. */
 export function useRecord<T>(ask: () => Promise<T>) {
   const value = shallowRef<T | null>(null);
   const loading = ref(true);
   const error = ref<string | null>(null);
+  const reasonNeeded = ref(false);
 
   async function load(): Promise<void> {
     loading.value = value.value === null;
     error.value = null;
+    reasonNeeded.value = false;
     try {
       value.value = await ask();
     } catch (problem) {
-      error.value = problemText(problem instanceof Problem ? problem.body : undefined);
+      const body = problem instanceof Problem ? problem.body : undefined;
+      reasonNeeded.value = (body?.type ?? "").endsWith(":reason-needed");
+      error.value = problemText(body);
     } finally {
       loading.value = false;
     }
   }
 
-  return { value, loading, error, load };
+  return { value, loading, error, reasonNeeded, load };
 }
 
 /** Calls `run` once the calls to it have paused for `milliseconds`. */

@@ -1,0 +1,1 @@
+"""What a person shows beside the password: code generators, passkeys, recovery codes."""

@@ -1,0 +1,329 @@
+"""Every route and every socket event for every role, written down by hand (A24).
+
+The table of research/reliability.md 4.1, as far as it is built. A route that does not stand here
+fails; so does a line without a route. Columns: agent, supervisor, manager, admin, auditor.
+
+    A  allowed
+    O  allowed on one's own; another's looks as if it were not there (404, the same body)
+    W  allowed on what one wrote oneself; another's, which is seen anyway, is a 403
+    R  allowed after a reason for this one thing (403 reason-needed before)
+    -  denied (403)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from test_phrases_api import made
+from test_quality_api import submitted
+from test_records_api import ended, recorded
+from web_world import Browser, World
+
+from callcenter.ids import new_id
+from callcenter.telephony.recording import peaks
+from callcenter.web import auth
+from callcenter.web.permissions import ROLES
+from callcenter.web.sockets import HANDLES
+
+MATRIX = """
+AAAA- GET    /agents
+AA--- POST   /agents/me/device
+AA--- POST   /agents/me/state
+AA--- POST   /agents/me/wrap-up
+---AA GET    /audit
+AA--- POST   /calls
+AA--- POST   /calls/<id>/answer
+-AAA- GET    /calls/<id>/diagnosis
+AA--- POST   /calls/<id>/hangup
+AA--- POST   /calls/<id>/hold
+AA--- POST   /calls/<id>/recording
+AA--- POST   /calls/<id>/reject
+AA--- POST   /calls/<id>/resume
+AA--- POST   /calls/<id>/transfer
+AAA-A GET    /complaints
+AAA-- POST   /complaints
+AAA-A GET    /complaints/<id>
+WAA-- PATCH  /complaints/<id>
+WAA-- POST   /complaints/<id>/calls
+WAA-- POST   /complaints/<id>/transitions
+AAA-A GET    /complaints/board
+AAA-A GET    /complaints/causes
+AAA-A GET    /complaints/figures
+AAA-A GET    /customers
+AAA-- POST   /customers
+AAARA GET    /customers/<id>
+AAA-- PATCH  /customers/<id>
+AAARA GET    /customers/<id>/timeline
+AAAAA POST   /customers/<id>/access
+AAA-A GET    /customers/lookup
+-AAAA GET    /disclosures
+AAA-A GET    /evaluations
+-A--- POST   /evaluations
+OAA-A GET    /evaluations/<id>
+-A--- PATCH  /evaluations/<id>
+OO--- POST   /evaluations/<id>/acknowledgement
+OA--- POST   /evaluations/<id>/notes
+-A--- POST   /evaluations/<id>/submission
+AAAAA GET    /dispositions
+AAAAA GET    /factors
+OOOOO POST   /factors/<id>/removal
+AAAAA POST   /factors/recovery-codes
+AAAAA POST   /factors/totp
+AAAAA POST   /factors/totp/confirmation
+-AAA- POST   /imports
+-AAA- GET    /imports/<id>
+AAA-A GET    /incidents
+-AA-- POST   /incidents
+AAA-A GET    /incidents/<id>
+-AA-- PATCH  /incidents/<id>
+AAAAA GET    /interactions
+AAAAA GET    /interactions/<id>
+OAA-- PATCH  /interactions/<id>
+OAARR GET    /interactions/<id>/comments
+OAARR POST   /interactions/<id>/comments
+OWWRR POST   /interactions/<id>/comments/<comment>/retraction
+OAARR GET    /interactions/<id>/conversation
+OAARR POST   /interactions/<id>/moments
+OAARR GET    /interactions/<id>/recording
+OAARR GET    /interactions/<id>/transcript
+OAAAA POST   /interactions/<id>/access
+OAARR GET    /moments/<token>
+AAAA- GET    /phones
+-AA-- GET    /phrase-lists
+-AA-- POST   /phrase-lists
+-AA-- PATCH  /phrase-lists/<id>
+AAAA- GET    /queues
+AAAAA GET    /recordings
+OAARR GET    /recordings/<id>
+OAARR GET    /recordings/<id>/audio
+OAARR GET    /recordings/<id>/peaks
+AAA-A GET    /scorecards
+-AA-- POST   /scorecards
+AAA-A GET    /scorecards/<id>
+-AA-- PATCH  /scorecards/<id>
+-AA-- POST   /scorecards/<id>/publication
+-AA-- POST   /scorecards/<id>/retirement
+AAA-A GET    /scorecards/<id>/versions
+AAA-A GET    /search
+AAA-A GET    /sentences
+AAAAA GET    /session
+AAAAA PATCH  /session
+AAAAA DELETE /session
+AAAAA GET    /sessions
+AAAAA DELETE /sessions
+OOOOO DELETE /sessions/<session_id>
+AAAAA GET    /site
+-AAAA GET    /users
+---A- PATCH  /users/<id>
+---A- POST   /users/<id>/factors/reset
+---A- GET    /users/<id>/sessions
+---A- DELETE /users/<id>/sessions
+---A- DELETE /users/<id>/sessions/<session_id>
+---A- POST   /users/<id>/unlock
+AAAAA GET    /views
+AAAAA POST   /views
+OOOOO PATCH  /views/<id>
+OOOOO POST   /views/<id>/retraction
+"""
+PUBLIC = """
+GET / | GET /<path:path> | GET /api/v1/openapi.json | POST /api/v1/session
+POST /api/v1/session/enrolment | POST /api/v1/session/second-step | GET /healthz | GET /metrics
+GET /portal | POST /portal | GET /readyz | GET /sign-in | POST /sign-in
+POST /sign-in/enrolment | POST /sign-in/second-step | GET /static/<path:path>
+"""
+SOCKET = """
+AAAAA resume pop.seen
+AA--- call.dial call.answer call.reject call.hold call.resume call.transfer call.hangup
+AA--- agent.state agent.device wrap_up.extend rtc.offer
+AA--- recording.start recording.stop recording.pause recording.resume
+"""
+INTERACTION = "<the interaction>"
+BODIES: dict[str, dict[str, Any]] = {
+    "/interactions/<id>/comments": {"text": "x", "t0": 1.0},
+    "/interactions/<id>/moments": {"t0": 1.0},
+    "/interactions/<id>/access": {"reason": "case 7"},
+    "/customers/<id>/access": {"reason": "case 7"},
+    "/complaints/<id>/calls": {"interaction": INTERACTION},
+    "/complaints/<id>": {"subject": "Lid"},
+    "/evaluations/<id>/notes": {"text": "x"},
+    "/complaints/<id>/transitions": {"to": "acknowledged", "note": "n"},
+    "/factors/<id>/removal": {"password": "correct horse"},
+}
+QUERIES = {
+    "/search": "?q=order",
+    "/sentences": "?q=order",
+    "/customers/lookup": "?phone=02188888888",
+}
+Line = tuple[str, str, dict[str, str]]
+
+
+def lines() -> list[Line]:
+    """(method, route, {role: letter}); the doors come last: they open what was closed."""
+    found = []
+    for line in MATRIX.split("\n"):
+        if line:
+            letters, method, route = line.split()
+            found.append((method, route, dict(zip(map(str, ROLES), letters, strict=True))))
+    return sorted(found, key=_last)
+
+
+def _last(line: Line) -> int:
+    """Doors open what was closed, and resets end sessions: they come after the rest."""
+    text = " ".join(line[:2])
+    if "<session_id>" in text:
+        return 1
+    return 2 if any(word in text for word in ("DELETE", "/access", "/reset")) else 0
+
+
+@pytest.fixture
+def things(world: World) -> dict[str, str]:
+    """One of each, of the agent `other`; nobody of the five roles has to do with them."""
+    call = ended(world, "other")
+    interaction, recording = recorded(world, "other")
+    file = world.settings.recordings_dir / "2026/11/23/x.peaks"
+    file.write_bytes(peaks.write(peaks.Peaks(bytes([0, 255]), bytes([7, 9]), 50)))
+    other, boss = world.client("other"), world.client("supervisor")
+    customer = other.post("/customers", {"name": "Sara"}).get_json()
+    complaint = other.post("/complaints", {"subject": "Lid", "interaction": interaction}).get_json()
+    incident = boss.post(
+        "/incidents", {"cause": "defect", "complaints": [complaint["id"]]}
+    ).get_json()
+    comment = other.post(f"/interactions/{interaction}/comments", {"text": "x", "t0": 1.0})
+    link = other.post(f"/interactions/{interaction}/moments", {"t0": 1.0}).get_json()
+    evaluation = boss.get(submitted(world, boss, "other")).get_json()
+    session = other.get("/sessions").get_json()["current"]
+    return {
+        "calls": call,
+        "interactions": interaction,
+        "recordings": recording,
+        "customers": customer["id"],
+        "complaints": complaint["id"],
+        "incidents": incident["id"],
+        "users": world.people["other"],
+        "factors": new_id(),
+        "imports": new_id(),
+        "phrase-lists": made(world)["id"],
+        "views": other.post("/views", {"name": "Mine", "filters": {}}).get_json()["id"],
+        "evaluations": evaluation["id"],
+        "scorecards": evaluation["scorecard"],
+        "<comment>": comment.get_json()["id"],
+        "<token>": link["path"].rsplit("/", 1)[1],
+        "<session_id>": session,
+    }
+
+
+def address(route: str, things: dict[str, str]) -> str:
+    path = route.replace("<id>", things.get(route.split("/")[1], ""))
+    for name in ("<comment>", "<token>", "<session_id>"):
+        path = path.replace(name, things[name])
+    return path + QUERIES.get(route, "")
+
+
+def body_of(method: str, route: str, things: dict[str, str]) -> dict[str, Any] | None:
+    if method == "GET":
+        return None
+    return {
+        name: things["interactions"] if value == INTERACTION else value
+        for name, value in BODIES.get(route, {}).items()
+    }
+
+
+def asked(browser: Browser, method: str, route: str, things: dict[str, str]) -> tuple[int, str]:
+    """→ status, kind of problem ("" for none)"""
+    path, body = address(route, things), body_of(method, route, things)
+    answer = browser.send(method, path, body, headers={"Range": "bytes=0-9"})
+    shown = answer.get_json(silent=True) or {}
+    return answer.status_code, str(shown.get("type", "")).rsplit(":", 1)[-1]
+
+
+def fits(letter: str, status: int, kind: str) -> bool:
+    if letter in "-W":
+        return (status, kind) == (403, "forbidden")
+    if letter == "R":
+        return (status, kind) == (403, "reason-needed")
+    if letter == "O":
+        return (status, kind) == (404, "not-found")
+    return status not in (401, 403, 404, 500)
+
+
+def test_every_route_stands_in_the_matrix_and_every_line_has_its_route(world: World) -> None:
+    """A24: the matrix is whole."""
+    there, public = set(), set()
+    for rule in world.app.url_map.iter_rules():
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            if auth.mark(world.app.view_functions[rule.endpoint]) == auth.PUBLIC:
+                public.add(f"{method} {rule.rule}")
+            else:
+                there.add(f"{method} {rule.rule.removeprefix('/api/v1')}")
+    assert {f"{method} {route}" for method, route, _ in lines()} == there
+    assert {one.strip() for one in PUBLIC.replace("\n", "|").split("|") if one.strip()} == public
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_route_answers_every_role_as_the_matrix_says(
+    world: World, things: dict[str, str], role: str
+) -> None:
+    """A24: every route × every role, on things of somebody else, with a Range header."""
+    browser, wrong = world.client(role), []
+    for method, route, letters in lines():
+        if method == "DELETE":
+            browser = world.client(role)  # the one before may have ended this session
+        found = asked(browser, method, route, things)
+        if not fits(letters[role], *found):
+            wrong.append((method, route, letters[role], *found))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_guessed_id_and_anothers_look_the_same(
+    world: World, things: dict[str, str], role: str
+) -> None:
+    """A24: none leaks existence: equal status and body, with a Range header too."""
+    browser, guessed = world.client(role), {name: new_id() for name in things}
+    mixed = {**things, "interactions": new_id(), "recordings": new_id(), "<token>": new_id()}
+    for method, route, letters in lines():
+        if letters[role] != "O" or route.startswith("/interactions"):
+            continue  # that there was a call, every agent may read: nothing to hide
+        if role == "supervisor" and route.startswith("/evaluations"):
+            continue  # read by supervisors anyway
+        bodies = []
+        for of in (things, guessed, mixed):
+            body = body_of(method, route, of)
+            headers = {"Range": "bytes=0-9"}
+            answer = browser.send(method, address(route, of), body, headers=headers)
+            bodies.append((answer.status_code, answer.get_data()))
+        assert len(set(bodies)) == 1, (method, route, bodies)
+
+
+def test_who_needs_a_reason_cannot_tell_a_customer_from_nobody(
+    world: World, things: dict[str, str]
+) -> None:
+    """A24: before the reason, 403 for every id."""
+    admin = world.client("admin")
+    for tail in ("", "/timeline"):
+        there = admin.get(f"/customers/{things['customers']}{tail}")
+        nobody = admin.get(f"/customers/{new_id()}{tail}")
+        assert there.status_code == nobody.status_code == 403
+        assert there.get_data() == nobody.get_data()
+
+
+def test_every_socket_event_stands_in_the_matrix() -> None:
+    """A24: the events too."""
+    assert {name for line in SOCKET.split("\n") for name in line.split()[1:]} == set(HANDLES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_socket_event_answers_every_role_as_the_matrix_says(world: World, role: str) -> None:
+    """A24: every event × every role."""
+    browser = world.client(role)
+    client = world.runtime.socketio.test_client(world.app, flask_test_client=browser.http)
+    for line in filter(None, SOCKET.split("\n")):
+        letters, *names = line.split()
+        letter = dict(zip(map(str, ROLES), letters, strict=True))[role]
+        for name in names:
+            answer = client.emit(name, {"call": new_id()}, callback=True)
+            refused = not answer["ok"] and answer["problem"]["status"] == 403
+            assert refused == (letter == "-"), (name, letter, answer)
+    if role not in ("agent", "supervisor"):
+        assert world.telephony.orders == []
