@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from callcenter.crm.messages.models import Channel
     from callcenter.crm.messages.ports import Messenger
     from callcenter.crm.trust.verify import Report
+    from callcenter.crm.vault.master import MasterKeys
     from callcenter.telephony.ports import Dialler, Phones, SipBackend, Sound
 
 DRAIN_SECONDS = 8.0
@@ -42,13 +43,29 @@ def open_records(settings: Settings) -> Engine:
     """The database, with the keys that chain what is kept in it. Raises ConfigError."""
     from callcenter.crm.chains.keys import ring
     from callcenter.crm.chains.operations import use_keys
+    from callcenter.crm.vault.operations import use_master
     from callcenter.database import open_database
 
     keys = ring(settings.keys_dir, settings.trust.key_file)
     keys.known  # noqa: B018 - what is wrong with them is said at the start
+    master = master_keys(settings)
+    master.load()
     engine = open_database(settings.database_url)
     use_keys(engine, keys)
+    use_master(engine, master)
     return engine
+
+
+def master_keys(settings: Settings) -> MasterKeys:
+    """Where the master keys are, as the settings say."""
+    from callcenter.crm.vault.master import FILE, MasterFile, MasterSecret
+
+    secret, file = settings.keys.master, settings.keys.master_file
+    if secret is not None and file is not None:
+        raise ConfigError(["keys.master and keys.master_file: found both, allowed: one of them"])
+    if secret is not None:
+        return MasterSecret(secret.get_secret_value)
+    return MasterFile(file or settings.keys_dir / FILE, make=file is None)
 
 
 def _sip(sip: Sip, engine: Engine, node: str) -> tuple[SipBackend, Dialler | None, Phones | None]:
@@ -160,10 +177,11 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     """Live captions and the second pass; returns after SIGTERM."""
     import contextlib
     import os
+    from functools import partial
 
     from callcenter import migrations, process
     from callcenter.buses import open_bus
-    from callcenter.database import open_database
+    from callcenter.crm.interactions.call_keys import KeysOfCalls
     from callcenter.log import EventLog
     from callcenter.telephony.adapters import sealed_sound
     from callcenter.telephony.adapters.speech_socket import SpeechListener, socket_path
@@ -181,10 +199,11 @@ def run_speech(settings: Settings, index: int = 0) -> None:
         os.nice(5)  # captions never take the CPU from the sound
     cores = os.cpu_count() or 1
     node = f"{_node(settings)}:{index}"
-    engine = open_database(settings.database_url)
+    engine = open_records(settings)
     migrations.upgrade(engine)
     bus = open_bus(settings.bus_url, settings.run_dir)
     log = EventLog(engine)
+    keys = KeysOfCalls(engine)
     lanes = Lanes(vosk=cores)
     roster = Roster(
         settings.speech.live,
@@ -215,7 +234,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
             log=log,
             recordings_dir=settings.recordings_dir,
             transcriber=roster.transcriber,
-            read_sound=sealed_sound.read_sound,
+            read_sound=partial(sealed_sound.read_sound, keys=keys),
             rules=rules,
             breathe=breathe,
             default_language=settings.site.default_language,
@@ -264,6 +283,7 @@ def run_jobs(settings: Settings) -> None:
     from callcenter.buses import open_bus
     from callcenter.crm.complaints.clocks import rules_of
     from callcenter.crm.complaints.watch import Watch
+    from callcenter.crm.interactions.call_keys import KeysOfCalls
     from callcenter.crm.messages.postman import Postman
     from callcenter.crm.review.measuring import Measurer
     from callcenter.crm.trust.heads import DailyHeads
@@ -275,7 +295,11 @@ def run_jobs(settings: Settings) -> None:
     engine = open_records(settings)
     bus = open_bus(settings.bus_url, settings.run_dir)
     recordings = DiskRecordings(
-        settings.recordings_dir, format=settings.recording.format, node=_node(settings)
+        settings.recordings_dir,
+        format=settings.recording.format,
+        node=_node(settings),
+        keys=KeysOfCalls(engine),
+        encrypted=settings.recording.encrypt,
     )
     rounds = [
         Watch(engine, bus, rules_of(settings)).round,

@@ -6,7 +6,17 @@ import sys
 
 import typer
 
-from callcenter.commands import doctor, measure, people, recordings, system, trial, unbuilt, upkeep
+from callcenter.commands import (
+    doctor,
+    keys,
+    measure,
+    people,
+    recordings,
+    system,
+    trial,
+    unbuilt,
+    upkeep,
+)
 from callcenter.errors import CallcenterError, ConfigError
 
 app = typer.Typer(
@@ -25,6 +35,7 @@ doctor.add_to(app)
 people.add_to(app)
 upkeep.add_to(app)
 recordings.add_to(app)
+keys.add_to(app)
 unbuilt.add_to(app)
 
 

@@ -566,6 +566,7 @@ class Recording(Section):
     """The sealed file."""
 
     format: Literal["opus", "flac", "wav"] = Field("opus", description="of sealed recordings")
+    encrypt: bool = Field(True, description="sealed recordings, with a key per customer")
     announcements: dict[Language, Path] = Field(
         {}, description="WAV per language that asks callers; without one nothing is recorded"
     )
@@ -594,6 +595,17 @@ class Trust(Section):
     )
     heads_dir: Path | None = Field(
         None, description="where daily heads are written; else data_dir-heads, beside data_dir"
+    )
+
+
+class Keys(Section):
+    """The master key, which wraps the keys of customers and calls."""
+
+    master_file: Path | None = Field(
+        None, description="one key a line, newest first; else data_dir/keys/master.keys, made"
+    )
+    master: SecretStr | None = Field(
+        None, description="the same from the environment; cannot be rotated by itself"
     )
 
 
@@ -766,6 +778,7 @@ class Settings(Section):
     )
     recording: Recording = Field(Recording(), description="the sealed file")
     trust: Trust = Field(Trust(), description="whether what is kept is as it was written")
+    keys: Keys = Field(Keys(), description="the master key of encrypted recordings")
     speech: Speech = Field(Speech(), description="captions and transcripts")
     redaction: Redaction = Field(
         Redaction(), description="what is said and may not be kept in texts and recordings"
@@ -867,7 +880,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
         if not name.startswith(ENV_PREFIX) or name.startswith(_NOT_SETTINGS):
             continue
         key, text = name.removeprefix(ENV_PREFIX), environ[name]
-        if key.endswith("_FILE"):
+        if key.endswith("_FILE") and key not in _NAMES_A_FILE:
             key = key.removesuffix("_FILE")
             try:
                 text = Path(text).read_text(encoding="utf-8").strip()
@@ -881,6 +894,9 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
         place[last] = _scalar(text)
     return nested
 
+
+_NAMES_A_FILE = ("KEYS__MASTER_FILE",)
+"""Settings that name a file themselves: who may read it is looked at where it is read."""
 
 _NOT_SETTINGS = (
     "CALLCENTER_CONFIG",

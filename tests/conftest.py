@@ -142,10 +142,13 @@ def keyed() -> Callable[[str], Any]:
     """Call it with a URL: that database, opened with a key for its chains."""
     from callcenter.crm.chains.keys import Key, KeyRing
     from callcenter.crm.chains.operations import use_keys
+    from callcenter.crm.vault.master import MasterSecret
+    from callcenter.crm.vault.operations import use_master
     from callcenter.database import open_database
 
     def opened(url: str) -> Any:
         engine = open_database(url)
+        use_master(engine, MasterSecret(lambda: "1e57" * 16))
         use_keys(engine, KeyRing(lambda: Key(b"a key for tests".ljust(32, b"."))))
         return engine
 

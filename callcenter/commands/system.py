@@ -103,11 +103,12 @@ def check_files(settings: Settings) -> None:
     problems = []
     keys = [("web.tls.key", settings.web.tls.key), ("bus key", settings.run_dir / "bus.key")]
     keys.append(("trust.key_file", settings.trust.key_file))
+    keys.append(("keys.master_file", settings.keys.master_file))
     for name, path in keys:
         if path is None or not path.exists():
             if path is not None and name == "web.tls.key":
                 problems.append(f"{name}: found {str(path)!r}, allowed: a PEM file that exists")
-            if path is not None and name == "trust.key_file":
+            if path is not None and name in ("trust.key_file", "keys.master_file"):
                 problems.append(f"{name}: found {str(path)!r}, allowed: a file that exists")
             continue
         if path.stat().st_mode & 0o077:

@@ -36,6 +36,7 @@ from callcenter.crm.quality.models import (
 from callcenter.crm.recordings.models import SavedView
 from callcenter.crm.review.models import Comment, Conversation, MomentLink
 from callcenter.crm.users.models import SignInFailure, User, UserSession
+from callcenter.crm.vault.models import CallKey, CustomerKey
 
 metadata = Base.metadata
 
@@ -45,6 +46,7 @@ __all__ = [
     "AgentPresence",
     "AgentState",
     "AuditEntry",
+    "CallKey",
     "Cause",
     "ChainEnd",
     "ChainLink",
@@ -56,6 +58,7 @@ __all__ = [
     "ComplaintTransition",
     "Conversation",
     "Customer",
+    "CustomerKey",
     "CustomerWord",
     "Disclosure",
     "Disposition",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import structlog
-from flask import Response, abort, request, send_file
+from flask import Response, abort, request
+from werkzeug.wsgi import wrap_file
 
+from callcenter.crm.interactions.models import Recording
 from callcenter.errors import NotFound
 from callcenter.telephony.recording import peaks_file
+from callcenter.telephony.recording.cipher_file import CallKeys, open_sealed
 
 TYPES = {"opus": "audio/ogg", "flac": "audio/flac", "wav": "audio/wav"}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)(?:\s*,.*)?")
@@ -30,16 +34,26 @@ def place(root: Path, relative: str) -> Path:
     return file
 
 
-def send(root: Path, relative: str, format_: str, sha256: str) -> Response:
-    """The whole file, or 206 with the asked range, or 416."""
-    file = place(root, relative)
-    size = file.stat().st_size
+def send(root: Path, row: Recording, keys: CallKeys) -> Response:
+    """The whole sound, or 206 with the asked range, or 416; an encrypted file is opened for it.
+
+    Raises NotFound, KeyGone, RecordingError.
+    """
+    file = open_sealed(place(root, row.path), keys)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     asked = _RANGE.fullmatch(request.headers.get("Range", ""))
     if asked and not _possible(asked[1], asked[2], size):
+        file.close()
         abort(Response(status=416, headers={"Content-Range": f"bytes */{size}"}))
-    response = send_file(
-        file, mimetype=TYPES.get(format_, "application/octet-stream"), conditional=True, etag=sha256
+    response = Response(
+        wrap_file(request.environ, file),
+        mimetype=TYPES.get(row.format, "application/octet-stream"),
+        direct_passthrough=True,
     )
+    response.content_length = size
+    response.set_etag(row.file_sha256)
+    response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -51,13 +65,13 @@ def _possible(first: str, last: str, size: int) -> bool:
     return bool(last) and int(last) > 0
 
 
-def peaks(root: Path, row: Any, columns: int | None = None) -> dict[str, Any]:
+def peaks(root: Path, row: Recording, keys: CallKeys, columns: int | None = None) -> dict[str, Any]:
     """The waveform that was stored beside the file, `columns` values a leg at most.
 
-    Raises NotFound where there is none.
+    Raises NotFound where there is none, KeyGone, RecordingError.
     """
-    file = place(root, str(Path(row.path).with_suffix(".peaks")))
-    found = peaks_file.read(file.read_bytes())
+    with open_sealed(place(root, str(Path(row.path).with_suffix(".peaks"))), keys) as file:
+        found = peaks_file.read(file.read())
     length = len(found.agent) / found.per_second
     found = found.thinned(columns) if columns else found
     rate = len(found.agent) / length if length else float(found.per_second)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from callcenter.bus import Bus
 from callcenter.config import Settings
 from callcenter.crm.complaints.desk import Desk, desk_of
+from callcenter.crm.interactions.call_keys import KeysOfCalls
 from callcenter.database import reading as read_only
 from callcenter.errors import CallcenterError, NotSignedIn
 from callcenter.events import DescribeHealth, ResourcesSeen, SpeechStatus
@@ -62,10 +63,12 @@ class Services:
     member: str = field(default_factory=new_id)  # this process, among several
     reader: Engine = field(init=False)
     desk: Desk = field(init=False)
+    keys: KeysOfCalls = field(init=False)
 
     def __post_init__(self) -> None:
         self.reader = read_only(self.engine)
         self.desk = desk_of(self.settings)
+        self.keys = KeysOfCalls(self.engine)
 
     @property
     def alone(self) -> bool:

@@ -69,27 +69,39 @@ def ring(folder: Path, file: Path | None = None) -> KeyRing:
 
 def read(path: Path) -> Key:
     """Raises ConfigError: it cannot be read, others can read it, it is too short."""
+    secret = read_secret(path)
+    if len(secret) < LEAST_BYTES:
+        raise ConfigError([f"{path}: found {len(secret)} bytes, allowed: {LEAST_BYTES} or more"])
+    return Key(secret)
+
+
+def read_secret(path: Path) -> bytes:
+    """What a file of secrets holds. Raises ConfigError: it cannot be read, others can read it."""
     try:
         mode, secret = path.stat().st_mode, path.read_bytes().strip()
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read ({error.strerror})"]) from error
     if mode & 0o077:
         raise ConfigError([f"{path} can be read by others; run: chmod 600 {path}"])
-    if len(secret) < LEAST_BYTES:
-        raise ConfigError([f"{path}: found {len(secret)} bytes, allowed: {LEAST_BYTES} or more"])
-    return Key(secret)
+    return secret
+
+
+def make_secret(path: Path) -> None:
+    """A file with a new secret, unless there is one: `LEAST_BYTES` as hexadecimal digits.
+
+    Several processes may come here at once: one file appears, whole. Raises ConfigError.
+    """
+    if path.exists():
+        return
+    try:
+        _make(path)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be made ({error.strerror})"]) from error
 
 
 def read_or_make(path: Path) -> Key:
-    """The key in a file, made where there is none. Raises ConfigError.
-
-    Several processes may come here at once: one file appears, whole.
-    """
-    if not path.exists():
-        try:
-            _make(path)
-        except OSError as error:
-            raise ConfigError([f"{path}: cannot be made ({error.strerror})"]) from error
+    """The key in a file, made where there is none. Raises ConfigError."""
+    make_secret(path)
     return read(path)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from callcenter.crm.customers.operations import get_or_raise as customer_or_raise
 from callcenter.crm.interactions.models import Disposition, Interaction
 from callcenter.crm.text import checked
+from callcenter.crm.vault import operations as vault
 from callcenter.errors import Conflict, Invalid, NotFound
 from callcenter.events import Outcome, now
 
@@ -29,6 +30,7 @@ def assign_customer(session: Session, interaction: Interaction, customer: str | 
     if customer is not None:
         customer_or_raise(session, customer)
     interaction.customer_id = customer
+    vault.relink(session, interaction.call_id, customer)
     session.flush()
 
 

@@ -23,6 +23,7 @@ from callcenter.crm.interactions.models import (
 )
 from callcenter.crm.interactions.operations import MISSED
 from callcenter.crm.interactions.queries import by_call, last_agent_of
+from callcenter.crm.vault import operations as vault
 from callcenter.errors import NotFound
 
 
@@ -215,6 +216,7 @@ def recording_sealed(session: Session, fact: events.RecordingSealed) -> None:
             sealed_at=fact.at,
         ),
     )
+    vault.relink(session, fact.call, interaction.customer_id)  # its key was made before it was read
 
 
 def recording_redacted(session: Session, fact: events.RecordingRedacted) -> None:

@@ -21,7 +21,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, cast
 
 import av
 import msgspec
@@ -36,6 +37,7 @@ from callcenter.telephony.adapters.sealed_sound import read_sound
 from callcenter.telephony.media import g711
 from callcenter.telephony.ports import SAMPLE_RATE, JournalLeg
 from callcenter.telephony.recording import peaks, sealing
+from callcenter.telephony.recording.cipher_file import CallKeys, encrypt, is_encrypted, open_sealed
 from callcenter.telephony.recording.journal import (
     LEGS,
     SILENCE,
@@ -160,12 +162,25 @@ class DiskJournal:
 
 
 class DiskRecordings:
-    """See RecordingStore and SealedStore."""
+    """See RecordingStore and SealedStore.
 
-    def __init__(self, folder: Path, *, format: Format = "opus", node: str = "") -> None:
+    `keys` open encrypted files; what is sealed is encrypted with them where `encrypted` says so.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        format: Format = "opus",
+        node: str = "",
+        keys: CallKeys | None = None,
+        encrypted: bool = True,
+    ) -> None:
         self._folder = folder
         self._format = format
         self._node = node
+        self._keys = keys
+        self._locks = keys if encrypted else None
 
     def open_journal(self, call: str, *, answered_position: int = 0) -> DiskJournal:
         """See RecordingStore."""
@@ -228,9 +243,9 @@ class DiskRecordings:
 
     def levels(self, path: str) -> peaks.Peaks | None:
         """The peaks beside the sealed file `path`; None where there are none to read."""
-        file = (self._folder / path).with_suffix(".peaks")
         try:
-            return peaks.read(file.read_bytes())
+            with open_sealed((self._folder / path).with_suffix(".peaks"), self._keys) as file:
+                return peaks.read(file.read())
         except (OSError, RecordingError):
             return None
 
@@ -245,7 +260,8 @@ class DiskRecordings:
 
     def _silenced(self, target: Path, sealed: Sealed, more: list[Silence]) -> Sealed:
         samples = round(sealed.seconds * SAMPLE_RATE)
-        sound = read_sound(target)
+        sound = read_sound(target, self._keys)
+        locks = self._keys if is_encrypted(target) else self._locks
         legs: list[bytes] = []
         for channel, name in enumerate(LEGS):
             own = np.zeros(samples, np.int16)
@@ -256,14 +272,16 @@ class DiskRecordings:
                 own[first:last] = 0
             legs.append(g711.encode(own))
         temporary = target.with_name(f".{target.name}.part")
-        heard_now = _encode((BytesIO(legs[0]), BytesIO(legs[1])), samples, temporary, sealed.format)
+        heard_now = self._encode(
+            (BytesIO(legs[0]), BytesIO(legs[1])), samples, temporary, target, locks
+        )
         silenced = msgspec.structs.replace(
             sealed,
             size=temporary.stat().st_size,
             sha256=_sha256(temporary),
             silences=[*sealed.silences, *more],
         )
-        self._put_in_place(temporary, silenced, heard_now)
+        self._put_in_place(temporary, silenced, heard_now, locks)
         return silenced
 
     def _make(self, folder: Path, manifest: Manifest, silences: list[Silence]) -> Sealed:
@@ -277,7 +295,7 @@ class DiskRecordings:
         temporary = target.with_name(f".{target.name}.part")
         with ExitStack() as stack:
             left, right = (stack.enter_context(_open_leg(folder, name)) for name in LEGS)
-            heard = _encode((left, right), samples, temporary, self._format)
+            heard = self._encode((left, right), samples, temporary, target, self._locks)
         sealed = Sealed(
             call=manifest.call,
             recording=new_id(),
@@ -295,13 +313,39 @@ class DiskRecordings:
             problem=manifest.failure,
             silences=silences,
         )
-        self._put_in_place(temporary, sealed, heard)
+        self._put_in_place(temporary, sealed, heard, self._locks)
         return sealed
 
-    def _put_in_place(self, temporary: Path, sealed: Sealed, heard: peaks.Peaks) -> None:
+    def _encode(
+        self,
+        legs: tuple[BinaryIO, BinaryIO],
+        samples: int,
+        temporary: Path,
+        target: Path,
+        locks: CallKeys | None,
+    ) -> peaks.Peaks:
+        """Write what becomes `target`. What is not encrypted yet has no name on the disk."""
+        form = cast(Format, target.suffix.removeprefix("."))
+        if locks is None:
+            with temporary.open("w+b") as file:
+                return _encode(legs, samples, file, form)
+        with TemporaryFile(dir=target.parent) as file:
+            heard = _encode(legs, samples, file, form)
+            length = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            encrypt(file, length, temporary, target, locks.make(target.stem))
+        return heard
+
+    def _put_in_place(
+        self, temporary: Path, sealed: Sealed, heard: peaks.Peaks, locks: CallKeys | None
+    ) -> None:
         """The side-car comes last: where it stands, the rest is in place."""
-        target = self._folder / sealed.path
-        _write_whole(self._folder / sealed.peaks, peaks.write(heard))
+        target, drawn = self._folder / sealed.path, self._folder / sealed.peaks
+        data = peaks.write(heard)
+        if locks is None:
+            _write_whole(drawn, data)
+        else:
+            encrypt(BytesIO(data), len(data), drawn, drawn, locks.make(drawn.stem))
         temporary.replace(target)
         _sync_folder(target.parent)
         self._write_sidecar(target.with_suffix(".json"), sealed)
@@ -319,17 +363,17 @@ class DiskRecordings:
 
 
 def _encode(
-    legs: tuple[BinaryIO, BinaryIO], samples: int, target: Path, form: Format
+    legs: tuple[BinaryIO, BinaryIO], samples: int, file: BinaryIO, form: Format
 ) -> peaks.Peaks:
     """Write the file to the disk and read it back."""
-    with target.open("wb") as file:
-        try:
-            heard = sealed_file.encode(legs, samples, file, form)
-        except av.FFmpegError as error:
-            raise RecordingError(f"the recording cannot be encoded as {form}") from error
-        file.flush()
-        os.fsync(file.fileno())
-    sealed_file.verify(target, samples)
+    try:
+        heard = sealed_file.encode(legs, samples, file, form)
+    except av.FFmpegError as error:
+        raise RecordingError(f"the recording cannot be encoded as {form}") from error
+    file.flush()
+    os.fsync(file.fileno())
+    file.seek(0)
+    sealed_file.verify(file, samples)
     return heard
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
@@ -86,13 +85,13 @@ def _frame(pair: tuple[g711.Samples, g711.Samples], at: int) -> av.AudioFrame:
     return frame
 
 
-def verify(path: Path, samples: int) -> None:
+def verify(file: BinaryIO, samples: int) -> None:
     """Decode the whole file; its length must be right to one packet (20 ms) in both channels.
 
     Raises RecordingError.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(file, "r") as container:
             stream = container.streams.audio[0]
             channels, rate = stream.channels, stream.rate
             found = sum(frame.samples for frame in container.decode(stream))

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from callcenter.errors import RecordingError
 from callcenter.telephony.media.g711 import Samples
 from callcenter.telephony.ports import SAMPLE_RATE
+from callcenter.telephony.recording.cipher_file import CallKeys, open_sealed
 
 
-def read_sound(path: Path) -> dict[int, Samples]:
+def read_sound(path: Path, keys: CallKeys | None = None) -> dict[int, Samples]:
     """Channel → 8 kHz 16-bit samples. Raises RecordingError."""
     pieces: list[NDArray[Any]] = []
     try:
-        with av.open(str(path)) as container:
+        with open_sealed(path, keys) as file, av.open(file, "r") as container:
             stream = container.streams.audio[0]
             layout = "stereo" if stream.channels == 2 else "mono"
             resampler = av.AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE)

@@ -88,7 +88,7 @@ def sound(id: str) -> Response:
     with parts.reading() as session:
         row, interaction = records.recording(session, id)
     parts.access.open_conversation(interaction, "recording.listen", request.remote_addr)
-    return audio.send(parts.settings.recordings_dir, row.path, row.format, row.file_sha256)
+    return audio.send(parts.settings.recordings_dir, row, parts.keys)
 
 
 @blueprint.get("/recordings/<id>/peaks")
@@ -101,4 +101,4 @@ def peaks(id: str, query: PeaksQuery) -> Any:
     with parts.reading() as session:
         row, interaction = records.recording(session, id)
     parts.access.open_conversation(interaction, None, request.remote_addr)
-    return audio.peaks(parts.settings.recordings_dir, row, query.columns)
+    return audio.peaks(parts.settings.recordings_dir, row, parts.keys, query.columns)

@@ -149,11 +149,11 @@ def test_a_cut_file_is_found_by_the_check(tmp_path: Path) -> None:
     fill(journal, tone(440, 2), tone(440, 2))
     journal.close(16_000)
     path = tmp_path / store.seal(call).path
-    with pytest.raises(RecordingError, match="wrong length"):
-        sealed_file.verify(path, 24_000)
+    with path.open("rb") as file, pytest.raises(RecordingError, match="wrong length"):
+        sealed_file.verify(file, 24_000)
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(RecordingError):
-        sealed_file.verify(path, 16_000)
+    with path.open("rb") as file, pytest.raises(RecordingError):
+        sealed_file.verify(file, 16_000)
 
 
 def killed(folder: Path, seed: int) -> None:
