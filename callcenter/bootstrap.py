@@ -106,12 +106,22 @@ def _questions(settings: Settings) -> dict[str, Sound]:
     return found
 
 
+def _prompts(settings: Settings) -> dict[str, dict[str, Sound]]:
+    """What callers of service lines hear, by language. Raises ConfigError."""
+    from callcenter.telephony.adapters import prompt_files
+
+    served = [line for line in settings.lines if line.service]
+    languages = [line.language or settings.site.default_language for line in served]
+    return prompt_files.load(settings.data_dir / "prompts", languages)
+
+
 async def _telephony(settings: Settings) -> None:
     import asyncio
     import gc
     import signal
 
     from callcenter.buses import open_bus
+    from callcenter.crm.complaints.hotline import Hotline
     from callcenter.database import open_database
     from callcenter.log import EventLog
     from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
@@ -140,8 +150,12 @@ async def _telephony(settings: Settings) -> None:
         ),
         speech=speech,
         sounds=Sounds(
-            ringback=tones.ringback(), music=tones.hold_music(), announcements=_questions(settings)
+            ringback=tones.ringback(),
+            music=tones.hold_music(),
+            announcements=_questions(settings),
+            prompts=_prompts(settings),
         ),
+        statuses=Hotline(engine),
     )
     log = EventLog(engine)
     shared = None if settings.bus_url == "local" else engine

@@ -528,6 +528,9 @@ class Line(Section):
         "on_agent",
         description="200 when an agent answers, or at once with music; early_media: music before",
     )
+    service: Literal["complaint_status"] | None = Field(
+        None, description="answers by itself: complaint_status tells where a complaint stands"
+    )
 
 
 class Queue(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +22,6 @@ SILENCE = b"\x80"
 _AHEAD = 3  # frames written before their time, against a late thread
 _TIMERS = (0.5, 1.5, 3.5, 7.5)  # INVITE again, seconds after the first (RFC 3261, timer A)
 _PATIENCE = 15.0  # without any answer
-_KEYS = ("123A", "456B", "789C", "*0#D")
-_ROWS, _COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 
 Progress = Callable[[str], None]
 
@@ -67,9 +66,9 @@ def place_call(
     answered. Raises SipFailure with one sentence when nobody answers, the line is busy or the
     call is refused; Invalid when `play` is no sound.
     """
-    from callcenter.demo.telephone import Telephone
+    from callcenter.demo.telephone import Telephone, press
 
-    speech = _keys(dtmf) + (wav.read(play) if play else _tone([440.0], TALK_SECONDS))
+    speech = wav.read(play) if play else _tone([440.0], TALK_SECONDS)
     phone = Telephone(host, port, caller or "anonymous")
     phone.start()
     try:
@@ -80,7 +79,10 @@ def place_call(
         waited = time.monotonic() - began
         on_progress("answered")
         talk = _Talk(call, speech, seconds)
+        keys = threading.Thread(target=press, args=(call, dtmf), name="keys", daemon=True)
+        keys.start()
         talk.run()
+        keys.join(1.0)
         ended_by = "the other side" if talk.ended else "the caller"
         if not talk.ended:
             _hang_up(phone.client, call)
@@ -204,14 +206,3 @@ def _tone(frequencies: list[float], seconds: float) -> bytes:
     level = 12000.0 / len(frequencies)
     waves = [np.sin(2 * math.pi * frequency * moments) for frequency in frequencies]
     return wav.unsigned(level * np.sum(waves, axis=0))
-
-
-def _keys(keys: str) -> bytes:
-    """DTMF tones (ITU-T Q.23) of 120 ms with pauses as long."""
-    sound = b""
-    for key in keys.upper():
-        for row, names in enumerate(_KEYS):
-            if key in names:
-                pair: list[float] = [_ROWS[row], _COLUMNS[names.index(key)]]
-                sound += _tone(pair, 0.12) + SILENCE * int(0.12 * SAMPLE_RATE)
-    return sound

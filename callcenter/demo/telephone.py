@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import threading
+import time
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,10 @@ with warnings.catch_warnings():  # audioop's farewell in Python 3.13
     from pyVoIP.VoIP import CallState, VoIPCall, VoIPPhone
 
 POLL_SECONDS = 0.05
+_EVENTS = "0123456789*#ABCD"  # in the order of their numbers (RFC 4733 section 3.2)
+_EVENT = struct.Struct(">BBHIIBBH")  # the head of RTP, then event, end and volume, duration
+_HAND_SECONDS = 0.5  # nobody presses keys in the moment of the answer
+_EVENT_TYPE, _EVENT_SAMPLES, _VOLUME, _ENDS = 101, 160, 10, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,27 @@ class Telephone(VoIPPhone):  # type: ignore[misc,unused-ignore]
         for thread in set(threading.enumerate()) - self._before:
             if thread.name in ("SIP Receive", "RTP Receiver", "RTP Transmitter"):
                 thread.join(5)
+
+
+def press(call: VoIPCall, keys: str) -> None:
+    """Keys as events in the stream of the sound (RFC 4733), a tenth of a second each, one every
+    fifth; ends early with the call. pyVoIP can hear them only."""
+    time.sleep(_HAND_SECONDS)
+    for key in (key for key in keys.upper() if key in _EVENTS):
+        stream = call.RTPClients[0]
+        stamp = stream.outTimestamp
+        for piece in range(1, 6 + _ENDS):
+            if not is_up(call):
+                return
+            ended, duration = piece > 5, min(piece, 5) * _EVENT_SAMPLES
+            head = (0x80, _EVENT_TYPE | 0x80 * (piece == 1), stream.outSequence & 0xFFFF, stamp)
+            body = (_EVENTS.index(key), 0x80 * ended | _VOLUME, duration)
+            with contextlib.suppress(OSError):
+                packet = _EVENT.pack(*head, stream.outSSRC, *body)
+                stream.sout.sendto(packet, (stream.outIP, stream.outPort))
+            stream.outSequence += 1
+            time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def is_up(call: VoIPCall) -> bool:

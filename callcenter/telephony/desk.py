@@ -16,6 +16,7 @@ from callcenter.telephony.ports import (
     RecordingStore,
     Sound,
     SpeechLink,
+    StatusDirectory,
 )
 from callcenter.telephony.rounds import Rounds
 
@@ -23,11 +24,12 @@ from callcenter.telephony.rounds import Rounds
 @dataclass(frozen=True, slots=True)
 class Sounds:
     """What a caller hears while nobody talks; `announcements`: that calls are recorded, and which
-    key declines it, by language."""
+    key declines it, by language; `prompts`: of lines that are a service, by language and name."""
 
     ringback: Sound
     music: Sound
     announcements: Mapping[str, Sound] = field(default_factory=dict)
+    prompts: Mapping[str, Mapping[str, Sound]] = field(default_factory=dict)
 
 
 class Desk(Protocol):
@@ -72,6 +74,10 @@ class Desk(Protocol):
     @property
     def sounds(self) -> Sounds:
         """Ringback and music."""
+
+    @property
+    def statuses(self) -> StatusDirectory | None:
+        """Where complaints stand; None where no line tells it."""
 
     async def commit(self, *facts: Fact) -> None:
         """Append the facts together; everybody is told after the commit.

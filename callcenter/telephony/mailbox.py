@@ -120,6 +120,20 @@ class Consented:
 
 
 @dataclass(frozen=True, slots=True)
+class Pressed:
+    """The caller pressed a key of the telephone."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaidAll:
+    """Prompts of that number came to their end, or others took their place."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class PauseOver:
     """The recording may have been paused for as long as it may."""
 
@@ -132,6 +146,8 @@ class Stop:
 # What the step that a call is in looks at.
 Step = (
     Alerted
+    | Pressed
+    | SaidAll
     | PickedUp
     | PhonePickedUp
     | PhoneLeft

@@ -516,6 +516,32 @@ class SpeechLink(Protocol):
 # --- Callers ---------------------------------------------------------------------------------
 
 
+StatusAnswer = Literal[
+    "received",
+    "acknowledged",
+    "assessing",
+    "investigating",
+    "responded",
+    "communicated",
+    "closed",
+    "appealed",
+    "reopened",
+    "digits",
+    "unknown",
+    "later",
+]
+"""The stage of a complaint; digits: the end of a telephone number is needed; unknown: there is none
+for these; later: there were too many tries."""
+
+
+class StatusDirectory(Protocol):
+    """Where does this complaint stand? Filled from the CRM by bootstrap."""
+
+    def stage(self, keys: str, digits: str, caller: str | None) -> StatusAnswer:
+        """Of the complaint whose code has these keys. `digits`: what was entered of a number, ""
+        before that; `caller`: the number that calls. May block."""
+
+
 class CallerDirectory(Protocol):
     """Who owns this number? Filled from the CRM by bootstrap; for routing only."""
 

@@ -55,6 +55,7 @@ from callcenter.telephony.caller import CallerSide
 from callcenter.telephony.cluster import LOOK_SECONDS, Cluster
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.floor_view import agent_view, queue_view, state_facts
+from callcenter.telephony.inquiring import InquirySession, run_inquiry
 from callcenter.telephony.mailbox import AgentLost, Asked, Offered, Stop
 from callcenter.telephony.phone import NoPhones
 from callcenter.telephony.placing import Placing
@@ -67,6 +68,7 @@ from callcenter.telephony.ports import (
     RecordingStore,
     SipBackend,
     SpeechLink,
+    StatusDirectory,
 )
 from callcenter.telephony.rounds import Rounds
 from callcenter.telephony.session import Session, run_call
@@ -98,6 +100,7 @@ class Parts:
     sounds: Sounds
     dialler: Dialler | None = None  # None: this backend places no calls
     phones: Phones | None = None  # None: this backend takes no registrations
+    statuses: StatusDirectory | None = None  # None: no line tells where complaints stand
 
 
 class TelephonyService:
@@ -235,6 +238,11 @@ class TelephonyService:
         """See Desk."""
         return self._parts.sounds
 
+    @property
+    def statuses(self) -> StatusDirectory | None:
+        """See Desk."""
+        return self._parts.statuses
+
     async def commit(self, *facts: Fact) -> None:
         """See Desk."""
         await self._writer.commit(facts)
@@ -292,7 +300,8 @@ class TelephonyService:
             inbound.reject(503, retry_after=10)
             return
         trunk_region = self._settings.sip.region_of(inbound.trunk)
-        session = Session(
+        kind = InquirySession if line.service else Session
+        session = kind(
             new_id(),
             CallerSide(inbound, self._parts.media, self._parts.sounds),
             line,
@@ -306,7 +315,10 @@ class TelephonyService:
             _LOGGER.warning("call refused", reason=error.detail)
             inbound.reject(503, retry_after=RETRY_AFTER)
             return
-        self.live(session, run_call(session))
+        if isinstance(session, InquirySession):
+            self.live(session, run_inquiry(session))
+        else:
+            self.live(session, run_call(session))
 
     def live(self, session: Session, course: Coroutine[Any, Any, None]) -> None:
         """A call begins; it is known under its id until its course is over."""

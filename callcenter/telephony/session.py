@@ -34,6 +34,7 @@ from callcenter.events import (
     HangUpCall,
     HoldCall,
     LegName,
+    RecordPolicy,
     RejectCall,
     ResumeCall,
     TransferCall,
@@ -136,6 +137,21 @@ class Session:
         assert isinstance(self.caller, CallerSide)
         inbound = self.caller.inbound
         self._follow_caller(inbound)
+        asks, first = self.keeping.asks, self.keeping.unasked()
+        first += [] if asks else [self._enqueue(self.line.queue, self._rang_at)]
+        await self._begin(inbound, self.line.queue, self.keeping.policy, *first)
+        inbound.ring()
+        if asks:
+            await self.caller.answer()
+            self._keep_dialog()
+            await self._ask()
+            await self._happened(self._enqueue(self.line.queue, self._rang_at))
+        self.desk.distribute()
+
+    async def _begin(
+        self, inbound: InboundCall, queue: str | None, policy: RecordPolicy, *first: Fact
+    ) -> None:
+        """The call is known, with what else is true from its first moment."""
         self._rang = rang = CallRang(
             call=self.id,
             from_number=inbound.caller.number,
@@ -145,26 +161,17 @@ class Session:
             trunk=inbound.trunk,
             region=self.region,
             language=self.language,
-            policy=self.keeping.policy,
+            policy=policy,
             node=self.desk.node,
             sip_call_id=inbound.sip_call_id,
             diverted_from=inbound.caller.diverted_from,
             verstat=inbound.caller.verstat,
-            queue=self.line.queue,
+            queue=queue,
         )
-        asks, first = self.keeping.asks, self.keeping.unasked()
-        first += [] if asks else [self._enqueue(self.line.queue, self._rang_at)]
         await self.desk.record(rang, *first)
         self.call = begin(rang)
         for fact in first:
             self.call = evolve(self.call, fact)
-        inbound.ring()
-        if asks:
-            await self.caller.answer()
-            self._keep_dialog()
-            await self._ask()
-            await self._happened(self._enqueue(self.line.queue, self._rang_at))
-        self.desk.distribute()
 
     def _enqueue(
         self, queue: str, since: float, *, first: bool = False, only: str | None = None

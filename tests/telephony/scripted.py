@@ -247,7 +247,8 @@ class Stage:
         self.recordings, self.speech = ScriptedRecordings(), ScriptedSpeech()
         self.announcement = tones.Clip(tones.attention())
         self.announcements: dict[str, Sound] = {"en": self.announcement}
-        sounds = Sounds(tones.ringback(), tones.hold_music(), self.announcements)
+        self.prompts: dict[str, dict[str, Sound]] = {}
+        sounds = Sounds(tones.ringback(), tones.hold_music(), self.announcements, self.prompts)
         self.dialler, self.phones = FakeDialler(), FakePhones()
         parts = Parts(
             self.sip,

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from callcenter.crm.complaints.keypad import pressed
 from callcenter.crm.complaints.stages import Stage
 from callcenter.crm.db import ID, Base
 from callcenter.events import LegName, now
@@ -24,6 +25,10 @@ REMEDIES: tuple[Remedy, ...] = get_args(Remedy)
 SYSTEM = "system"  # stands for a person where nobody did it
 
 
+def _keys(context: Any) -> str:
+    return pressed(context.get_current_parameters()["code"])
+
+
 class Complaint(Base):
     """An expression of dissatisfaction to which an answer is owed. Never deleted."""
 
@@ -36,10 +41,12 @@ class Complaint(Base):
         Index("ix_complaints_interaction", "interaction_id"),
         Index("ix_complaints_cause", "cause", "created_at"),
         Index("ix_complaints_incident", "incident_id"),
+        Index("ix_complaints_keys", "keys"),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
     code: Mapped[str] = mapped_column(String(16), unique=True)
+    keys: Mapped[str] = mapped_column(String(16), default=_keys)  # of the code, on a telephone
     stage: Mapped[Stage] = mapped_column(String(16), default="received")
     customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
     interaction_id: Mapped[str | None] = mapped_column(ForeignKey("interactions.id"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from callcenter.errors import TelephonyError
 from callcenter.telephony.media import g711
-from callcenter.telephony.ports import FRAME_SAMPLES, SAMPLE_RATE, Codec
+from callcenter.telephony.ports import FRAME_SAMPLES, SAMPLE_RATE, Codec, Sound
 
 Signal = NDArray[np.float64]
 
@@ -94,6 +95,17 @@ def announcement(content: bytes) -> Clip:
         raise TelephonyError("the announcement needs 16-bit samples; convert it to 16-bit PCM")
     mono = np.frombuffer(raw, dtype="<i2").reshape(-1, channels).mean(axis=1) / 32768
     return Clip(_ulaw(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)))
+
+
+def joined(sounds: Sequence[Sound]) -> Clip:
+    """Sounds that have an end, one after the other."""
+    frames: list[bytes] = []
+    for sound in sounds:
+        at = 0
+        while (frame := sound.frame(at)) is not None:
+            frames.append(frame)
+            at += 1
+    return Clip(b"".join(frames))
 
 
 @cache
