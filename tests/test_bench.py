@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from callcenter.bench import captions, processor, sound
+from callcenter.bench import archive, captions, processor, sound
 from callcenter.bench.caller import count_lost
 from callcenter.bench.figures import Figure, Report, percentile
 from callcenter.bench.helper import Helper
@@ -229,3 +229,21 @@ def test_bench_api_prints_all_its_figures(tmp_path: Path) -> None:
     assert len(figures) == 6
     for row in figures.values():
         _sane(row, 3)
+
+
+@pytest.mark.integration
+def test_bench_review_prints_all_its_figures(tmp_path: Path) -> None:
+    figures = _bench(tmp_path, "review", "--calls", "300", "--requests", "2")
+    assert len([name for name in figures if name.startswith("list: ")]) == 16
+    assert len([name for name in figures if name.startswith("search: ")]) == 6
+    assert figures["open a call of an hour"]["aim"] == 1000
+    for row in figures.values():
+        _sane(row, 2)
+
+
+def test_an_archive_says_its_known_words_as_often_as_it_promises() -> None:
+    for language, known in archive.KNOWN.items():
+        made = archive.sentences(random.Random(3), language)
+        for word, share in known:
+            found = sum(word in one.split() for one in made) / len(made)
+            assert found == pytest.approx(share, rel=0.1)

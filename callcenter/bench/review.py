@@ -163,6 +163,7 @@ class Stage:
         yield "a day last year", self._day
         for place, name in enumerate(("a common word", "a word", "a rare word")):
             yield name, self._words(place, pick, words)
+        yield "a score below 60", lambda: self._list(max_score=60)
         yield (
             "an agent's with a word",
             lambda: self._list(agent=pick(self._known.agents), words=pick(words["fa"][:2])[0]),

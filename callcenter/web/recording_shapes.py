@@ -24,6 +24,8 @@ from callcenter.web.shapes import (
 Name = Annotated[CleanText, Field(max_length=64)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
+Score = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+
 
 class Narrowing(In):
     """What recordings are narrowed to, whenever they were made."""
@@ -37,6 +39,8 @@ class Narrowing(In):
     max_seconds: Seconds | None = Field(None, description="length of the recording, at most")
     words: CleanText | None = Field(None, description="words of the transcript")
     language: LanguageName | None = None
+    min_score: Score | None = Field(None, description="of a submitted evaluation, at least")
+    max_score: Score | None = Field(None, description="of a submitted evaluation, at most")
 
 
 class RecordingsQuery(PageQuery, Narrowing):

@@ -63,6 +63,10 @@ describe("the filters of recordings", () => {
       language: "he",
       max_seconds: 150,
     });
+    const scored = some({ minScore: "0", maxScore: "59.5" });
+    expect(defined(kept(scored))).toEqual({ min_score: 0, max_score: 59.5 });
+    expect(restored(kept(scored))).toEqual(scored);
+    expect(defined(kept(some({ minScore: "101", maxScore: "-1" })))).toEqual({});
     for (const one of [
       filters,
       some({ period: "days", from: "2026-03-20", agent: "a", customer: "c", line: "100" }),

@@ -99,7 +99,7 @@ def test_a_supervisor_narrows_the_list_keeps_it_as_a_view_and_opens_a_call(
     expect(rows).to_have_count(1)
     boss.hook("filter-words").fill("")
     boss.hook("filter-more").press("Enter")
-    boss.hook("filter-min").fill("10")
+    boss.hook("filter-length-min").fill("10")
     expect(rows).to_have_count(2)
     boss.page.wait_for_url("**/recordings?min=10")
 
@@ -117,7 +117,7 @@ def test_a_supervisor_narrows_the_list_keeps_it_as_a_view_and_opens_a_call(
     expect(rows).to_have_count(3)
     chip.click()
     expect(rows).to_have_count(2)
-    expect(boss.hook("filter-min")).to_have_value("10")
+    expect(boss.hook("filter-length-min")).to_have_value("10")
     rows.filter(has_text="Omid").get_by_role("link").click()
     boss.page.wait_for_url(f"**/calls/{world.api('sara').interaction(call)['id']}")
     expect(boss.hook("utterance")).to_contain_text("the parcel never came")

@@ -68,12 +68,19 @@ def test_what_was_measured_of_a_talk_needs_no_less_than_hearing_it(world: World)
         assert [one["agent_share"] for one in listed(world, who)] == [share], who
 
 
+def test_scores_are_asked_for_by_whoever_may_read_evaluations(world: World) -> None:
+    recorded(world, "agent")
+    for who in ("agent", "supervisor", "manager", "auditor"):
+        assert listed(world, who, "?min_score=0&max_score=100") == [], who
+    problem(world.client("admin").get("/recordings?min_score=0"), 403, "forbidden")
+
+
 def test_filters_are_checked(world: World) -> None:
     recorded(world, "agent")
     assert listed(world, "agent", "?min_seconds=5&max_seconds=5&outcome=completed&language=en")
     assert listed(world, "agent", "?min_seconds=5.1") == []
     assert listed(world, "agent", "?to=2020-01-01T00:00:00Z") == []
-    for wrong in ("outcome=lost", "min_seconds=-1", "max_seconds=nan", "language=xx", "shape=x"):
+    for wrong in ("outcome=lost", "min_seconds=-1", "max_seconds=nan", "max_score=101", "shape=x"):
         problem(world.client("agent").get(f"/recordings?{wrong}"), 422, "invalid")
     problem(world.client("agent").get("/recordings?cursor=forged"), 422, "invalid")
 

@@ -20,6 +20,7 @@ from callcenter.crm.fts import finding
 from callcenter.crm.fts.wanted import Wanted
 from callcenter.crm.interactions.models import Interaction, Participant, Recording, Utterance
 from callcenter.crm.paging import Page, after, limited, moment_and_id
+from callcenter.crm.quality.models import Evaluation
 from callcenter.crm.recordings.models import SavedView
 from callcenter.crm.review.models import Conversation
 
@@ -32,7 +33,7 @@ class Filters:
     """What the list is narrowed to; None leaves a field open.
 
     `since` ≤ began < `until`; `shortest` ≤ seconds of the recording ≤ `longest`; `words` as
-    they are searched for (`fts.query`).
+    they are searched for (`fts.query`); `lowest` ≤ score of a submitted evaluation ≤ `highest`.
     """
 
     since: datetime | None = None
@@ -46,6 +47,8 @@ class Filters:
     longest: float | None = None
     words: str | None = None
     language: str | None = None
+    lowest: float | None = None
+    highest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ def _ordered(
     query = query.where(*_times(began, filters))
     if cursor:
         query = query.where(tuple_(began, id_) < tuple_(*moment_and_id(cursor)))
+    if filters.lowest is not None or filters.highest is not None:
+        query = query.where(_scored(filters, visible_to))
     if filters.words is not None and filters.words.strip():
         asked = fts.wanted(session, filters.words)
         if asked is None:
@@ -132,6 +137,20 @@ def _times(began: Any, filters: Filters) -> list[ColumnElement[bool]]:
     if filters.until is not None:
         wanted.append(began < filters.until)
     return wanted
+
+
+def _scored(filters: Filters, about: str | None) -> ColumnElement[bool]:
+    """A submitted evaluation lies between; `about`: an agent, who reads only his own."""
+    judged = select(Evaluation.interaction_id).where(
+        Evaluation.state == "submitted", Evaluation.score.is_not(None)
+    )
+    if filters.lowest is not None:
+        judged = judged.where(Evaluation.score >= filters.lowest)
+    if filters.highest is not None:
+        judged = judged.where(Evaluation.score <= filters.highest)
+    if about is not None:
+        judged = judged.where(Evaluation.agent == about)
+    return Interaction.id.in_(judged)
 
 
 def _said(session: Session, asked: Wanted) -> ColumnElement[bool]:

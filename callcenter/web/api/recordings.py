@@ -38,6 +38,8 @@ def index(query: RecordingsQuery) -> Any:
     heard = person.scope(Permission.CONVERSATION)
     if query.words:
         auth.allow(Permission.CONVERSATION_SEARCH)
+    if query.min_score is not None or query.max_score is not None:
+        auth.allow(Permission.QUALITY_READ)
     with services().reading() as session:
         found = recording_records.recordings(
             session,
@@ -65,6 +67,8 @@ def _filters(query: RecordingsQuery, me: str) -> Filters:
         longest=query.max_seconds,
         words=query.words,
         language=query.language,
+        lowest=query.min_score,
+        highest=query.max_score,
     )
 
 

@@ -3184,6 +3184,10 @@ export interface components {
             /** @description words of the transcript */
             words?: string | null;
             language?: ("fa" | "he" | "en") | null;
+            /** @description of a submitted evaluation, at least */
+            min_score?: number | null;
+            /** @description of a submitted evaluation, at most */
+            max_score?: number | null;
             period?: ("today" | "week" | "month") | null;
             /** @description the first day */
             from?: string | null;
@@ -5404,6 +5408,8 @@ export interface operations {
                 max_seconds?: number | null;
                 words?: string | null;
                 language?: ("fa" | "he" | "en") | null;
+                min_score?: number | null;
+                max_score?: number | null;
                 limit?: number;
                 cursor?: string | null;
                 from?: string | null;

@@ -22,6 +22,8 @@ export interface Filters {
   line: string;
   min: string;
   max: string;
+  minScore: string;
+  maxScore: string;
 }
 
 export const NONE: Readonly<Filters> = {
@@ -37,10 +39,21 @@ export const NONE: Readonly<Filters> = {
   line: "",
   min: "",
   max: "",
+  minScore: "",
+  maxScore: "",
 };
 const NAMES = Object.keys(NONE) as (keyof Filters)[];
 /** Fields that stand behind "more filters". */
-export const MORE = ["customer", "outcome", "language", "line", "min", "max"] as const;
+export const MORE = [
+  "customer",
+  "outcome",
+  "language",
+  "line",
+  "min",
+  "max",
+  "minScore",
+  "maxScore",
+] as const;
 
 export function fromAddress(query: LocationQuery): Filters {
   const found = { ...NONE };
@@ -99,6 +112,8 @@ export function restored(view: ViewFilters): Filters {
     line: view.line ?? "",
     min: minutes(view.min_seconds),
     max: minutes(view.max_seconds),
+    minScore: String(view.min_score ?? ""),
+    maxScore: String(view.max_score ?? ""),
   };
 }
 
@@ -113,6 +128,8 @@ function facts(filters: Filters) {
     line: filters.line || undefined,
     min_seconds: seconds(filters.min),
     max_seconds: seconds(filters.max),
+    min_score: number(filters.minScore, BEST),
+    max_score: number(filters.maxScore, BEST),
   };
 }
 
@@ -139,10 +156,17 @@ function begin(day: string, later: number): string | undefined {
 }
 
 const LONGEST = 24 * 60;
+const BEST = 100;
+
+/** What was typed, where it is a number from 0 to `most`. */
+function number(typed: string, most: number): number | undefined {
+  const value = Number(typed.trim() || NaN);
+  return value >= 0 && value <= most ? value : undefined;
+}
 
 function seconds(typed: string): number | undefined {
-  const value = Number(typed.trim() || NaN);
-  return value >= 0 && value <= LONGEST ? Math.round(value * 60) : undefined;
+  const value = number(typed, LONGEST);
+  return value === undefined ? undefined : Math.round(value * 60);
 }
 
 function minutes(value: number | null | undefined): string {
