@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, lazyload
 
 from callcenter.crm import fts
 from callcenter.crm.fts import finding
@@ -91,7 +91,8 @@ def _ordered(
     session: Session, filters: Filters, visible_to: str | None, cursor: str | None
 ) -> Select[Interaction] | None:
     """None where nothing can be found."""
-    query = select(Interaction).where(Interaction.recorded_seconds.is_not(None), *_facts(filters))
+    query = select(Interaction).options(lazyload(Interaction.participants))
+    query = query.where(Interaction.recorded_seconds.is_not(None), *_facts(filters))
     began: Any = Interaction.started_at
     id_: Any = Interaction.id
     for agent in dict.fromkeys(one for one in (filters.agent, visible_to) if one):
@@ -190,7 +191,8 @@ def _with_recordings(session: Session, rows: Sequence[Interaction]) -> list[Reco
     """In two queries for the whole page."""
     calls = [row.call_id for row in rows]
     kept = select(Recording).where(Recording.call_id.in_(calls))
-    recordings = {one.call_id: one for one in session.scalars(kept)}
+    found = session.scalars(kept.options(lazyload(Recording.redactions)))
+    recordings = {one.call_id: one for one in found}
     shares = select(Conversation.call_id, Conversation.agent_share).where(
         Conversation.call_id.in_(calls), Conversation.state == "measured"
     )
