@@ -196,10 +196,10 @@ def test_scores_find_calls_that_were_judged_and_for_an_agent_only_his_own(
     card = published(session)
     good, bad = recorded("a1"), recorded("a2")
     recorded("a1")  # nobody judged it
-    for call, values in ((good, {}), (bad, {"identity": 0})):
+    for call, identity in ((good, 1), (bad, 0)):
         interaction = by_call(session, call)
         assert interaction is not None
-        judged(session, interaction, card, **values)
+        judged(session, interaction, card, identity=identity)
     assert calls(session, lowest=0, highest=100) == [bad, good]
     assert calls(session, lowest=60) == [good]
     assert calls(session, highest=59.9) == [bad]
