@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from callcenter.config import Sip
     from callcenter.crm.messages.models import Channel
     from callcenter.crm.messages.ports import Messenger
+    from callcenter.crm.retention.operations import Retention
     from callcenter.crm.trust.verify import Report
     from callcenter.crm.vault.master import MasterKeys
     from callcenter.telephony.ports import Dialler, Phones, SipBackend, Sound
@@ -320,6 +321,7 @@ def run_jobs(settings: Settings) -> None:
         Postman(engine, messengers(settings)).round,
         DailyHeads(engine, settings.heads_dir, settings.site.timezone).round,
         Measurer(engine, recordings.levels).round,
+        retention_of(settings, engine).round,
     ]
     jobs.run(settings, engine, bus, recordings, stop, rounds)
     bus.close()
@@ -342,6 +344,17 @@ def messengers(settings: Settings) -> dict[Channel, Messenger]:
             SmsGateway(sms) if sms.via == "http" else Folder(settings.data_dir / "messages")
         )
     return ways
+
+
+def retention_of(settings: Settings, engine: Engine) -> Retention:
+    """What marks and shreds recordings, as the settings say."""
+    from callcenter.crm.retention.operations import Retention, Rules
+    from callcenter.telephony.adapters.recordings import DiskRecordings
+
+    own = settings.retention
+    rules = Rules(own.recordings_days, own.queues, own.shred_after_days)
+    files = DiskRecordings(settings.recordings_dir)
+    return Retention(engine, rules, files.remove, settings.site.timezone)
 
 
 def chain_old_rows(engine: Engine) -> None:

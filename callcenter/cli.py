@@ -12,6 +12,7 @@ from callcenter.commands import (
     measure,
     people,
     recordings,
+    retention,
     system,
     trial,
     unbuilt,
@@ -36,6 +37,7 @@ people.add_to(app)
 upkeep.add_to(app)
 recordings.add_to(app)
 keys.add_to(app)
+retention.add_to(app)
 unbuilt.add_to(app)
 
 

@@ -612,6 +612,20 @@ class Keys(Section):
     )
 
 
+class Retention(Section):
+    """How long recordings are kept."""
+
+    recordings_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        None, description="then a recording is marked; null: kept for ever"
+    )
+    queues: dict[Name, Annotated[int, Field(ge=1, le=36_500)]] = Field(
+        {}, description="queues whose recordings are kept for other days, such as {sales: 30}"
+    )
+    shred_after_days: Days = Field(
+        7, description="a marked recording can be heard for so many days more, then it is shredded"
+    )
+
+
 class Speech(Section):
     """Captions and transcripts."""
 
@@ -782,6 +796,7 @@ class Settings(Section):
     recording: Recording = Field(Recording(), description="the sealed file")
     trust: Trust = Field(Trust(), description="whether what is kept is as it was written")
     keys: Keys = Field(Keys(), description="the master key of encrypted recordings")
+    retention: Retention = Field(Retention(), description="how long recordings are kept")
     speech: Speech = Field(Speech(), description="captions and transcripts")
     redaction: Redaction = Field(
         Redaction(), description="what is said and may not be kept in texts and recordings"

@@ -31,8 +31,8 @@ PROMISED = [
     "user.add", "user.passwd", "user.disable", "user.unlock", "user.reset-factors",
     "import.customers", "models.list",
     "models.fetch",
-    "recordings.verify", "keys.list", "keys.rotate",
-    "bench.calls", "bench.pop", "bench.captions", "bench.api",
+    "recordings.verify", "keys.list", "keys.rotate", "retention",
+    "bench.calls", "bench.pop", "bench.captions", "bench.api", "bench.review",
 ]
 # fmt: on
 NOT_BUILT = {

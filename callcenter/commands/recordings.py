@@ -60,6 +60,8 @@ def _show(report: Report) -> None:
     counts = ", ".join(f"{name} {count}" for name, count in report.counts.items())
     heads = "no daily heads" if report.heads is None else f"daily heads {report.heads}"
     say(f"Looked at: {counts}; files {report.bytes / 2**20:.1f} MiB; {heads}.")
+    if report.shredded:
+        say(f"Shredded because their time was over, as the audit says: {report.shredded}.")
     if report.heads is None:
         say("Without daily heads nobody can see what was cut off the end together with its traces.")
     if not report.wrong:

@@ -34,6 +34,7 @@ from callcenter.crm.quality.models import (
     ScorecardVersion,
 )
 from callcenter.crm.recordings.models import SavedView
+from callcenter.crm.retention.models import RetentionMark
 from callcenter.crm.review.models import Comment, Conversation, MomentLink
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 from callcenter.crm.vault.models import CallKey, CustomerKey
@@ -76,6 +77,7 @@ __all__ = [
     "PhraseMark",
     "Recording",
     "RecoveryCode",
+    "RetentionMark",
     "SavedView",
     "Scorecard",
     "ScorecardVersion",

@@ -241,6 +241,15 @@ class DiskRecordings:
         except OSError as error:
             raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
 
+    def remove(self, path: str) -> None:
+        """The sealed file and what stands beside it; where there is nothing nothing happens."""
+        file = self._folder / path
+        with _failures("a recording cannot be removed"):
+            for one in (file, file.with_suffix(".peaks"), file.with_suffix(".json")):
+                one.unlink(missing_ok=True)
+            if file.parent.is_dir():
+                _sync_folder(file.parent)
+
     def levels(self, path: str) -> peaks.Peaks | None:
         """The peaks beside the sealed file `path`; None where there are none to read."""
         try:

@@ -1,0 +1,168 @@
+"""Retention: what is too old goes in two steps, once, and nothing else does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from crm_floor import Floor
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from callcenter.crm.audit.models import AuditEntry
+from callcenter.crm.interactions.call_keys import KeysOfCalls
+from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.retention import operations
+from callcenter.crm.retention.operations import Counts, Retention, Rules
+from callcenter.crm.trust.verify import verify
+from callcenter.events import RecordingSealed
+from callcenter.ids import new_id
+
+NOW = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
+
+
+class Files:
+    """Sealed files, in memory."""
+
+    def __init__(self) -> None:
+        self.there: set[str] = set()
+
+    def remove(self, path: str) -> None:
+        self.there.discard(path)
+
+    def sha256(self, path: str) -> str | None:
+        return "ab" * 32 if path in self.there else None
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = NOW
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def files() -> Files:
+    return Files()
+
+
+def kept(floor: Floor, files: Files, days: float, queue: str = "support") -> str:
+    """A call whose recording was sealed so many days ago. → the call"""
+    call = floor.talk("a1", "09121234567")
+    files.there.add(f"{call}.opus")
+    floor.happened(
+        RecordingSealed(
+            call=call, recording=new_id(), path=f"{call}.opus", format="opus", seconds=1.0, size=9,
+            sha256="ab" * 32, legs={}, at=NOW - timedelta(days=days),
+        )
+    )  # fmt: skip
+    with Session(floor.engine) as session, session.begin():
+        query = select(Interaction).where(Interaction.call_id == call)
+        session.scalars(query).one().queue = queue
+    KeysOfCalls(floor.engine).make(call)
+    return call
+
+
+def keeper(floor: Floor, files: Files, clock: Clock, **rules: object) -> Retention:
+    return Retention(floor.engine, Rules(**rules), files.remove, clock=clock)  # type: ignore[arg-type]
+
+
+def test_what_a_dry_run_counts_is_what_the_run_does(floor: Floor, files: Files) -> None:
+    clock = Clock()
+    calls = {days: kept(floor, files, days) for days in (5, 29, 31, 100)}
+    sales = kept(floor, files, 12, queue="sales")
+    retention = keeper(floor, files, clock, days=30, queues={"sales": 10}, shred_after=7)
+    for passed, expected in ((0, Counts(3, 0)), (6, Counts(1, 0)), (7, Counts(0, 3))):
+        clock.at = NOW + timedelta(days=passed)
+        assert retention.dry_run() == expected
+        assert retention.run() == expected
+        assert retention.run() == Counts(0, 0)
+    assert files.there == {f"{calls[5]}.opus", f"{calls[29]}.opus"}
+    keys = KeysOfCalls(floor.engine)
+    assert [keys.find(call) for call in (calls[31], calls[100], sales)] == [None] * 3
+    assert keys.find(calls[29]) is not None
+
+
+def test_verify_tells_a_shredded_file_from_a_missing_one(floor: Floor, files: Files) -> None:
+    clock = Clock()
+    for days in (1, 40, 50):
+        kept(floor, files, days)
+    keeper(floor, files, clock, days=30, shred_after=0).run()
+    report = verify(floor.engine, files)
+    assert (report.shredded, report.wrong) == (2, 0)
+    files.there.clear()
+    report = verify(floor.engine, files)
+    assert (report.shredded, report.wrong, report.findings[0].kind) == (2, 1, "missing")
+
+
+def test_a_round_that_was_killed_is_finished_by_the_next(
+    floor: Floor, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "BATCH", 2)
+    for _ in range(5):
+        kept(floor, files, 40)
+    clock, taken = Clock(), 0
+
+    def killed(path: str) -> None:
+        nonlocal taken
+        taken += 1
+        if taken == 4:
+            raise KeyboardInterrupt
+        files.remove(path)
+
+    retention = Retention(floor.engine, Rules(30, shred_after=0), killed, clock=clock)
+    with pytest.raises(KeyboardInterrupt):
+        retention.run()
+    assert retention.dry_run() == Counts(0, 3)
+    assert retention.run() == Counts(0, 3)
+    assert files.there == set()
+    report = verify(floor.engine, files)
+    assert (report.shredded, report.wrong) == (5, 0)
+
+
+def test_a_longer_time_that_is_set_after_the_mark_is_obeyed(floor: Floor, files: Files) -> None:
+    clock = Clock()
+    kept(floor, files, 40)
+    assert keeper(floor, files, clock, days=30).run() == Counts(1, 0)
+    clock.at = NOW + timedelta(days=20)
+    assert keeper(floor, files, clock, days=365).run() == Counts(0, 0)
+    assert len(files.there) == 1
+
+
+def test_it_runs_once_a_night_and_never_without_rules(
+    engine: Engine, floor: Floor, files: Files
+) -> None:
+    clock = Clock()
+    runs = select(AuditEntry.at).where(AuditEntry.what == "retention")
+
+    def count() -> int:
+        with Session(engine) as session:
+            return len(session.scalars(runs).all())
+
+    keeper(floor, files, clock).round()
+    assert count() == 0
+    retention = keeper(floor, files, clock, days=30)
+    retention.round()
+    assert count() == 1
+    clock.at = datetime.now(UTC).replace(hour=3)  # the audit has its own clock
+    retention.round()
+    assert count() == 1
+    clock.at += timedelta(hours=22)
+    retention.round()
+    assert count() == 1, "not yet two o'clock"
+    clock.at += timedelta(hours=1)
+    retention.round()
+    assert count() == 2
+
+
+def test_files_are_removed_with_what_stands_beside_them(tmp_path: Path) -> None:
+    from callcenter.telephony.adapters.recordings import DiskRecordings
+
+    for name in ("a.opus", "a.peaks", "a.json", "b.opus"):
+        (tmp_path / name).write_bytes(b"x")
+    store = DiskRecordings(tmp_path)
+    store.remove("a.opus")
+    store.remove("a.opus")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.opus"]
