@@ -113,7 +113,7 @@ class EnrolmentNeeded(FactorNeeded):
 
 
 class WrongCode(NotSignedIn):
-    """A code or passkey that does not belong here, or was used before."""
+    """A code that does not belong here, or was used before."""
 
     slug = "wrong-code"
 

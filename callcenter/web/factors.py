@@ -70,7 +70,7 @@ class Factors:
         if len(codes.plain(code)) > codes.DIGITS:
             spent = operations.use_recovery_code(session, user, codes.recovery_hash(code))
             return "recovery" if spent else None
-        for factor in queries.of(session, user, "totp"):
+        for factor in queries.of(session, user):
             if self._use(session, factor, code):
                 return "totp"
         return None

@@ -9,7 +9,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from callcenter.events import (
     AgentStateName,
@@ -38,6 +45,8 @@ def _no_nul(value: str) -> str:
 
 CleanText = Annotated[Text, AfterValidator(_no_nul)]
 CleanLongText = Annotated[LongText, AfterValidator(_no_nul)]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=1024, strip_whitespace=False)]
+"""As it was typed: blanks around it belong to it."""
 Named = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
 
 
@@ -134,7 +143,7 @@ class OpenSessionView(View):
 
     id: str
     address: str | None
-    method: Literal["password", "totp", "recovery", "passkey", "oidc"]
+    method: Literal["password", "totp", "recovery"]
     created_at: Moment
     last_seen_at: Moment
     expires_at: Moment

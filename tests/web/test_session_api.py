@@ -199,3 +199,16 @@ def test_signing_in_failing_and_out_stand_in_the_audit(world: World) -> None:
         ("sign_in", True, "ok"),
         ("sign_out", True, "ok"),
     ]
+
+
+def test_blanks_around_a_password_belong_to_it(world: World) -> None:
+    from callcenter.web.passwords import hashed
+
+    with Session(world.engine) as session, session.begin():
+        user = users.get_or_raise(session, world.people["agent"])
+        users.set_password(session, user, hashed("  spaced out  "))
+    browser = world.client()
+    assert browser.sign_in("agent", "spaced out").status_code == 401
+    assert browser.sign_in("agent", "  spaced out  ").status_code == 201
+    form = {"username": "agent", "password": "  spaced out  "}
+    assert world.client().http.post("/sign-in", data=form).status_code == 303

@@ -1,1 +1,1 @@
-"""What a person shows beside the password: code generators, passkeys, recovery codes."""
+"""What a person shows beside the password: code generators and recovery codes."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, update
 from sqlalchemy.orm import Session
 
-from callcenter.crm.factors.models import Factor, Kind, Purpose, RecoveryCode, SignInStep
+from callcenter.crm.factors.models import Factor, Purpose, RecoveryCode, SignInStep
 from callcenter.crm.text import checked
 from callcenter.errors import NotFound, StepOver
 from callcenter.events import now
@@ -24,21 +24,7 @@ STEP_TRIES = 5
 def begin_totp(session: Session, user: str, *, name: str, secret: str) -> Factor:
     """A code generator that is not confirmed yet, in place of one that never was."""
     session.execute(delete(Factor).where(Factor.user == user, Factor.confirmed_at.is_(None)))
-    return _add(session, user, "totp", name, secret)
-
-
-def add_passkey(
-    session: Session, user: str, *, name: str, credential: str, key: str, counter: int
-) -> Factor:
-    """A passkey whose attestation was verified."""
-    made = _add(session, user, "passkey", name, key)
-    made.credential, made.counter, made.confirmed_at = credential, counter, now()
-    session.flush()
-    return made
-
-
-def _add(session: Session, user: str, kind: Kind, name: str, secret: str) -> Factor:
-    made = Factor(user=user, kind=kind, name=checked("name", name, most=60), secret=secret)
+    made = Factor(user=user, kind="totp", name=checked("name", name, most=60), secret=secret)
     session.add(made)
     session.flush()
     return made

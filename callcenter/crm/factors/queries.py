@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from callcenter.crm.factors.models import Factor, Kind, RecoveryCode
+from callcenter.crm.factors.models import Factor, RecoveryCode
 
 
-def of(session: Session, user: str, kind: Kind | None = None) -> Sequence[Factor]:
+def of(session: Session, user: str) -> Sequence[Factor]:
     """The confirmed factors of a user, oldest first."""
     query = select(Factor).where(Factor.user == user, Factor.confirmed_at.is_not(None))
-    if kind:
-        query = query.where(Factor.kind == kind)
     return session.scalars(query.order_by(Factor.created_at)).all()
 
 
@@ -22,11 +20,6 @@ def begun_totp(session: Session, user: str) -> Factor | None:
     """The code generator that waits for its first code."""
     query = select(Factor).where(Factor.user == user, Factor.confirmed_at.is_(None))
     return session.scalar(query.limit(1))
-
-
-def by_credential(session: Session, credential: str) -> Factor | None:
-    """The passkey with that id."""
-    return session.scalar(select(Factor).where(Factor.credential == credential))
 
 
 def recovery_codes_left(session: Session, user: str) -> int:

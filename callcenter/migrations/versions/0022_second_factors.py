@@ -20,14 +20,12 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("secret", sa.Text(), nullable=False),
-        sa.Column("credential", sa.Text(), nullable=True),
         sa.Column("counter", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["user"], ["users.id"], name=op.f("fk_factors_user_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_factors")),
-        sa.UniqueConstraint("credential", name=op.f("uq_factors_credential")),
     )
     op.create_index("ix_factors_user", "factors", ["user"])
     op.create_table(

@@ -12,17 +12,17 @@ from callcenter.web import auth
 from callcenter.web.context import services, who
 from callcenter.web.own_security import OwnSecurity
 from callcenter.web.permissions import Permission
-from callcenter.web.shapes import CleanText, In, Moment, View
+from callcenter.web.shapes import CleanText, In, Moment, Password, View
 
 blueprint = APIBlueprint("factors", __name__, tag="Session")
 Code = Annotated[str, Field(min_length=1, max_length=64, description="as it was typed")]
 
 
 class FactorView(View):
-    """A code generator or a passkey; `name` is what its owner called it."""
+    """A code generator; `name` is what its owner called it."""
 
     id: str
-    kind: Literal["totp", "passkey"]
+    kind: Literal["totp"]
     name: str
     created_at: Moment
     used_at: Moment | None
@@ -39,7 +39,7 @@ class FactorsView(View):
 class Proof(In):
     """The password again."""
 
-    password: str = Field(min_length=1, max_length=1024)
+    password: Password
 
 
 class NewFactor(Proof):

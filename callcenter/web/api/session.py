@@ -13,7 +13,7 @@ from callcenter.web import auth
 from callcenter.web.api.factors import Code, EnrolmentView
 from callcenter.web.context import Who, services, who
 from callcenter.web.permissions import Permission, granted
-from callcenter.web.shapes import In, LanguageName, Moment, OpenSessions, UserView, View
+from callcenter.web.shapes import In, LanguageName, Moment, OpenSessions, Password, UserView, View
 
 blueprint = APIBlueprint("session", __name__, tag="Session")
 
@@ -22,7 +22,7 @@ class SignIn(In):
     """Name and password."""
 
     username: str = Field(min_length=1, max_length=64)
-    password: str = Field(min_length=1, max_length=1024)
+    password: Password
 
 
 class SessionPatch(In):

@@ -2140,12 +2140,12 @@ export interface components {
         };
         /**
          * Factor
-         * @description A code generator or a passkey; `name` is what its owner called it.
+         * @description A code generator; `name` is what its owner called it.
          */
         Factor: {
             id: string;
-            /** @enum {string} */
-            kind: "totp" | "passkey";
+            /** @constant */
+            kind: "totp";
             name: string;
             /** Format: date-time */
             created_at: string;
@@ -2481,7 +2481,7 @@ export interface components {
             id: string;
             address: string | null;
             /** @enum {string} */
-            method: "password" | "totp" | "recovery" | "passkey" | "oidc";
+            method: "password" | "totp" | "recovery";
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
