@@ -278,6 +278,28 @@ def test_a_card_spoken_of_by_the_other_side_counts() -> None:
     assert Leg().say("4111 1111 1111 1112 2").end() == ["4111 1111 1111 1112 2"]
 
 
+def test_a_card_number_of_which_words_were_made_is_masked_after_a_cue() -> None:
+    """What a recogniser (whisper-base) made of sixteen digits that a synthesiser spoke."""
+    leg = Leg().say("Hello, I want to pay with my credit card.")
+    leg.say("Number 4, I'm 3, I'm 8, I'm 8, I'm 8.").say("6, 3, 6, 2, 1, 4, 8, 6").say("Thank you.")
+    assert leg.texts[1:3] == [f"Number {MASK}.", MASK]
+    said = "Number 4, I'm 3, I'm 8, I'm 8, I'm 8, 6, 3, 6, 2, 1, 4, 8, 6"
+    assert shown(said) == said, "nobody spoke of a card"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my card was blocked on 12/05/2026 and my phone is 0912 345 6789",
+        "with this card I paid 2,500,000 tomans on the 3rd for order 1234567",
+        "the card came with contract 20261126 last week",
+        "کارتم را ۱۴۰۵/۰۹/۰۵ گرفتم و شماره‌ام ۰۹۱۲۳۴۵۶۷۸۹ است",
+    ],
+)
+def test_other_numbers_stay_beside_a_card(text: str) -> None:
+    assert shown(text) == text
+
+
 def test_times_come_from_the_words() -> None:
     words = tuple((float(place), place + 0.5) for place in range(10, 15))
     leg = Redactor(ALL, Cues())

@@ -22,6 +22,9 @@ MASK = "▇▇▇▇"
 CARD, NATIONAL_ID = "card", "national_id"
 _AFTER_CARD = 8  # digits behind a card number: month, year and security code
 _LONGEST = MOST_CARD + _AFTER_CARD
+BRIDGE = 2
+"""Words between the digits of a card number, once a card was spoken of."""
+_MISHEARD = range(12, 22)  # digits: of sixteen a quarter lost, or some doubled
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ def find(text: str, rules: Rules, cued: Iterable[Cue] = ()) -> list[Found]:
     runs = scan(text).runs
     about = {*cued, *cues(text)}
     found = [one for run in runs for one in _in_run(run, rules, about)]
+    if rules.cards and "card" in about:
+        found += _misheard(text)
     found += _patterns(text, runs, rules)
     return [part for one in _apart(found) for part in _by_line(text, one, runs)]
 
@@ -90,6 +95,15 @@ def _in_run(run: Run, rules: Rules, about: set[Cue]) -> Iterator[Found]:
     cued = "national_id" in about
     if any(is_national_id(run.digits, one, cued=cued) for one in rules.national_ids):
         yield Found(run.start, run.end, NATIONAL_ID)
+
+
+def _misheard(text: str) -> Iterator[Found]:
+    """Where a card was spoken of: so many digits that they are a card's, with words between them
+    that the recogniser made of others."""
+    for run in scan(text, bridge=BRIDGE).runs:
+        plain = not (run.amount or run.dialled or run.digits.startswith("0"))
+        if plain and len(run.digits) in _MISHEARD:
+            yield Found(run.start, run.end, CARD)
 
 
 def _card(run: Run, *, cued: bool) -> tuple[int, int] | None:

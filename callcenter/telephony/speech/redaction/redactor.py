@@ -13,7 +13,7 @@ from typing import get_args
 
 from callcenter.events import LegName
 from callcenter.telephony.speech.captions import Caption, Removed
-from callcenter.telephony.speech.redaction.finding import CARD, Found, Rules, find, masked
+from callcenter.telephony.speech.redaction.finding import BRIDGE, CARD, Found, Rules, find, masked
 from callcenter.telephony.speech.redaction.kinds import Cue, cues
 from callcenter.telephony.speech.redaction.runs import scan
 
@@ -93,13 +93,14 @@ class Redactor:
         """Whether a number that is held may go on in this caption."""
         if not self._held or caption.t0 > self._held[-1].t1 + HOLD_SECONDS:
             return False
-        return scan(caption.text).leads
+        return scan(caption.text, bridge=self._bridge(caption.t0)).leads
 
     def _may_go_on(self) -> bool:
-        tail = scan(_joined(self._held)).tail
+        at = self._held[-1].t1
+        tail = scan(_joined(self._held), bridge=self._bridge(at)).tail
         if tail is None or tail.dialled:
             return False
-        cued = bool(self._cues.at(self._held[-1].t1))
+        cued = bool(self._cues.at(at))
         enough = cued or len(tail.digits) >= _LEAST_DIGITS
         return enough and self._rules.may_grow(tail.digits)
 
@@ -110,15 +111,18 @@ class Redactor:
         text = _joined(captions)
         found = find(text, self._rules, self._cues.at(captions[-1].t1))
         if growing:
-            found = [*found, *self._hidden(text, found)]
+            found = [*found, *self._hidden(text, found, captions[-1].t1)]
         made, at = [], 0
         for caption in captions:
             made.append(_mask(caption, _within(found, at, len(caption.text))))
             at += len(caption.text) + 1
         return made
 
-    def _hidden(self, text: str, found: list[Found]) -> list[Found]:
-        tail = scan(text).tail
+    def _bridge(self, second: float) -> int:
+        return BRIDGE if "card" in self._cues.at(second) else 0
+
+    def _hidden(self, text: str, found: list[Found], second: float) -> list[Found]:
+        tail = scan(text, bridge=self._bridge(second)).tail
         if tail is None or tail.dialled or len(tail.digits) <= _SHOWN_DIGITS:
             return []
         if not self._rules.may_grow(tail.digits) or any(one.end > tail.start for one in found):

@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 )
 _JOINS = frozenset("-–—,،.…·()[]?!?؟;؛\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u05be'\"")
 """Signs between two pieces of one number."""
-_BEFORE = re.compile(r"(\d+)([/.:])$")
+_BEFORE = re.compile(r"(\d+)([/.:])\Z")
 _AFTER = re.compile(r"([/.:])(\d+)")
 _GROUP = 3  # digits from which on a point between two groups makes no date or decimal
 _CURRENCY = frozenset("$€£₪﷼%")
@@ -60,14 +60,17 @@ class Scan:
     tail: Run | None
 
 
-Step = Digits | Literal["filler", "plus", "unit", "break"]
+Step = Digits | Literal["filler", "word", "plus", "unit", "break"]
 
 
-def scan(text: str) -> Scan:
-    """The runs of a text. Offsets are in characters."""
+def scan(text: str, *, bridge: int = 0) -> Scan:
+    """The runs of a text. Offsets are in characters.
+
+    So many words that are no fillers do not end a number either: recognisers make words of digits.
+    """
     runs: list[Run] = []
     open_run: Run | None = None
-    leads, begun, fillers, dialled = False, False, 0, False
+    leads, begun, fillers, strange, dialled = False, False, 0, 0, False
     for step in _steps(text):
         if isinstance(step, Digits):
             if open_run is None:
@@ -75,16 +78,19 @@ def scan(text: str) -> Scan:
                 runs.append(open_run)
                 leads = leads or not begun
             open_run.pieces.append(step)
-            begun, fillers, dialled = True, 0, False
-        elif step == "filler":
+            begun, fillers, strange, dialled = True, 0, 0, False
+        elif step == "filler" or (
+            step == "word" and strange < bridge and (open_run is not None or not begun)
+        ):
             fillers += 1
+            strange += step == "word"
             if fillers > MOST_FILLERS:
                 open_run = None
         else:
             if step == "unit" and open_run and not fillers:
                 open_run.amount = True
             open_run, begun, dialled, fillers = None, True, step == "plus", 0
-    return Scan(runs, leads or not begun, open_run)
+    return Scan(runs, leads or not (begun or strange), open_run)
 
 
 def folded(text: str, runs: list[Run]) -> tuple[str, list[int]]:
@@ -168,7 +174,7 @@ def _word(word: str, start: int, end: int) -> Step | tuple[Spoken, ...]:
         return tuple(Spoken(one, (start, end)) for one in words)
     if plain in lexicon.FILLERS:
         return "filler"
-    return "unit" if plain in lexicon.UNITS else "break"
+    return "unit" if plain in lexicon.UNITS else "word"
 
 
 def ascii_digits(text: str) -> str:
