@@ -50,6 +50,8 @@ if ! DEBIAN_FRONTEND=noninteractive chroot "$folder" \
   give_up "its packages could not be installed (see $log)"
 fi
 chroot "$folder" apt-get clean
+# Asterisk asks for the machine's own name at every call: without an answer here each waits for DNS.
+printf '127.0.0.1 localhost %s\n' "$(hostname)" >"$folder/etc/hosts"
 touch "$folder/.complete"
 say "$(chroot "$folder" /usr/sbin/asterisk -V) is in $folder"
 printf '%s\n' "$folder"

@@ -24,6 +24,8 @@ from engines import Asterisk, Engine, Ours, PyVoip
 
 from callcenter.bench import processor
 
+_SETTLING_SECONDS = 2.0  # from the last call's INVITE until the processor is looked at
+
 
 @dataclass
 class Row:
@@ -60,6 +62,8 @@ class Row:
             for code, (p50, p95) in ((180, self.ringing), (200, self.answered))
         )
         failed = "" if self.sipp == 0 else f"  SIPP SAYS {self.sipp}: NOT ALL CALLS WENT WELL"
+        if self.answered[1] > _SETTLING_SECONDS * 1000:
+            failed += "  NOT ALL CALLS STOOD WHILE IT WAS LOOKED AT: ITS PROCESSOR SAYS NOTHING"
         return (
             f"{self.engine:22} {self.calls:4d} calls  {found}  {used}  "
             f"calls per core {self.per_core:5.0f}  setup {self.setup_ms:.1f} ms  {times}  "
@@ -80,7 +84,7 @@ def measure(engine: Engine, folder: Path, calls: int, given: argparse.Namespace)
         began = time.monotonic()
         idle = processor.seconds_used(engine.pids())
         sipp.call(engine.port, calls, given.rate, length, calls)
-        load.pause(coming + 2 - (time.monotonic() - began))
+        load.pause(coming + _SETTLING_SECONDS - (time.monotonic() - began))
         up = processor.seconds_used(engine.pids())
         meter = processor.Meter({"engine": engine.pids()})
         load.pause(given.seconds)
