@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from farm import SPEECH_WORKERS, Farm, farm
 from soft_agent import SoftAgent
-from sounds import DATA, frames_found, sealed_sound, tone_share, ulaw_of
-from world import finish, wait_for
+from sounds import frames_found, sealed_sound, tone_share, ulaw_of
+from world import DATA, finish, wait_for
 
 from callcenter.events import AgentOffered, CallEnded, CallRang, RecordingSealed, UtteranceHeard
 
