@@ -294,6 +294,8 @@ def run_jobs(settings: Settings) -> None:
     import contextlib
     import os
 
+    import structlog
+
     from callcenter import jobs, process
     from callcenter.buses import open_bus
     from callcenter.crm.complaints.clocks import rules_of
@@ -307,6 +309,10 @@ def run_jobs(settings: Settings) -> None:
     stop = process.stop_event()
     with contextlib.suppress(OSError):
         os.nice(10)  # encoding never takes the CPU from the sound
+    if settings.recording.encrypt and not settings.encrypts:
+        structlog.get_logger().warning(
+            "recordings are not encrypted: several machines need one key, set keys.master_file"
+        )
     engine = open_records(settings)
     bus = open_bus(settings.bus_url, settings.run_dir)
     recordings = DiskRecordings(
@@ -314,7 +320,7 @@ def run_jobs(settings: Settings) -> None:
         format=settings.recording.format,
         node=_node(settings),
         keys=KeysOfCalls(engine),
-        encrypted=settings.recording.encrypt,
+        encrypted=settings.encrypts,
     )
     rounds = [
         Watch(engine, bus, rules_of(settings)).round,

@@ -826,6 +826,13 @@ class Settings(Section):
         return self.data_dir / "keys"
 
     @property
+    def encrypts(self) -> bool:
+        """Whether sealed recordings are encrypted. Several machines need one master key for that:
+        one that each makes for itself would be unknown to the others."""
+        shared = self.keys.master is not None or self.keys.master_file is not None
+        return self.recording.encrypt and (self.bus_url == "local" or shared)
+
+    @property
     def heads_dir(self) -> Path:
         """Where daily heads are written, outside of the data directory."""
         place = self.data_dir.absolute()

@@ -48,6 +48,14 @@ def test_the_first_start_makes_a_key_that_only_its_owner_can_read(settings: Sett
         bootstrap.open_records(settings)
 
 
+def test_several_machines_encrypt_only_with_a_key_that_all_have(tmp_path: Path) -> None:
+    several = {"CALLCENTER_BUS_URL": "redis://127.0.0.1:6379/0"}
+    key = {"CALLCENTER_KEYS__MASTER_FILE": str(tmp_path / "kek")}
+    off = {"CALLCENTER_RECORDING__ENCRYPT": "false"}
+    found = [config.load(environ=one).encrypts for one in ({}, several, several | key, off)]
+    assert found == [True, False, True, False]
+
+
 def test_the_environment_gives_a_key_or_names_its_file(tmp_path: Path) -> None:
     secret, file = "ab" * 32, tmp_path / "kek"
     file.write_text(secret)
