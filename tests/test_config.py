@@ -43,7 +43,7 @@ def test_the_shipped_file_names_every_setting_with_its_default() -> None:
     absent = (  # none by default, or a map
         *("sip.registrations[]", "sip.phones[]", "sip.outbound.", "speech.live"),
         *("recording.forms[]", "recording.announcements"),
-        "redaction.patterns",
+        *("redaction.patterns", "retention.queues"),
     )
     empty = {"sip.registrations", "sip.phones", "sip.outbound", "recording.forms"}
     assert _keys(text) - empty == {
