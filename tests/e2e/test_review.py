@@ -170,3 +170,90 @@ def test_a_supervisor_hears_judges_and_shares_a_moment(world: World, browser: Br
     boss.page.goto(f"{address}x")
     expect(boss.hook("moment-gone")).to_be_visible()
     boss.close()
+
+
+def test_a_phrase_is_told_at_once_and_the_search_plays_from_its_sentence(
+    world: World, browser: Browser
+) -> None:
+    recorded_call = recorded(world)
+    boss = AgentPage(browser, world, "sara")
+    boss.page.wait_for_url(lambda url: "sign-in" not in url)
+
+    # What is listened for.
+    boss.page.goto("/phrases")
+    boss.hook("phrases-new").click()
+    boss.hook("phrases-name").fill("Going to the office")
+    boss.hook("phrases-lines").fill("consumer office")
+    boss.hook("phrases-save").click()
+    expect(boss.hook("phrase-list")).to_contain_text("consumer office")
+
+    # A customer says it while the call lasts: the page is told, and leads to the moment.
+    call = talking(world)
+    says(world, call, "then I go to the Consumer-Office", 12.0)
+    expect(boss.hook("toast").last).to_contain_text("Going to the office")
+    boss.hook("toast-link").click()
+    live = world.api("sara").interaction(call)
+    assert live
+    boss.page.wait_for_url(f"**/calls/{live['id']}?t=12")
+    marks = world.api("sara").get(f"/interactions/{live['id']}/conversation")["phrases"]
+    assert [(mark["phrase"], mark["t0"]) for mark in marks] == [("consumer office", 12.0)]
+    boss.page.goto(f"/calls?mark={world.api('sara').get('/phrase-lists')['items'][0]['id']}")
+    expect(boss.hook("history-row")).to_have_count(1)
+
+    # The search forgives a slip, marks the words and plays from the sentence.
+    wait_for(
+        lambda: (
+            (r := world.api("sara").interaction(recorded_call)) and r["recording_state"] == "sealed"
+        ),
+        "the sealed recording",
+    )
+    boss.hook("search").fill('"agnet said" first')
+    boss.hook("search").press("Enter")
+    sentence = boss.hook("sentence").first
+    expect(sentence).to_contain_text("What agent said first")
+    expect(sentence.get_by_test_id("hit").first).to_have_text("agent said")
+    expect(boss.hook("also")).to_contain_text("agnet")
+    boss.hook("sentences-search").press("ArrowDown")
+    boss.page.keyboard.press("Enter")
+    boss.page.wait_for_url("**/calls/*?t=13.5&play=1")
+    expect(boss.hook("player")).to_have_attribute("data-playing", "true")
+    seek = boss.hook("player-seek")
+    wait_for(lambda: float(seek.input_value()) > 13.4, "the sentence")
+    boss.close()
+
+
+def talking(world: World) -> str:
+    """A call that Dana has now. → its id"""
+    call, agent = new_id(), world.api("dana").get("/session")["user"]["id"]
+    ring: dict[str, Any] = {
+        "to_number": "100",
+        "line": "100",
+        "trunk": "local",
+        "region": "IR",
+        "language": "en",
+        "policy": "always",
+        "node": "test",
+        "sip_call_id": call,
+    }
+    happens(
+        world,
+        CallRang(call=call, from_number="+989121234567", from_name="Kaveh", **ring),
+        CallAnswered(call=call, agent=agent, queue="support", wait_seconds=2.0),
+    )
+    return call
+
+
+def says(world: World, call: str, text: str, t0: float) -> None:
+    happens(
+        world,
+        UtteranceHeard(
+            call=call,
+            utterance=new_id(),
+            leg="customer",
+            text=text,
+            t0=t0,
+            t1=t0 + 2,
+            language="en",
+            engine="script",
+        ),
+    )

@@ -121,6 +121,14 @@ export const api = {
 
   diagnosis: (call: string) => value(client.GET("/api/v1/calls/{id}/diagnosis", byId(call))),
 
+  sentences: (query: ListOf<"/api/v1/sentences">) =>
+    value(client.GET("/api/v1/sentences", { params: { query } })),
+  phraseLists: () => value(client.GET("/api/v1/phrase-lists")),
+  createPhraseList: (body: Schemas["PhraseListIn"]) =>
+    value(client.POST("/api/v1/phrase-lists", { body })),
+  changePhraseList: (id: string, body: Schemas["PhraseListPatch"]) =>
+    value(client.PATCH("/api/v1/phrase-lists/{id}", { ...byId(id), body })),
+
   customers: (query: ListOf<"/api/v1/customers">) =>
     value(client.GET("/api/v1/customers", { params: { query } })),
   customer: (id: string) => value(client.GET("/api/v1/customers/{id}", byId(id))),

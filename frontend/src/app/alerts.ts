@@ -4,6 +4,7 @@ import { useText } from "@/i18n";
 import { formatPhone } from "@/i18n/format";
 import { leading } from "@/live/leader";
 import { useLive } from "@/live/live";
+import type { PhraseSaid } from "@/live/payload";
 import { say } from "@/ui/toasts";
 
 /** Ringing, seen and heard outside the page: sound, notification, title, icon. */
@@ -23,6 +24,14 @@ export function useAlerts(): void {
       return;
     shown = new Notification(t("pop.rings", { who: who() }), { tag: call, silent: true });
     shown.onclick = () => window.focus();
+  }
+
+  function tellPhrase(said: PhraseSaid): void {
+    const { name, phrase, leg } = said;
+    const to = { name: "call", params: { id: said.interaction }, query: { t: String(said.t0) } };
+    const tone = said.severity === "note" ? "info" : "bad";
+    const text = t("phrases.said", { name, phrase, who: t(`leg.${leg}`) });
+    say(text, tone, 30_000, { to, text: t("phrases.open") });
   }
 
   watch(
@@ -55,6 +64,14 @@ export function useAlerts(): void {
       document.title = `${marks[live.tone]}${name}`;
     },
     { immediate: true },
+  );
+
+  watch(
+    () => live.said,
+    (now, before) => {
+      const last = before.at(-1)?.seq ?? 0;
+      for (const one of now) if (one.seq > last) tellPhrase(one);
+    },
   );
 
   watch(

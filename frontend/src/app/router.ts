@@ -54,6 +54,16 @@ export const router = createRouter({
       props: true,
     },
     {
+      path: "/search",
+      name: "search",
+      component: () => part(() => import("@/search/SearchPage.vue")),
+    },
+    {
+      path: "/phrases",
+      name: "phrases",
+      component: () => part(() => import("@/phrases/PhrasesPage.vue")),
+    },
+    {
       path: "/quality",
       name: "quality",
       component: () => part(() => import("@/quality/QualityPage.vue")),

@@ -59,7 +59,9 @@ export function useHeard(id: () => string, call: () => Interaction | null) {
     transcript,
     conversation,
     reasonNeeded,
-    moments: computed(() => momentsOf(conversation.value?.marks ?? [], comments.value)),
+    moments: computed(() =>
+      momentsOf(conversation.value?.marks ?? [], comments.value, conversation.value?.phrases),
+    ),
     /** Times in the transcript count from the answer, in the file from its beginning. */
     offset: computed(() => recording.value?.legs.customer?.offset ?? 0),
     load,

@@ -3,17 +3,31 @@
 import type { Comment, Conversation } from "@/api/types";
 
 export type Mark = Conversation["marks"][number];
+export type Said = Conversation["phrases"][number];
 export interface Moment {
   id: string;
-  kind: Mark["kind"] | "comment";
+  kind: Mark["kind"] | "phrase" | "comment";
   t0: number;
   t1: number | null;
   comment: Comment | null;
+  phrase?: Said;
 }
 
-/** Marks and comments of a call; seconds from the answer. */
-export function momentsOf(marks: readonly Mark[], comments: readonly Comment[]): Moment[] {
+/** Marks, comments and phrases of a call; seconds from the answer. */
+export function momentsOf(
+  marks: readonly Mark[],
+  comments: readonly Comment[],
+  phrases: readonly Said[] = [],
+): Moment[] {
   return [
+    ...phrases.map((phrase, place) => ({
+      id: `phrase-${place}`,
+      kind: "phrase" as const,
+      t0: phrase.t0,
+      t1: phrase.t1,
+      comment: null,
+      phrase,
+    })),
     ...marks.map((mark, place) => ({ ...mark, id: `${mark.kind}-${place}`, comment: null })),
     ...comments.map((comment) => ({
       id: comment.id,

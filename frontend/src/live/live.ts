@@ -284,6 +284,7 @@ export const useLive = defineStore("live", () => {
     tone: computed(() => callTone(state.value.calls)),
     captions: computed(() => state.value.captions),
     queues: computed(() => state.value.queues),
+    said: computed(() => state.value.said),
     missedVersion: computed(() => state.value.missedVersion),
     start,
     stop: () => wire?.close(),

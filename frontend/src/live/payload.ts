@@ -135,6 +135,33 @@ export function readCaption(payload: unknown): CaptionEvent | null {
   };
 }
 
+/** A phrase that supervisors listen for, and where in which call it was said. */
+export interface PhraseSaid {
+  seq: number;
+  interaction: string;
+  name: string;
+  phrase: string;
+  leg: "agent" | "customer";
+  severity: "note" | "warning" | "urgent";
+  t0: number;
+}
+
+export function readPhrase(payload: unknown): PhraseSaid | null {
+  const body = raw(payload);
+  const interaction = text(body.interaction);
+  if (!interaction) return null;
+  const severity = body.severity;
+  return {
+    seq: number(body.seq) ?? 0,
+    interaction,
+    name: text(body.name) ?? "",
+    phrase: text(body.phrase) ?? "",
+    leg: body.leg === "agent" ? "agent" : "customer",
+    severity: severity === "urgent" || severity === "note" ? severity : "warning",
+    t0: number(body.t0) ?? 0,
+  };
+}
+
 export function readQueues(payload: unknown): QueueNow[] {
   const queues = raw(payload).queues;
   if (!Array.isArray(queues)) return [];

@@ -5,14 +5,18 @@ import { type CallsState, noCalls, reduceCalls } from "@/calls/calls";
 import { type Captions, captionsOf, hear, noCaptions } from "@/captions/captions";
 import { atStart, type Presence, reducePresence } from "@/presence/presence";
 import {
+  type PhraseSaid,
   readCall,
   readCaption,
   readContact,
   readKept,
+  readPhrase,
   readPresence,
   readQueues,
   seqOf,
 } from "./payload";
+
+const PHRASES_KEPT = 5;
 
 export interface Live {
   /** The newest event taken in; null for a page that knows nothing yet. */
@@ -23,6 +27,8 @@ export interface Live {
   queues: QueueNow[];
   /** Counts up when the list of missed calls changed. */
   missedVersion: number;
+  /** The last phrases that supervisors are told of, newest last. */
+  said: PhraseSaid[];
   /** The complaint of which this person was last told that it is late. */
   late: { complaint: string; code: string } | null;
 }
@@ -35,6 +41,7 @@ export const blank: Live = {
   queues: [],
   missedVersion: 0,
   late: null,
+  said: [],
 };
 
 /** Takes one event in. An event with a number that was already taken in changes nothing. */
@@ -82,6 +89,10 @@ function step(live: Live, name: string, payload: unknown): Live {
         ...live,
         late: { complaint: String(body.complaint ?? ""), code: String(body.code ?? "") },
       };
+    case "phrase.said": {
+      const said = readPhrase(payload);
+      return said ? { ...live, said: [...live.said.slice(1 - PHRASES_KEPT), said] } : live;
+    }
     case "floor":
       return { ...live, queues: readQueues(payload) };
     default:

@@ -15,6 +15,7 @@ const EVENTS = [
   "agent.state",
   "missed.changed",
   "complaint.escalated",
+  "phrase.said",
   "floor",
   "notice",
 ] as const;

@@ -1,4 +1,5 @@
 import { ref } from "vue";
+import type { RouteLocationRaw } from "vue-router";
 import type { ProblemBody } from "@/api/types";
 import { i18n } from "@/i18n";
 
@@ -6,15 +7,22 @@ export interface Toast {
   id: number;
   tone: "info" | "good" | "bad";
   text: string;
+  /** Where a link in it leads, and what the link says. */
+  link?: { to: RouteLocationRaw; text: string };
 }
 
 export const toasts = ref<Toast[]>([]);
 let last = 0;
 
-export function say(text: string, tone: Toast["tone"] = "info", milliseconds = 6000): void {
+export function say(
+  text: string,
+  tone: Toast["tone"] = "info",
+  milliseconds = 6000,
+  link?: Toast["link"],
+): void {
   last += 1;
   const id = last;
-  toasts.value = [...toasts.value.slice(-2), { id, tone, text }];
+  toasts.value = [...toasts.value.slice(-2), { id, tone, text, link }];
   setTimeout(() => dismiss(id), milliseconds);
 }
 
