@@ -206,7 +206,7 @@ def test_every_screen_can_be_shown_to_anybody(world: World, browser: Browser, ca
     agent.close()
     the_customer_asks(world, browser, cast)
     assert not screens.wrong, "\n".join(screens.wrong)
-    assert len(screens.seen) == 18
+    assert len(screens.seen) == 19
 
 
 DRAWN = """() => [0, 1].map((lane) => {
