@@ -302,6 +302,8 @@ def run_jobs(settings: Settings) -> None:
     from callcenter.crm.complaints.watch import Watch
     from callcenter.crm.interactions.call_keys import KeysOfCalls
     from callcenter.crm.messages.postman import Postman
+    from callcenter.crm.quality.sampling import Sampler
+    from callcenter.crm.quality.weeks import weeks_of
     from callcenter.crm.review.measuring import Measurer
     from callcenter.crm.trust.heads import DailyHeads
     from callcenter.telephony.adapters.recordings import DiskRecordings
@@ -322,12 +324,14 @@ def run_jobs(settings: Settings) -> None:
         keys=KeysOfCalls(engine),
         encrypted=settings.encrypts,
     )
+    rules = rules_of(settings)
     rounds = [
-        Watch(engine, bus, rules_of(settings)).round,
+        Watch(engine, bus, rules).round,
         Postman(engine, messengers(settings)).round,
         DailyHeads(engine, settings.heads_dir, settings.site.timezone).round,
         Measurer(engine, recordings.levels).round,
         retention_of(settings, engine).round,
+        Sampler(engine, weeks_of(rules.calendar)).round,
     ]
     jobs.run(settings, engine, bus, recordings, stop, rounds)
     bus.close()

@@ -30,12 +30,15 @@ from callcenter.crm.quality.models import (
     Evaluation,
     EvaluationAnswer,
     EvaluationNote,
+    SampledCall,
+    SamplingDraw,
+    SamplingRule,
     Scorecard,
     ScorecardVersion,
 )
 from callcenter.crm.recordings.models import SavedView
 from callcenter.crm.retention.models import RetentionMark
-from callcenter.crm.review.models import Comment, Conversation, MomentLink
+from callcenter.crm.review.models import Comment, Conversation, Correction, MomentLink
 from callcenter.crm.users.models import SignInFailure, User, UserSession
 from callcenter.crm.vault.models import CallKey, CustomerKey
 
@@ -58,6 +61,7 @@ __all__ = [
     "ComplaintQuote",
     "ComplaintTransition",
     "Conversation",
+    "Correction",
     "Customer",
     "CustomerKey",
     "CustomerWord",
@@ -78,6 +82,9 @@ __all__ = [
     "Recording",
     "RecoveryCode",
     "RetentionMark",
+    "SampledCall",
+    "SamplingDraw",
+    "SamplingRule",
     "SavedView",
     "Scorecard",
     "ScorecardVersion",

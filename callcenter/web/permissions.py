@@ -33,6 +33,7 @@ class Permission(StrEnum):
     CONVERSATION = "conversation"  # sound and text of what was said
     CONVERSATION_SEARCH = "conversation.search"
     VIEWS_SHARE = "views.share"  # saved filters for everybody
+    CONVERSATION_CORRECT = "conversation.correct"  # put right what was misheard
     COMPLAINTS_READ = "complaints.read"
     COMPLAINTS_CREATE = "complaints.create"
     COMPLAINTS_WORK = "complaints.work"
@@ -75,6 +76,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     },
     Permission.CONVERSATION_SEARCH: {**_LEAD, "agent": Scope.OWN, "auditor": Scope.ALL},
     Permission.VIEWS_SHARE: _LEAD,
+    Permission.CONVERSATION_CORRECT: {"supervisor": Scope.ALL, "agent": Scope.OWN},
     Permission.COMPLAINTS_READ: {**_STAFF, "auditor": Scope.ALL},
     Permission.COMPLAINTS_CREATE: _STAFF,
     Permission.COMPLAINTS_WORK: {**_LEAD, "agent": Scope.OWN},

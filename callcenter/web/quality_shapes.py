@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from callcenter.crm.quality.drawing import Method
+from callcenter.crm.quality.models import SampledMark
+from callcenter.crm.quality.sampling import MOST_NUMBER
 from callcenter.crm.quality.scoring import MOST_QUESTIONS, MOST_SCALE, MOST_SECTIONS, MOST_WEIGHT
+from callcenter.crm.quality.trends import By
 from callcenter.web.review_shapes import Second
 from callcenter.web.shapes import (
     CleanLongText,
@@ -126,6 +131,67 @@ class ScorecardsQuery(In):
     retired: bool = Field(False, description="also those that are retired")
 
 
+# --- Which calls are evaluated ------------------------------------------------------------
+
+
+class SamplingRuleIn(In):
+    """So many calls of each agent and week (`number`), or that share of them (`share`, 0 to 1)."""
+
+    name: Named
+    scorecard: Id
+    evaluator: Id = Field(description="the supervisor who gets the calls")
+    method: Method
+    amount: float = Field(gt=0, le=MOST_NUMBER)
+    mark: SampledMark | None = Field(None, description="only calls in which this happened")
+    queue: CleanText | None = None
+    least_seconds: float = Field(0, ge=0, le=86_400)
+
+
+class SamplingRuleView(View):
+    """Which calls are drawn, how many, for whom."""
+
+    id: str
+    name: str
+    scorecard: str
+    evaluator: PersonView | None = None
+    method: Method
+    amount: float
+    mark: SampledMark | None = None
+    queue: str | None = None
+    least_seconds: float
+    seed: int = Field(description="the same seed draws the same calls")
+    created_by: PersonView | None = None
+    created_at: Moment
+    ended_by: PersonView | None = None
+    ended_at: Moment | None = None
+
+
+class SamplingRulesView(View):
+    """All rules, those in force first."""
+
+    items: list[SamplingRuleView]
+
+
+class SampledCallView(View):
+    """A call that was drawn for this person to evaluate."""
+
+    id: str
+    interaction: str
+    customer: CustomerBrief | None = None
+    call_at: Moment
+    talk_seconds: float | None = None
+    agent: PersonView | None = None
+    scorecard: str
+    week: date = Field(description="the first day of the week it was drawn from")
+    evaluation: str | None = Field(None, description="a draft that was begun")
+
+
+class PassIn(In):
+    """Why a drawn call is not evaluated."""
+
+    why: CleanLongText
+
+
 # --- Evaluations -----------------------------------------------------------------------------
 
 EvaluationStateName = Literal["draft", "submitted"]
@@ -235,3 +301,76 @@ class EvaluationView(EvaluationBriefView):
     version: int = Field(description="send it back with a change; 409 when it is old")
     mine: bool = Field(description="whether this person may still change it")
     about_me: bool = Field(description="whether this person was evaluated")
+
+
+# --- Trends ----------------------------------------------------------------------------------
+
+
+class TrendQuery(In):
+    """The last `weeks` weeks of the site, this one included."""
+
+    weeks: int = Field(12, ge=1, le=52)
+    agent: Id | None = Field(None, description="a user's id, or `me`")
+
+
+class ScoreTrendQuery(TrendQuery):
+    """Of one scorecard, all its versions."""
+
+    scorecard: Id
+
+
+class ConversationTrendQuery(TrendQuery):
+    """By whom."""
+
+    by: By = "agent"
+
+
+class ScoredView(View):
+    """A week of an agent (mean score, 0 to 100) or a question (mean share of its scale, 0 to 1)."""
+
+    week: int = Field(description="place in `weeks`")
+    count: int
+    mean: float
+    worst: int = Field(description="knocked out, or answered with 0")
+
+
+class SpokenView(View):
+    """A week of conversations."""
+
+    week: int
+    count: int
+    share: float = Field(description="the agent's share of the talking, 0 to 1")
+    talk_over: float = Field(description="share of the calls' time, 0 to 1")
+    silence: float = Field(description="share of the calls' time, 0 to 1")
+    longest: float = Field(description="mean of the agent's longest monologues, in seconds")
+    pace: float | None = Field(None, description="the agent's words a minute")
+
+
+class ScoreTrendView(View):
+    """One agent or question; `name` as it stands now."""
+
+    key: str
+    name: str
+    weeks: list[ScoredView]
+
+
+class ScoreTrendsView(View):
+    """Weeks by their first day, the oldest first; weeks without a call are left out of rows."""
+
+    weeks: list[date]
+    items: list[ScoreTrendView]
+
+
+class SpokenTrendView(View):
+    """One agent or queue."""
+
+    key: str
+    name: str
+    weeks: list[SpokenView]
+
+
+class SpokenTrendsView(View):
+    """As scores."""
+
+    weeks: list[date]
+    items: list[SpokenTrendView]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.phrases import queries as phrases
-from callcenter.crm.review import queries
+from callcenter.crm.review import corrections, queries
 from callcenter.crm.review.models import Comment, Conversation
 from callcenter.web.records import people
 
@@ -78,3 +78,16 @@ def _comments(session: Session, rows: Sequence[Comment], me: str) -> list[Row]:
         }
         for row in rows
     ]
+
+
+def corrections_of(session: Session, interaction: Interaction) -> Row:
+    """What people put right in a call."""
+    rows = corrections.of_call(session, interaction)
+    named = people(session, [row.by for row in rows])
+    copied = ("id", "utterance", "before", "after", "at")
+    return {
+        "items": [
+            {**{name: getattr(row, name) for name in copied}, "by": named.get(row.by)}
+            for row in rows
+        ]
+    }

@@ -105,3 +105,27 @@ class MomentView(View):
     interaction: str
     t0: float
     expires_at: Moment
+
+
+class CorrectionIn(In):
+    """What was really said; `was` is the text that the person saw."""
+
+    text: CleanLongText
+    was: CleanLongText
+
+
+class CorrectionView(View):
+    """A sentence that somebody put right."""
+
+    id: str
+    utterance: str
+    before: str
+    after: str
+    by: PersonView | None = None
+    at: Moment
+
+
+class CorrectionsView(View):
+    """Every correction in a call, the oldest first."""
+
+    items: list[CorrectionView]

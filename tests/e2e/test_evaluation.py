@@ -104,10 +104,29 @@ def the_call_is_scored(boss: AgentPage, record: dict[str, Any]) -> None:
     boss.page.reload()
     expect(score).to_have_text("62.5")
     expect(question.nth(1).get_by_test_id("remark")).to_have_value("Cuts the customer short")
+    a_sentence_is_put_right(boss)
     is_accessible(boss, "player")
     boss.hook("evaluation-submit").click()
     boss.hook("evaluation-submit").click()
     expect(boss.hook("evaluation-state")).to_have_attribute("data-state", "submitted")
+
+
+def a_sentence_is_put_right(boss: AgentPage) -> None:
+    boss.hook("correct").first.click()
+    boss.hook("correction-text").fill("What the customer really said")
+    boss.hook("correction-save").click()
+    expect(boss.hook("utterance").first).to_contain_text("What the customer really said")
+    boss.hook("corrected").click()
+    expect(boss.hook("correction-history")).to_contain_text("What customer said first")
+
+
+def the_figures_are_there(boss: AgentPage) -> None:
+    boss.page.goto("/quality?view=trends")
+    expect(boss.hook("trend-row").first).to_contain_text("62.5")
+    is_accessible(boss, "trend-row")
+    boss.page.goto("/quality?view=rules")
+    boss.hook("rule-new").click()
+    is_accessible(boss, "view-rules")
 
 
 def the_agent_answers(agent: AgentPage) -> None:
@@ -149,5 +168,6 @@ def test_a_call_is_scored_with_evidence_and_the_agent_acknowledges(
     assert kept["acknowledged_at"]
     boss.page.reload()
     expect(boss.hook("note")).to_have_count(2)
+    the_figures_are_there(boss)
     boss.close()
     agent.close()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
-from test_records_api import ended, problem
+from sqlalchemy.orm import Session
+from test_records_api import audited, ended, problem
+from test_review_api import measured
 from web_world import Browser, World
+
+from callcenter import events
+from callcenter.crm.quality.models import SampledCall
 
 SECTIONS: list[dict[str, Any]] = [
     {
@@ -165,3 +171,135 @@ def test_a_longer_page_of_evaluations_costs_no_more_queries(world: World, count:
     event.listen(world.engine, "before_cursor_execute", lambda *args: seen.append(str(args[2])))
     assert len(boss.get("/evaluations").get_json()["items"]) == count
     assert len(seen) <= 9
+
+
+# --- Drawn calls, trends, corrections --------------------------------------------------------
+
+
+def rule(world: World, browser: Browser, **fields: Any) -> Any:
+    body = {
+        "name": "Two a week",
+        "scorecard": published(browser),
+        "evaluator": world.people["supervisor"],
+        "method": "number",
+        "amount": 2,
+    }
+    return browser.post("/sampling-rules", body | fields)
+
+
+def test_rules_are_made_shown_and_ended(world: World) -> None:
+    boss = world.client("supervisor")
+    made = rule(world, boss, mark="dead_air")
+    assert made.status_code == 201
+    shown = made.get_json()
+    assert (shown["evaluator"]["username"], shown["mark"]) == ("supervisor", "dead_air")
+    problem(rule(world, boss, evaluator=world.people["agent"]), 422, "invalid")
+    problem(rule(world, boss, method="share", amount=2), 422, "invalid")
+    ended = boss.post(f"/sampling-rules/{shown['id']}/end").get_json()
+    assert ended["ended_by"]["username"] == "supervisor"
+    assert [one["id"] for one in boss.get("/sampling-rules").get_json()["items"]] == [shown["id"]]
+    for name in ("agent", "auditor", "admin"):
+        problem(world.client(name).get("/sampling-rules"), 403, "forbidden")
+
+
+def test_a_drawn_call_is_evaluated_or_passed_over(world: World) -> None:
+    boss = world.client("supervisor")
+    made = rule(world, boss).get_json()
+    calls = [world.interaction(ended(world, "agent")) for _ in range(2)]
+    with Session(world.engine) as session, session.begin():
+        for call in calls:
+            session.add(
+                SampledCall(
+                    rule_id=made["id"],
+                    interaction_id=call,
+                    scorecard_id=made["scorecard"],
+                    agent=world.people["agent"],
+                    evaluator=world.people["supervisor"],
+                    week=date(2026, 11, 21),
+                )
+            )
+    waiting = boss.get("/sampled-calls").get_json()["items"]
+    assert {one["interaction"] for one in waiting} == set(calls)
+    assert (waiting[0]["agent"]["username"], waiting[0]["week"]) == ("agent", "2026-11-21")
+    path = f"/sampled-calls/{waiting[0]['id']}/pass"
+    problem(boss.post(path, {"why": " "}), 422, "invalid")
+    assert boss.post(path, {"why": "only the weather"}).status_code == 204
+    problem(boss.post(path, {"why": "again"}), 409, "conflict")
+    begun = boss.post(
+        "/evaluations",
+        {"interaction": waiting[1]["interaction"], "scorecard": waiting[1]["scorecard"]},
+    ).get_json()
+    (left,) = boss.get("/sampled-calls").get_json()["items"]
+    assert left["evaluation"] == begun["id"]
+    boss.patch(f"/evaluations/{begun['id']}", answers())
+    boss.post(f"/evaluations/{begun['id']}/submission")
+    assert boss.get("/sampled-calls").get_json()["items"] == []
+    problem(world.client("manager").get("/sampled-calls"), 403, "forbidden")
+
+
+def test_trends_by_week_and_agents_see_their_own(world: World) -> None:
+    boss = world.client("supervisor")
+    path = submitted(world, boss)
+    card = boss.get(path).get_json()["scorecard"]
+    query = f"?scorecard={card}&weeks=4"
+    found = boss.get(f"/trends/scores{query}").get_json()
+    assert len(found["weeks"]) == 4
+    (row,) = found["items"]
+    assert row["name"] == "agent"
+    assert row["weeks"] == [{"week": 3, "count": 1, "mean": 81.2, "worst": 0}]
+    asked = boss.get(f"/trends/questions{query}").get_json()["items"]
+    assert [(one["name"], one["weeks"][0]["mean"]) for one in asked] == [
+        ("Says own name?", 1.0),
+        ("لحن", 0.5),
+        ("Identity checked?", 1.0),
+    ]
+    for name, count in (("agent", 1), ("other", 0), ("manager", 1), ("auditor", 1)):
+        browser = world.client(name)
+        assert len(browser.get(f"/trends/scores{query}").get_json()["items"]) == count, name
+    problem(world.client("admin").get(f"/trends/scores{query}"), 403, "forbidden")
+    assert boss.get("/trends/scores?scorecard=x&weeks=99").status_code == 422
+
+
+def test_trends_of_conversations_by_agent_and_queue(world: World) -> None:
+    measured(world)
+    boss = world.client("supervisor")
+    (row,) = boss.get("/trends/conversations").get_json()["items"]
+    assert (row["name"], row["weeks"][0]["count"], row["weeks"][0]["share"]) == ("agent", 1, 0.5)
+    (queue,) = boss.get("/trends/conversations?by=queue").get_json()["items"]
+    assert queue["name"] == "support"
+    other = world.client("other")
+    assert other.get("/trends/conversations?by=queue").get_json()["items"] == []
+
+
+def test_a_sentence_is_put_right_by_who_may_hear_it(world: World) -> None:
+    interaction, _ = measured(world)
+    call = world.client("agent").get(f"/interactions/{interaction}").get_json()["call_id"]
+    world.happens(
+        events.UtteranceHeard(
+            call=call, utterance="u1", leg="agent", text="helo", t0=0, t1=2, language="en",
+            engine="vosk",
+        )
+    )  # fmt: skip
+    path = f"/interactions/{interaction}/utterances/u1/correction"
+    answer = world.client("agent").post(path, {"text": "hello", "was": "helo"})
+    assert answer.status_code == 201
+    boss = world.client("supervisor")
+    problem(boss.post(path, {"text": "hallo", "was": "helo"}), 409, "conflict")
+    shown = boss.get(f"/interactions/{interaction}/transcript").get_json()["items"]
+    assert [one["text"] for one in shown] == ["hello"]
+    (kept,) = boss.get(f"/interactions/{interaction}/corrections").get_json()["items"]
+    assert (kept["before"], kept["by"]["username"]) == ("helo", "agent")
+    assert [one.object for one in audited(world, "transcript.correct")] == [
+        interaction,
+        interaction,
+    ]
+    body = {"text": "x", "was": "hello"}
+    for name, status, slug in (
+        ("other", 404, "not-found"),
+        ("manager", 403, "forbidden"),
+        ("admin", 403, "forbidden"),
+    ):
+        problem(world.client(name).post(path, body), status, slug)
+    problem(
+        world.client("admin").get(f"/interactions/{interaction}/corrections"), 403, "reason-needed"
+    )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from callcenter.crm.db import ID, Base
+from callcenter.crm.quality.drawing import Method
 from callcenter.events import now
 from callcenter.ids import new_id
 
 EvaluationState = Literal["draft", "submitted"]
 NoteKind = Literal["reply", "answer", "acknowledged"]
+SampledMark = Literal["talk_over", "dead_air", "long_hold", "phrase"]
 
 
 class Scorecard(Base):
@@ -113,3 +115,60 @@ class EvaluationNote(Base):
     by: Mapped[str] = mapped_column(ID)
     at: Mapped[datetime] = mapped_column(default=now)
     text: Mapped[str] = mapped_column(Text, default="")
+
+
+class SamplingRule(Base):
+    """Which calls of each agent and week are to be evaluated, by whom, by which scorecard.
+
+    `amount`: a number of calls or a share of them. The `seed` makes a draw reproducible.
+    """
+
+    __tablename__ = "sampling_rules"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(200))
+    scorecard_id: Mapped[str] = mapped_column(ForeignKey("scorecards.id"))
+    evaluator: Mapped[str] = mapped_column(ID)
+    method: Mapped[Method] = mapped_column(String(16))
+    amount: Mapped[float]
+    mark: Mapped[SampledMark | None] = mapped_column(String(16))
+    queue: Mapped[str | None] = mapped_column(String(64))
+    least_seconds: Mapped[float] = mapped_column(default=0.0)
+    seed: Mapped[int]
+    created_by: Mapped[str] = mapped_column(ID)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    ended_by: Mapped[str | None] = mapped_column(ID)
+    ended_at: Mapped[datetime | None]
+
+
+class SamplingDraw(Base):
+    """A week that was drawn by a rule, also where it held nothing. `week`: its first day."""
+
+    __tablename__ = "sampling_draws"
+
+    rule_id: Mapped[str] = mapped_column(ForeignKey("sampling_rules.id"), primary_key=True)
+    week: Mapped[date] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
+class SampledCall(Base):
+    """A call that was drawn for somebody to evaluate, or to pass over with a reason."""
+
+    __tablename__ = "sampled_calls"
+    __table_args__ = (
+        UniqueConstraint("rule_id", "interaction_id", "agent"),
+        Index("ix_sampled_calls_evaluator", "evaluator", "passed_at", "drawn_at"),
+        Index("ix_sampled_calls_interaction", "interaction_id"),
+    )
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    rule_id: Mapped[str] = mapped_column(ForeignKey("sampling_rules.id"))
+    interaction_id: Mapped[str] = mapped_column(ForeignKey("interactions.id"))
+    scorecard_id: Mapped[str] = mapped_column(ForeignKey("scorecards.id"))
+    agent: Mapped[str] = mapped_column(ID)
+    evaluator: Mapped[str] = mapped_column(ID)
+    week: Mapped[date]
+    drawn_at: Mapped[datetime] = mapped_column(default=now)
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
+    passed_at: Mapped[datetime | None]
+    why: Mapped[str] = mapped_column(Text, default="")

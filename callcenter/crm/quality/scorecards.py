@@ -131,6 +131,16 @@ def sections_of(version: ScorecardVersion) -> Sequence[Section]:
     return msgspec.convert(version.sections, tuple[Section, ...])
 
 
+def question_texts(session: Session, scorecard: Scorecard) -> dict[str, str]:
+    """Question → its text in the newest version that has it, in the order of the versions."""
+    found: dict[str, str] = {}
+    for version in versions(session, scorecard):
+        for section in sections_of(version):
+            for question in section.questions:
+                found.setdefault(question.id, question.text)
+    return found
+
+
 def check(sections: Sequence[Section]) -> None:
     """Raises Invalid for a scorecard that no call can be judged by."""
     questions = [question for section in sections for question in section.questions]

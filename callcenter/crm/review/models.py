@@ -78,3 +78,18 @@ class MomentLink(Base):
     by: Mapped[str] = mapped_column(ID)
     at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]
+
+
+class Correction(Base):
+    """A sentence that somebody put right. `before` stays readable; nothing is taken back."""
+
+    __tablename__ = "utterance_corrections"
+    __table_args__ = (Index("ix_utterance_corrections_call", "call_id", "at"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    call_id: Mapped[str] = mapped_column(ID)
+    utterance: Mapped[str] = mapped_column(String(64))
+    before: Mapped[str] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text)
+    by: Mapped[str] = mapped_column(ID)
+    at: Mapped[datetime] = mapped_column(default=now)

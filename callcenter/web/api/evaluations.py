@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 
-from callcenter.crm.quality import evaluations, queries
+from callcenter.crm.quality import evaluations, queries, sampling
 from callcenter.crm.quality.evaluations import Given
 from callcenter.crm.quality.queries import Filters
 from callcenter.errors import NotFound
@@ -64,6 +64,7 @@ def begin(body: EvaluationIn) -> Any:
     agent = quality.judged(body.agent, call.talked)
     with services().writing() as session:
         made = evaluations.begin(session, call, scorecard=body.scorecard, agent=agent, by=who().id)
+        sampling.begun(session, made)
         return quality.evaluation(session, made)
 
 

@@ -9,7 +9,7 @@ from flask import request
 from sqlalchemy.orm import Session
 
 from callcenter.crm.interactions.models import Interaction
-from callcenter.crm.review import operations
+from callcenter.crm.review import corrections, operations
 from callcenter.web import auth, records, review_records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
@@ -18,6 +18,8 @@ from callcenter.web.review_shapes import (
     CommentsView,
     CommentView,
     ConversationView,
+    CorrectionIn,
+    CorrectionsView,
     MomentIn,
     MomentLinkView,
     MomentView,
@@ -67,6 +69,29 @@ def take_back(id: str, comment: str) -> Any:
     with services().writing() as session:
         operations.take_back(session, row, comment, by=who().id)
     return ""
+
+
+@blueprint.get("/interactions/<id>/corrections")
+@blueprint.output(CorrectionsView)
+@auth.requires(Permission.CONVERSATION)
+def corrected(id: str) -> Any:
+    """What people put right in the transcript: who, when, and what stood there before."""
+    with services().reading() as session:
+        return review_records.corrections_of(session, _heard(session, id))
+
+
+@blueprint.post("/interactions/<id>/utterances/<utterance>/correction")
+@blueprint.input(CorrectionIn, location="json", arg_name="body")
+@blueprint.output(CorrectionsView, status_code=201)
+@auth.requires(Permission.CONVERSATION_CORRECT)
+def correct(id: str, utterance: str, body: CorrectionIn) -> Any:
+    """Put a sentence right; 409 where it was changed meanwhile. What stood there is kept."""
+    with services().reading() as session:
+        row = _heard(session, id, "transcript.correct")
+        auth.own_only(Permission.CONVERSATION_CORRECT, *row.talked)
+    with services().writing() as session:
+        corrections.correct(session, row, utterance, by=who().id, text=body.text, was=body.was)
+        return review_records.corrections_of(session, row)
 
 
 @blueprint.post("/interactions/<id>/moments")

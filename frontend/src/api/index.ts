@@ -95,6 +95,14 @@ export const api = {
         params: { path: { id, comment } },
       }),
     ),
+  corrections: (id: string) => value(client.GET("/api/v1/interactions/{id}/corrections", byId(id))),
+  correct: (id: string, utterance: string, body: Schemas["CorrectionIn"]) =>
+    value(
+      client.POST("/api/v1/interactions/{id}/utterances/{utterance}/correction", {
+        params: { path: { id, utterance } },
+        body,
+      }),
+    ),
   createMoment: (id: string, body: Schemas["MomentIn"]) =>
     value(client.POST("/api/v1/interactions/{id}/moments", { ...byId(id), body })),
   moment: (token: string) =>
@@ -184,4 +192,19 @@ export const api = {
     value(client.POST("/api/v1/evaluations/{id}/notes", { ...byId(id), body: { text } })),
   acknowledgeEvaluation: (id: string) =>
     value(client.POST("/api/v1/evaluations/{id}/acknowledgement", byId(id))),
+
+  samplingRules: () => value(client.GET("/api/v1/sampling-rules")),
+  addSamplingRule: (body: Schemas["SamplingRuleIn"]) =>
+    value(client.POST("/api/v1/sampling-rules", { body })),
+  endSamplingRule: (id: string) => value(client.POST("/api/v1/sampling-rules/{id}/end", byId(id))),
+  sampledCalls: (query: ListOf<"/api/v1/sampled-calls">) =>
+    value(client.GET("/api/v1/sampled-calls", { params: { query } })),
+  passSampledCall: (id: string, why: string) =>
+    value(client.POST("/api/v1/sampled-calls/{id}/pass", { ...byId(id), body: { why } })),
+  scoreTrends: (query: ListOf<"/api/v1/trends/scores"> & { scorecard: string }) =>
+    value(client.GET("/api/v1/trends/scores", { params: { query } })),
+  questionTrends: (query: ListOf<"/api/v1/trends/questions"> & { scorecard: string }) =>
+    value(client.GET("/api/v1/trends/questions", { params: { query } })),
+  conversationTrends: (query: ListOf<"/api/v1/trends/conversations">) =>
+    value(client.GET("/api/v1/trends/conversations", { params: { query } })),
 };

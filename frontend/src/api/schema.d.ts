@@ -830,6 +830,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/interactions/{id}/corrections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people put right in the transcript: who, when, and what stood there before. */
+        get: operations["get_review_corrected"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interactions/{id}/moments": {
         parameters: {
             query?: never;
@@ -875,6 +892,23 @@ export interface paths {
         get: operations["get_interactions_transcript"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{id}/utterances/{utterance}/correction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put a sentence right; 409 where it was changed meanwhile. What stood there is kept. */
+        post: operations["post_review_correct"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1029,6 +1063,75 @@ export interface paths {
         get: operations["get_recordings_peaks"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sampled-calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The drawn calls that wait for this person, the newest first. */
+        get: operations["get_sampling_to_evaluate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sampled-calls/{id}/pass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** This call is not evaluated; the reason is kept. */
+        post: operations["post_sampling_pass_over"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sampling-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All rules, those in force first; 200 at most. */
+        get: operations["get_sampling_rules"];
+        put?: never;
+        /** Draw by this from the last finished week on. */
+        post: operations["post_sampling_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sampling-rules/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draw by it no more; what was drawn stays. */
+        post: operations["post_sampling_end"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1254,6 +1357,57 @@ export interface paths {
         };
         /** Name, languages, queues, dispositions, and what speech can do. */
         get: operations["get_site_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trends/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Talk share, talk-over, silence, longest monologue and pace. */
+        get: operations["get_trends_conversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trends/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Mean answers by question, in the order of the scorecard. */
+        get: operations["get_trends_questions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trends/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Mean scores by agent; an agent sees the own one only. */
+        get: operations["get_trends_scores"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1837,6 +1991,34 @@ export interface components {
             phrases: components["schemas"]["PhraseMark"][];
             /** @description stretches that a player may skip */
             quiet: number[][];
+        };
+        /**
+         * Correction
+         * @description A sentence that somebody put right.
+         */
+        Correction: {
+            id: string;
+            utterance: string;
+            before: string;
+            after: string;
+            by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            at: string;
+        };
+        /**
+         * CorrectionIn
+         * @description What was really said; `was` is the text that the person saw.
+         */
+        CorrectionIn: {
+            text: string;
+            was: string;
+        };
+        /**
+         * Corrections
+         * @description Every correction in a call, the oldest first.
+         */
+        Corrections: {
+            items: components["schemas"]["Correction"][];
         };
         /**
          * Customer
@@ -2498,6 +2680,13 @@ export interface components {
             current: string | null;
         };
         /**
+         * PassIn
+         * @description Why a drawn call is not evaluated.
+         */
+        PassIn: {
+            why: string;
+        };
+        /**
          * Peaks
          * @description The waveform: `rate` values a second, 0…255, of each leg.
          */
@@ -2788,6 +2977,79 @@ export interface components {
             recovery_codes: string[];
         };
         /**
+         * SampledCall
+         * @description A call that was drawn for this person to evaluate.
+         */
+        SampledCall: {
+            id: string;
+            interaction: string;
+            customer: components["schemas"]["CustomerBrief"] | null;
+            /** Format: date-time */
+            call_at: string;
+            talk_seconds: number | null;
+            agent: components["schemas"]["Person"] | null;
+            scorecard: string;
+            /**
+             * Format: date
+             * @description the first day of the week it was drawn from
+             */
+            week: string;
+            /** @description a draft that was begun */
+            evaluation: string | null;
+        };
+        /** SampledCallPage */
+        SampledCallPage: {
+            items: components["schemas"]["SampledCall"][];
+            next: string | null;
+        };
+        /**
+         * SamplingRule
+         * @description Which calls are drawn, how many, for whom.
+         */
+        SamplingRule: {
+            id: string;
+            name: string;
+            scorecard: string;
+            evaluator: components["schemas"]["Person"] | null;
+            /** @enum {string} */
+            method: "number" | "share";
+            amount: number;
+            mark: ("talk_over" | "dead_air" | "long_hold" | "phrase") | null;
+            queue: string | null;
+            least_seconds: number;
+            /** @description the same seed draws the same calls */
+            seed: number;
+            created_by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            created_at: string;
+            ended_by: components["schemas"]["Person"] | null;
+            ended_at: string | null;
+        };
+        /**
+         * SamplingRuleIn
+         * @description So many calls of each agent and week (`number`), or that share of them (`share`, 0 to 1).
+         */
+        SamplingRuleIn: {
+            name: string;
+            scorecard: string;
+            /** @description the supervisor who gets the calls */
+            evaluator: string;
+            /** @enum {string} */
+            method: "number" | "share";
+            amount: number;
+            /** @description only calls in which this happened */
+            mark?: ("talk_over" | "dead_air" | "long_hold" | "phrase") | null;
+            queue?: string | null;
+            least_seconds?: number;
+        };
+        /**
+         * SamplingRules
+         * @description All rules, those in force first.
+         */
+        SamplingRules: {
+            items: components["schemas"]["SamplingRule"][];
+        };
+        /**
          * SavedView
          * @description A named set of filters.
          */
@@ -2825,6 +3087,23 @@ export interface components {
          */
         SavedViews: {
             items: components["schemas"]["SavedView"][];
+        };
+        /**
+         * ScoreTrend
+         * @description One agent or question; `name` as it stands now.
+         */
+        ScoreTrend: {
+            key: string;
+            name: string;
+            weeks: components["schemas"]["Scored"][];
+        };
+        /**
+         * ScoreTrends
+         * @description Weeks by their first day, the oldest first; weeks without a call are left out of rows.
+         */
+        ScoreTrends: {
+            weeks: string[];
+            items: components["schemas"]["ScoreTrend"][];
         };
         /**
          * Scorecard
@@ -2885,6 +3164,18 @@ export interface components {
          */
         Scorecards: {
             items: components["schemas"]["Scorecard"][];
+        };
+        /**
+         * Scored
+         * @description A week of an agent (mean score, 0 to 100) or a question (mean share of its scale, 0 to 1).
+         */
+        Scored: {
+            /** @description place in `weeks` */
+            week: number;
+            count: number;
+            mean: number;
+            /** @description knocked out, or answered with 0 */
+            worst: number;
         };
         /**
          * Section
@@ -3024,6 +3315,41 @@ export interface components {
             language: string;
             engine: string | null;
             missing: string | null;
+        };
+        /**
+         * Spoken
+         * @description A week of conversations.
+         */
+        Spoken: {
+            week: number;
+            count: number;
+            /** @description the agent's share of the talking, 0 to 1 */
+            share: number;
+            /** @description share of the calls' time, 0 to 1 */
+            talk_over: number;
+            /** @description share of the calls' time, 0 to 1 */
+            silence: number;
+            /** @description mean of the agent's longest monologues, in seconds */
+            longest: number;
+            /** @description the agent's words a minute */
+            pace: number | null;
+        };
+        /**
+         * SpokenTrend
+         * @description One agent or queue.
+         */
+        SpokenTrend: {
+            key: string;
+            name: string;
+            weeks: components["schemas"]["Spoken"][];
+        };
+        /**
+         * SpokenTrends
+         * @description As scores.
+         */
+        SpokenTrends: {
+            weeks: string[];
+            items: components["schemas"]["SpokenTrend"][];
         };
         /**
          * StageChange
@@ -5113,6 +5439,37 @@ export interface operations {
             };
         };
     };
+    get_review_corrected: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Corrections"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_review_share: {
         parameters: {
             query?: never;
@@ -5197,6 +5554,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Transcript"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_review_correct: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                utterance: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CorrectionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Corrections"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -5523,6 +5916,164 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Peaks"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sampling_to_evaluate: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SampledCallPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_sampling_pass_over: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PassIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sampling_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SamplingRules"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_sampling_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SamplingRuleIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SamplingRule"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_sampling_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SamplingRule"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
@@ -6120,6 +6671,105 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Site"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_trends_conversations: {
+        parameters: {
+            query?: {
+                weeks?: number;
+                agent?: string | null;
+                by?: "agent" | "queue";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpokenTrends"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_trends_questions: {
+        parameters: {
+            query: {
+                weeks?: number;
+                agent?: string | null;
+                scorecard: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreTrends"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_trends_scores: {
+        parameters: {
+            query: {
+                weeks?: number;
+                agent?: string | null;
+                scorecard: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreTrends"];
                 };
             };
             /** @description What went wrong (RFC 9457) */

@@ -1,6 +1,13 @@
 import { computed, ref, shallowRef } from "vue";
 import { api, Problem } from "@/api";
-import type { Comment, Conversation, Interaction, Recording, Transcript } from "@/api/types";
+import type {
+  Comment,
+  Conversation,
+  Correction,
+  Interaction,
+  Recording,
+  Transcript,
+} from "@/api/types";
 import { momentsOf } from "./moments";
 
 /** What there is to hear and read of a call, as far as this person may: sound, text, figures. */
@@ -9,6 +16,7 @@ export function useHeard(id: () => string, call: () => Interaction | null) {
   const transcript = shallowRef<Transcript | null>(null);
   const conversation = shallowRef<Conversation | null>(null);
   const comments = shallowRef<Comment[]>([]);
+  const corrections = shallowRef<Correction[]>([]);
   const reasonNeeded = ref(false);
 
   /** Administrators hear a call only after they said why (break-glass). */
@@ -29,7 +37,9 @@ export function useHeard(id: () => string, call: () => Interaction | null) {
   }
 
   async function loadTranscript(): Promise<void> {
-    transcript.value = await api.transcript(id()).catch(denied);
+    const said = api.transcript(id()).catch(denied);
+    corrections.value = (await api.corrections(id()).catch(denied))?.items ?? [];
+    transcript.value = await said;
   }
 
   async function loadConversation(): Promise<void> {
@@ -52,12 +62,14 @@ export function useHeard(id: () => string, call: () => Interaction | null) {
   function clear(): void {
     recording.value = transcript.value = conversation.value = null;
     comments.value = [];
+    corrections.value = [];
   }
 
   return {
     recording,
     transcript,
     conversation,
+    corrections,
     reasonNeeded,
     moments: computed(() =>
       momentsOf(conversation.value?.marks ?? [], comments.value, conversation.value?.phrases),
