@@ -30,6 +30,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if origin is dict:
         key, value = get_args(hint)
         return st.dictionaries(values(key), values(value), max_size=3)
+    if origin is tuple and ... not in get_args(hint):
+        return st.tuples(*(values(one) for one in get_args(hint)))
     if origin in (list, tuple):
         return st.lists(values(get_args(hint)[0]), max_size=3)
     simple: dict[Any, st.SearchStrategy[Any]] = {

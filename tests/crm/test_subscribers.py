@@ -178,7 +178,7 @@ def test_no_fact_takes_more_than_a_fixed_number_of_statements(
         session.expunge_all()
         with statements() as seen:
             subscribers.apply(session, entry)
-        assert len(seen) <= 11, (entry.kind, seen)
+        assert len(seen) <= 12, (entry.kind, seen)
 
 
 def test_a_single_exact_match_is_the_customer(session: Session, floor: Floor) -> None:
