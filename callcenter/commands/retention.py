@@ -37,3 +37,4 @@ def retention(
     would = "would be " if dry_run else ""
     say(f"{would}marked: {counts.marked}".capitalize())
     say(f"{would}shredded: {counts.shredded}".capitalize())
+    say(f"Held: {counts.held}")

@@ -17,6 +17,7 @@ from callcenter.crm.db import Base
 from callcenter.crm.disclosures.models import Disclosure
 from callcenter.crm.factors.models import Factor, RecoveryCode, SignInStep
 from callcenter.crm.fts.models import VocabularyForm, VocabularyWord
+from callcenter.crm.holds.models import LegalHold
 from callcenter.crm.interactions.models import (
     Disposition,
     Interaction,
@@ -73,6 +74,7 @@ __all__ = [
     "Factor",
     "Incident",
     "Interaction",
+    "LegalHold",
     "Message",
     "MomentLink",
     "Participant",

@@ -53,6 +53,8 @@ class Permission(StrEnum):
     USERS_READ = "users.read"
     USERS_MANAGE = "users.manage"
     AUDIT_READ = "audit.read"
+    HOLDS_READ = "holds.read"
+    HOLDS_MANAGE = "holds.manage"  # keep from retention and erasure, and let go
     DISCLOSURES_READ = "disclosures.read"  # who opened what with a reason
     ALARMS_READ = "alarms.read"
 
@@ -96,6 +98,8 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.USERS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.USERS_MANAGE: {"admin": Scope.ALL},
     Permission.AUDIT_READ: {"admin": Scope.ALL, "auditor": Scope.ALL},
+    Permission.HOLDS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
+    Permission.HOLDS_MANAGE: {"auditor": Scope.ALL},
     Permission.DISCLOSURES_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.ALARMS_READ: {"supervisor": Scope.ALL, "admin": Scope.ALL},
 }

@@ -11,11 +11,15 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from callcenter.crm.audit.models import AuditEntry
+from callcenter.crm.customers.operations import create
+from callcenter.crm.holds.models import Kind
+from callcenter.crm.holds.operations import put, release
 from callcenter.crm.interactions.call_keys import KeysOfCalls
 from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.retention import operations
 from callcenter.crm.retention.operations import Counts, Retention, Rules
 from callcenter.crm.trust.verify import verify
+from callcenter.crm.users.operations import create as create_user
 from callcenter.events import RecordingSealed
 from callcenter.ids import new_id
 
@@ -129,6 +133,40 @@ def test_a_longer_time_that_is_set_after_the_mark_is_obeyed(floor: Floor, files:
     clock.at = NOW + timedelta(days=20)
     assert keeper(floor, files, clock, days=365).run() == Counts(0, 0)
     assert len(files.there) == 1
+
+
+@pytest.mark.parametrize("kind", ["customer", "interaction"])
+def test_what_is_held_stays_until_the_hold_is_released(
+    floor: Floor, files: Files, kind: Kind
+) -> None:
+    """A36: holds are skipped, also where the recording was marked before, and counted."""
+    clock = Clock()
+    call, _ = kept(floor, files, 40), kept(floor, files, 40)
+    retention = keeper(floor, files, clock, days=30, shred_after=7)
+    assert retention.run() == Counts(2, 0)
+    clock.at = NOW + timedelta(days=8)
+    late = kept(floor, files, 30)
+    with Session(floor.engine) as session, session.begin():
+        by = create_user(session, username="audrey", name="A", role="auditor", password_hash="x").id
+        customer = create(session, name="Sara", region="IR").id
+        query = select(Interaction).where(Interaction.call_id.in_([call, late]))
+        rows = session.scalars(query).all()
+        for row in rows:
+            row.customer_id = customer
+        held = [customer] if kind == "customer" else [row.id for row in rows]
+        made = [put(session, kind, one, reason="x", by=by, address=None).id for one in held]
+        put(session, kind, held[0], reason="a second case", by=by, address=None)
+    expected = Counts(0, 1, held=2)
+    assert retention.dry_run() == expected
+    assert retention.run() == expected
+    assert files.there == {f"{call}.opus", f"{late}.opus"}
+    assert KeysOfCalls(floor.engine).find(call) is not None
+
+    with Session(floor.engine) as session, session.begin():
+        for one in made:
+            release(session, one, reason="over", by=by, address=None)
+    count = retention.dry_run().held
+    assert count == (2 if kind == "customer" else 1), "the second hold is still in force"
 
 
 def test_it_runs_once_a_night_and_never_without_rules(

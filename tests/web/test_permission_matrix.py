@@ -56,6 +56,8 @@ AAARA GET    /customers/<id>
 AAA-- PATCH  /customers/<id>
 AAARA GET    /customers/<id>/timeline
 AAAAA POST   /customers/<id>/access
+-AAAA GET    /customers/<id>/holds
+----A POST   /customers/<id>/holds
 AAA-A GET    /customers/lookup
 -AAAA GET    /disclosures
 AAA-A GET    /evaluations
@@ -73,6 +75,7 @@ AAAAA POST   /factors/totp
 AAAAA POST   /factors/totp/confirmation
 -AAA- POST   /imports
 -AAA- GET    /imports/<id>
+----A POST   /holds/<id>/release
 AAA-A GET    /incidents
 -AA-- POST   /incidents
 AAA-A GET    /incidents/<id>
@@ -84,6 +87,8 @@ OAARR GET    /interactions/<id>/comments
 OAARR POST   /interactions/<id>/comments
 OWWRR POST   /interactions/<id>/comments/<comment>/retraction
 OAARR GET    /interactions/<id>/conversation
+-AAAA GET    /interactions/<id>/holds
+----A POST   /interactions/<id>/holds
 OAARR POST   /interactions/<id>/moments
 OAARR GET    /interactions/<id>/recording
 OAARR GET    /interactions/<id>/transcript
@@ -144,6 +149,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/interactions/<id>/moments": {"t0": 1.0},
     "/interactions/<id>/access": {"reason": "case 7"},
     "/customers/<id>/access": {"reason": "case 7"},
+    "/customers/<id>/holds": {"reason": "case 7"},
+    "/interactions/<id>/holds": {"reason": "case 7"},
+    "/holds/<id>/release": {"reason": "case 7"},
     "/complaints/<id>/calls": {"interaction": INTERACTION},
     "/complaints/<id>": {"subject": "Lid"},
     "/evaluations/<id>/notes": {"text": "x"},
@@ -193,6 +201,7 @@ def things(world: World) -> dict[str, str]:
     link = other.post(f"/interactions/{interaction}/moments", {"t0": 1.0}).get_json()
     evaluation = boss.get(submitted(world, boss, "other")).get_json()
     session = other.get("/sessions").get_json()["current"]
+    hold = world.client("auditor").post(f"/customers/{customer['id']}/holds", {"reason": "case 6"})
     return {
         "calls": call,
         "interactions": interaction,
@@ -201,6 +210,7 @@ def things(world: World) -> dict[str, str]:
         "complaints": complaint["id"],
         "incidents": incident["id"],
         "users": world.people["other"],
+        "holds": hold.get_json()["id"],
         "factors": new_id(),
         "imports": new_id(),
         "phrase-lists": made(world)["id"],

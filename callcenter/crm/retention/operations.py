@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.crm.audit import operations as audit
 from callcenter.crm.audit.models import AuditEntry
+from callcenter.crm.holds import queries as holds
 from callcenter.crm.interactions.models import Interaction, Recording
 from callcenter.crm.retention.models import RetentionMark
 from callcenter.crm.trust.verify import SHRED
@@ -52,6 +53,8 @@ class Counts:
 
     marked: int
     shredded: int
+    held: int = 0
+    """What would be due and is kept under a legal hold."""
 
 
 class Retention:
@@ -81,18 +84,26 @@ class Retention:
         """What `run` would do now; nothing is changed."""
         at = self._clock()
         with Session(reading(self._engine)) as session:
-            marked = session.scalar(_counted(self._too_old(at)))
-            return Counts(marked or 0, session.scalar(_counted(self._ripe(at))) or 0)
+            marked = session.scalar(_counted(self._too_old(at, ~holds.of_interaction())))
+            ripe = session.scalar(_counted(self._ripe(at, ~holds.of_interaction())))
+        return Counts(marked or 0, ripe or 0, self._held(at))
 
     def run(self) -> Counts:
         """Mark and shred what is due, and note it in the audit."""
         at = self._clock()
-        counts = Counts(self._repeat(self._mark, at), self._repeat(self._shred, at))
+        held = self._held(at)
+        counts = Counts(self._repeat(self._mark, at), self._repeat(self._shred, at), held)
         with Session(self._engine) as session, session.begin():
-            text = f"marked {counts.marked}, shredded {counts.shredded}"
+            text = f"marked {counts.marked}, shredded {counts.shredded}, held {held}"
             audit.record(session, None, "retention", "recordings", reason=text)
-        _LOGGER.info("retention", marked=counts.marked, shredded=counts.shredded)
+        _LOGGER.info("retention", marked=counts.marked, shredded=counts.shredded, held=held)
         return counts
+
+    def _held(self, at: datetime) -> int:
+        held = holds.of_interaction()
+        with Session(reading(self._engine)) as session:
+            found = (self._too_old(at, held), self._ripe(at, held))
+            return sum(session.scalar(_counted(query)) or 0 for query in found)
 
     def _repeat(self, batch: Callable[[datetime], int], at: datetime) -> int:
         done = count = batch(at)
@@ -103,13 +114,13 @@ class Retention:
 
     def _mark(self, at: datetime) -> int:
         with Session(self._engine) as session, session.begin():
-            found = session.scalars(self._too_old(at).limit(BATCH)).all()
+            found = session.scalars(self._too_old(at, ~holds.of_interaction()).limit(BATCH)).all()
             session.add_all(RetentionMark(recording_id=one, marked_at=at) for one in found)
         return len(found)
 
     def _shred(self, at: datetime) -> int:
         with Session(self._engine) as session, session.begin():
-            found = session.scalars(self._ripe(at).limit(BATCH)).all()
+            found = session.scalars(self._ripe(at, ~holds.of_interaction()).limit(BATCH)).all()
             query = select(Recording).where(Recording.id.in_(found))
             recordings = session.scalars(query).all()
             for row in recordings:
@@ -121,10 +132,10 @@ class Retention:
                 mark.shredded_at = at
         return len(found)
 
-    def _too_old(self, at: datetime) -> Select[str]:
+    def _too_old(self, at: datetime, also: ColumnElement[bool]) -> Select[str]:
         marked = exists().where(RetentionMark.recording_id == Recording.id)
         query = select(Recording.id).join(Interaction, Interaction.call_id == Recording.call_id)
-        return query.where(self._due(at), ~marked).order_by(Recording.id)
+        return query.where(self._due(at), also, ~marked).order_by(Recording.id)
 
     def _due(self, at: datetime) -> ColumnElement[bool]:
         own = self._rules.queues
@@ -138,7 +149,7 @@ class Retention:
             due.append(and_(others, Recording.sealed_at < before))
         return or_(*due) if due else Recording.id.is_(None)
 
-    def _ripe(self, at: datetime) -> Select[str]:
+    def _ripe(self, at: datetime, also: ColumnElement[bool]) -> Select[str]:
         before = at - timedelta(days=self._rules.shred_after)
         query = select(RetentionMark.recording_id).order_by(RetentionMark.recording_id)
         query = query.join(Recording, Recording.id == RetentionMark.recording_id)
@@ -146,6 +157,7 @@ class Retention:
         return query.where(
             RetentionMark.shredded_at.is_(None),
             RetentionMark.marked_at <= before,
+            also,
             self._due(at),  # whoever lengthened the time meanwhile is obeyed
         )
 

@@ -144,6 +144,12 @@ export const api = {
     value(client.POST("/api/v1/customers", { body })),
   changeCustomer: (id: string, body: Schemas["CustomerPatch"]) =>
     value(client.PATCH("/api/v1/customers/{id}", { ...byId(id), body })),
+  holds: (id: string, query: { limit?: number; cursor?: string | null } = {}) =>
+    value(client.GET("/api/v1/customers/{id}/holds", { params: { path: { id }, query } })),
+  hold: (id: string, reason: string) =>
+    value(client.POST("/api/v1/customers/{id}/holds", { ...byId(id), body: { reason } })),
+  releaseHold: (id: string, reason: string) =>
+    value(client.POST("/api/v1/holds/{id}/release", { ...byId(id), body: { reason } })),
   timeline: (id: string, query: { limit?: number; cursor?: string | null } = {}) =>
     value(client.GET("/api/v1/customers/{id}/timeline", { params: { path: { id }, query } })),
 

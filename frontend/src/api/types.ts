@@ -22,6 +22,7 @@ export type Evaluation = Schemas["Evaluation"];
 export type EvaluationBrief = Schemas["EvaluationBrief"];
 export type EvaluationQuestion = Schemas["Question"];
 export type Disclosure = Schemas["Disclosure"];
+export type LegalHold = Schemas["LegalHold"];
 export type Enrolment = Schemas["Enrolment"];
 export type Factor = Schemas["Factor"];
 export type Factors = Schemas["Factors"];

@@ -1,0 +1,1 @@
+"""Legal holds: what a court or an authority may ask for is kept, whatever else is due."""
