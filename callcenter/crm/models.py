@@ -28,6 +28,8 @@ from callcenter.crm.interactions.models import (
 from callcenter.crm.messages.models import Message
 from callcenter.crm.phrases.models import PhraseList, PhraseMark
 from callcenter.crm.quality.models import (
+    CoachingStep,
+    CoachingTask,
     Evaluation,
     EvaluationAnswer,
     EvaluationNote,
@@ -55,6 +57,8 @@ __all__ = [
     "Cause",
     "ChainEnd",
     "ChainLink",
+    "CoachingStep",
+    "CoachingTask",
     "Comment",
     "Complaint",
     "ComplaintCall",

@@ -19,6 +19,7 @@ from callcenter.web.access import Access
 from callcenter.web.api import (
     agents,
     calls,
+    coaching,
     complaints,
     customers,
     disclosures,
@@ -64,6 +65,7 @@ NOUNS = (
     evaluations,
     sampling,
     trends,
+    coaching,
     complaints,
     incidents,
     search,

@@ -15,11 +15,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from test_coaching_api import coached
 from test_phrases_api import made
-from test_quality_api import submitted
+from test_quality_api import rule, submitted
 from test_records_api import ended, recorded
 from web_world import Browser, World
 
+from callcenter import events
 from callcenter.ids import new_id
 from callcenter.telephony.recording import peaks
 from callcenter.web import auth
@@ -41,6 +43,9 @@ AA--- POST   /calls/<id>/recording
 AA--- POST   /calls/<id>/reject
 AA--- POST   /calls/<id>/resume
 AA--- POST   /calls/<id>/transfer
+AAA-A GET    /coaching-tasks
+-A--- POST   /coaching-tasks
+OA--- POST   /coaching-tasks/<id>/steps
 AAA-A GET    /complaints
 AAA-- POST   /complaints
 AAA-A GET    /complaints/<id>
@@ -86,12 +91,14 @@ OAA-- PATCH  /interactions/<id>
 OAARR GET    /interactions/<id>/comments
 OAARR POST   /interactions/<id>/comments
 OWWRR POST   /interactions/<id>/comments/<comment>/retraction
+OAARR GET    /interactions/<id>/corrections
 OAARR GET    /interactions/<id>/conversation
 -AAAA GET    /interactions/<id>/holds
 ----A POST   /interactions/<id>/holds
 OAARR POST   /interactions/<id>/moments
 OAARR GET    /interactions/<id>/recording
 OAARR GET    /interactions/<id>/transcript
+OA--- POST   /interactions/<id>/utterances/<utterance>/correction
 OAAAA POST   /interactions/<id>/access
 OAARR GET    /moments/<token>
 AAAA- GET    /phones
@@ -103,6 +110,11 @@ AAAAA GET    /recordings
 OAARR GET    /recordings/<id>
 OAARR GET    /recordings/<id>/audio
 OAARR GET    /recordings/<id>/peaks
+-A--- GET    /sampled-calls
+-O--- POST   /sampled-calls/<id>/pass
+-AA-- GET    /sampling-rules
+-AA-- POST   /sampling-rules
+-AA-- POST   /sampling-rules/<id>/end
 AAA-A GET    /scorecards
 -AA-- POST   /scorecards
 AAA-A GET    /scorecards/<id>
@@ -119,6 +131,9 @@ AAAAA GET    /sessions
 AAAAA DELETE /sessions
 OOOOO DELETE /sessions/<session_id>
 AAAAA GET    /site
+AAA-A GET    /trends/conversations
+AAA-A GET    /trends/questions
+AAA-A GET    /trends/scores
 -AAAA GET    /users
 ---A- PATCH  /users/<id>
 ---A- POST   /users/<id>/factors/reset
@@ -155,6 +170,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/complaints/<id>/calls": {"interaction": INTERACTION},
     "/complaints/<id>": {"subject": "Lid"},
     "/evaluations/<id>/notes": {"text": "x"},
+    "/interactions/<id>/utterances/<utterance>/correction": {"text": "hello", "was": "helo"},
+    "/sampled-calls/<id>/pass": {"why": "x"},
+    "/coaching-tasks/<id>/steps": {"kind": "checked"},
     "/complaints/<id>/transitions": {"to": "acknowledged", "note": "n"},
     "/factors/<id>/removal": {"password": "correct horse"},
 }
@@ -162,6 +180,8 @@ QUERIES = {
     "/search": "?q=order",
     "/sentences": "?q=order",
     "/customers/lookup": "?phone=02188888888",
+    "/trends/questions": "?scorecard=<scorecard>",
+    "/trends/scores": "?scorecard=<scorecard>",
 }
 Line = tuple[str, str, dict[str, str]]
 
@@ -200,6 +220,13 @@ def things(world: World) -> dict[str, str]:
     comment = other.post(f"/interactions/{interaction}/comments", {"text": "x", "t0": 1.0})
     link = other.post(f"/interactions/{interaction}/moments", {"t0": 1.0}).get_json()
     evaluation = boss.get(submitted(world, boss, "other")).get_json()
+    heard = other.get(f"/interactions/{interaction}").get_json()["call_id"]
+    world.happens(
+        events.UtteranceHeard(
+            call=heard, utterance="u1", leg="agent", text="helo", t0=0, t1=2, language="en",
+            engine="vosk",
+        )
+    )  # fmt: skip
     session = other.get("/sessions").get_json()["current"]
     hold = world.client("auditor").post(f"/customers/{customer['id']}/holds", {"reason": "case 6"})
     return {
@@ -213,10 +240,15 @@ def things(world: World) -> dict[str, str]:
         "holds": hold.get_json()["id"],
         "factors": new_id(),
         "imports": new_id(),
+        "sampled-calls": new_id(),
+        "sampling-rules": rule(world, boss).get_json()["id"],
         "phrase-lists": made(world)["id"],
         "views": other.post("/views", {"name": "Mine", "filters": {}}).get_json()["id"],
         "evaluations": evaluation["id"],
+        "coaching-tasks": coached(world, boss, "other")["id"],
         "scorecards": evaluation["scorecard"],
+        "<scorecard>": evaluation["scorecard"],
+        "<utterance>": "u1",
         "<comment>": comment.get_json()["id"],
         "<token>": link["path"].rsplit("/", 1)[1],
         "<session_id>": session,
@@ -224,10 +256,10 @@ def things(world: World) -> dict[str, str]:
 
 
 def address(route: str, things: dict[str, str]) -> str:
-    path = route.replace("<id>", things.get(route.split("/")[1], ""))
-    for name in ("<comment>", "<token>", "<session_id>"):
+    path = route.replace("<id>", things.get(route.split("/")[1], "")) + QUERIES.get(route, "")
+    for name in (one for one in things if one.startswith("<")):
         path = path.replace(name, things[name])
-    return path + QUERIES.get(route, "")
+    return path
 
 
 def body_of(method: str, route: str, things: dict[str, str]) -> dict[str, Any] | None:
@@ -260,12 +292,12 @@ def fits(letter: str, status: int, kind: str) -> bool:
 def test_every_route_stands_in_the_matrix_and_every_line_has_its_route(world: World) -> None:
     """A24: the matrix is whole."""
     there, public = set(), set()
-    for rule in world.app.url_map.iter_rules():
-        for method in rule.methods - {"HEAD", "OPTIONS"}:
-            if auth.mark(world.app.view_functions[rule.endpoint]) == auth.PUBLIC:
-                public.add(f"{method} {rule.rule}")
+    for found in world.app.url_map.iter_rules():
+        for method in found.methods - {"HEAD", "OPTIONS"}:
+            if auth.mark(world.app.view_functions[found.endpoint]) == auth.PUBLIC:
+                public.add(f"{method} {found.rule}")
             else:
-                there.add(f"{method} {rule.rule.removeprefix('/api/v1')}")
+                there.add(f"{method} {found.rule.removeprefix('/api/v1')}")
     assert {f"{method} {route}" for method, route, _ in lines()} == there
     assert {one.strip() for one in PUBLIC.replace("\n", "|").split("|") if one.strip()} == public
 

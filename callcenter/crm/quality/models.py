@@ -1,4 +1,4 @@
-"""Tables of quality: scorecards with their versions, evaluations, what is said about them."""
+"""Tables of quality: scorecards, evaluations, which calls are drawn, what agents work on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from callcenter.ids import new_id
 
 EvaluationState = Literal["draft", "submitted"]
 NoteKind = Literal["reply", "answer", "acknowledged"]
+TaskState = Literal["open", "done", "checked"]
+StepKind = Literal["given", "done", "checked", "returned"]
 SampledMark = Literal["talk_over", "dead_air", "long_hold", "phrase"]
 
 
@@ -172,3 +174,41 @@ class SampledCall(Base):
     evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
     passed_at: Mapped[datetime | None]
     why: Mapped[str] = mapped_column(Text, default="")
+
+
+class CoachingTask(Base):
+    """What an agent is to work on; `moments`: [{"interaction", "t0"}], seconds from the answer."""
+
+    __tablename__ = "coaching_tasks"
+    __table_args__ = (
+        Index("ix_coaching_tasks_created", "created_at", "id"),
+        Index("ix_coaching_tasks_agent", "agent", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    agent: Mapped[str] = mapped_column(ID)
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
+    text: Mapped[str] = mapped_column(Text)
+    moments: Mapped[list[dict[str, Any]]]
+    due: Mapped[date | None]
+    state: Mapped[TaskState] = mapped_column(String(16), default="open")
+    created_by: Mapped[str] = mapped_column(ID)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    steps: Mapped[list[CoachingStep]] = relationship(
+        order_by="CoachingStep.at, CoachingStep.id", lazy="selectin"
+    )
+
+
+class CoachingStep(Base):
+    """A step of a coaching task. Never changed, never removed."""
+
+    __tablename__ = "coaching_steps"
+    __table_args__ = (Index("ix_coaching_steps_task", "task_id", "at"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    task_id: Mapped[str] = mapped_column(ForeignKey("coaching_tasks.id"))
+    kind: Mapped[StepKind] = mapped_column(String(16))
+    by: Mapped[str] = mapped_column(ID)
+    at: Mapped[datetime] = mapped_column(default=now)
+    note: Mapped[str] = mapped_column(Text, default="")

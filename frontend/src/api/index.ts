@@ -199,6 +199,13 @@ export const api = {
   acknowledgeEvaluation: (id: string) =>
     value(client.POST("/api/v1/evaluations/{id}/acknowledgement", byId(id))),
 
+  coachingTasks: (query: ListOf<"/api/v1/coaching-tasks">) =>
+    value(client.GET("/api/v1/coaching-tasks", { params: { query } })),
+  giveCoachingTask: (body: Schemas["CoachingTaskIn"]) =>
+    value(client.POST("/api/v1/coaching-tasks", { body })),
+  stepCoachingTask: (id: string, body: Schemas["CoachingStepIn"]) =>
+    value(client.POST("/api/v1/coaching-tasks/{id}/steps", { ...byId(id), body })),
+
   samplingRules: () => value(client.GET("/api/v1/sampling-rules")),
   addSamplingRule: (body: Schemas["SamplingRuleIn"]) =>
     value(client.POST("/api/v1/sampling-rules", { body })),

@@ -242,6 +242,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/coaching-tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tasks, the newest first; an agent sees the own ones. */
+        get: operations["get_coaching_index"];
+        put?: never;
+        /** A task for an agent. */
+        post: operations["post_coaching_give"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/coaching-tasks/{id}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The agent is done; or a supervisor has checked it, or gives it back. */
+        post: operations["post_coaching_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/complaints": {
         parameters: {
             query?: never;
@@ -1803,6 +1838,61 @@ export interface components {
             days: number;
         };
         /**
+         * CoachingStep
+         * @description What happened with a task.
+         */
+        CoachingStep: {
+            /** @enum {string} */
+            kind: "given" | "done" | "checked" | "returned";
+            by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            at: string;
+            note: string;
+        };
+        /**
+         * CoachingStepIn
+         * @description `done` by the agent; `checked` or `returned` (with a note) by a supervisor.
+         */
+        CoachingStepIn: {
+            /** @enum {string} */
+            kind: "done" | "checked" | "returned";
+            note?: string;
+        };
+        /**
+         * CoachingTask
+         * @description What an agent is to work on.
+         */
+        CoachingTask: {
+            id: string;
+            agent: components["schemas"]["Person"] | null;
+            evaluation: string | null;
+            text: string;
+            moments: components["schemas"]["MomentOfCall"][];
+            due: string | null;
+            /** @enum {string} */
+            state: "open" | "done" | "checked";
+            /** Format: date-time */
+            created_at: string;
+            about_me: boolean;
+            steps: components["schemas"]["CoachingStep"][];
+        };
+        /**
+         * CoachingTaskIn
+         * @description What an agent is to work on; `evaluation`: the one that it was born from.
+         */
+        CoachingTaskIn: {
+            agent: string;
+            text: string;
+            due?: string | null;
+            evaluation?: string | null;
+            moments?: components["schemas"]["MomentOfCallIn"][];
+        };
+        /** CoachingTaskPage */
+        CoachingTaskPage: {
+            items: components["schemas"]["CoachingTask"][];
+            next: string | null;
+        };
+        /**
          * CodeIn
          * @description A code that the generator shows.
          */
@@ -2714,6 +2804,22 @@ export interface components {
             path: string;
             /** Format: date-time */
             expires_at: string;
+        };
+        /**
+         * MomentOfCall
+         * @description A moment that shows why.
+         */
+        MomentOfCall: {
+            interaction: string;
+            t0: number;
+        };
+        /**
+         * MomentOfCallIn
+         * @description A moment that shows why; seconds from the answer.
+         */
+        MomentOfCallIn: {
+            interaction: string;
+            t0: number;
         };
         /**
          * NewFactor
@@ -4047,6 +4153,108 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_coaching_index: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+                agent?: string | null;
+                state?: ("open" | "done" | "checked") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoachingTaskPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_coaching_give: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CoachingTaskIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoachingTask"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_coaching_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CoachingStepIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoachingTask"];
                 };
             };
             /** @description What went wrong (RFC 9457) */

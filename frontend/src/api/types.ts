@@ -11,6 +11,7 @@ export type Board = Schemas["Board"];
 export type Cause = Schemas["Cause"];
 export type CallQuality = Schemas["CallQuality"];
 export type Comment = Schemas["Comment"];
+export type CoachingTask = Schemas["CoachingTask"];
 export type Complaint = Schemas["Complaint"];
 export type ComplaintDetail = Schemas["ComplaintDetail"];
 export type Conversation = Schemas["Conversation"];
