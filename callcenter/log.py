@@ -81,6 +81,8 @@ failures = Table(
     Column("error", Text, nullable=False),
 )
 
+_APPEND = insert(facts).returning(facts.c.position, sort_by_parameter_order=True)
+"""All facts of a transaction in one statement; made once, so that it is compiled once."""
 _APPEND_LOCK = 0x63616C6C  # one writer at a time, so that positions appear in their order
 _UNREADABLE = "unreadable by this version: "
 RECONSIDER_SECONDS = 5.0
@@ -320,7 +322,14 @@ def node_of(connection: Connection, call: str) -> str | None:
 def append_within(connection: Connection, *new: Fact) -> list[Entry]:
     """Append in the caller's transaction: the facts exist when that commits."""
     _lock(connection)
-    return [_append_one(connection, fact) for fact in new]
+    if not new:
+        return []
+    rows = [_row(fact) for fact in new]
+    positions = connection.scalars(_APPEND, rows)
+    return [
+        Entry(position, row["id"], fact)
+        for position, row, fact in zip(positions, rows, new, strict=True)
+    ]
 
 
 def _lock(connection: Connection) -> None:
@@ -329,20 +338,14 @@ def _lock(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPEND_LOCK})
 
 
-def _append_one(connection: Connection, fact: Fact) -> Entry:
-    entry_id = new_id()
-    result = connection.execute(
-        insert(facts).values(
-            id=entry_id,
-            kind=type(fact).__name__,
-            subject=fact.subject,
-            at=fact.at,
-            payload=events.pack(fact),
-        )
-    )
-    key = result.inserted_primary_key
-    assert key is not None
-    return Entry(position=key[0], id=entry_id, fact=fact)
+def _row(fact: Fact) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "kind": type(fact).__name__,
+        "subject": fact.subject,
+        "at": fact.at,
+        "payload": events.pack(fact),
+    }
 
 
 def _entry(row: Any) -> Entry:

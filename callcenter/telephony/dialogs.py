@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     delete,
     insert,
     select,
@@ -41,12 +42,22 @@ open_dialogs = Table(
 )
 
 
+_FORGET = delete(open_dialogs).where(open_dialogs.c.call == bindparam("over"))
+_OPEN = insert(open_dialogs)
+
+
 def keep(connection: Connection, node: str, memos: Memos) -> None:
     """Write what changed, in the caller's transaction."""
-    for call, memo in memos.items():
-        connection.execute(delete(open_dialogs).where(open_dialogs.c.call == call))
-        if memo is not None:
-            connection.execute(insert(open_dialogs).values(call=call, node=node, memo=memo))
+    if not memos:
+        return
+    connection.execute(_FORGET, [{"over": call} for call in memos])
+    opened = [
+        {"call": call, "node": node, "memo": memo}
+        for call, memo in memos.items()
+        if memo is not None
+    ]
+    if opened:
+        connection.execute(_OPEN, opened)
 
 
 def left_open(engine: Engine, node: str) -> dict[str, dict[str, Any]]:
