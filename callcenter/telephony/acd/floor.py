@@ -6,7 +6,7 @@ hears of it. Calls wait first come, first served in each queue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from callcenter.config import Queue
@@ -178,16 +178,15 @@ class Floor:
     def offers(self, now: float) -> list[Offer]:
         """Pair waiting calls, oldest first, with available agents, and let those ring."""
         found = []
+        ringing, free = self._ringing_calls(), self._free_seats()
         for one in self.waiting:
-            if self._rings(one.call):
+            if one.call in ringing:
                 continue
             if one.only is not None and not self._may_come(one.only):
                 one.only = None  # took another call or left meanwhile: anybody may have it
             queue = self.queues[one.queue]
-            promised = self._promised(one, now)
-            candidates = [
-                free for free in self._candidates(queue, one.only) if free.agent not in promised
-            ]
+            promised = self._promised(one, free, now)
+            candidates = self._candidates(free, queue, one.only, promised)
             agent = pick(one, candidates, STRATEGIES[queue.strategy], now)
             if agent is None:
                 continue
@@ -268,7 +267,11 @@ class Floor:
     def withdraw(self, call: str, now: float) -> list[Change]:
         """The call is over: it neither waits nor rings anywhere any more."""
         self.leave(call)
-        ringing = [agent for agent in self.seats if self.rings_at(call, agent)]
+        ringing = [
+            seat.agent
+            for seat in self.seats.values()
+            if seat.state.call == call and seat.state.name == "ringing"
+        ]
         return [change for agent in ringing for change in self.stop_ringing(agent, now)]
 
     def answer(self, call: str, agent: str, now: float) -> list[Change]:
@@ -299,33 +302,41 @@ class Floor:
         seat = self.seats.get(agent)
         return seat is not None and seat.state.name == "ringing" and seat.state.call == call
 
-    def _promised(self, one: Waiting, now: float) -> set[str]:
+    def _promised(self, one: Waiting, free: Sequence[Seat], now: float) -> set[str]:
         """Agents whom older calls of other nodes will get; a node that tarries loses its turn."""
         promised: set[str] = set()
         for older in self.elsewhere:
             if one.first or older.since >= one.since or older.queue not in self.queues:
                 continue
             queue = self.queues[older.queue]
-            free = [a for a in self._candidates(queue, older.only) if a.agent not in promised]
-            agent = pick(older, free, STRATEGIES[queue.strategy], now)
+            candidates = self._candidates(free, queue, older.only, promised)
+            agent = pick(older, candidates, STRATEGIES[queue.strategy], now)
             if agent and now - self._deferred.setdefault(older.call, now) < DEFER_SECONDS:
                 promised.add(agent)
         return promised
 
-    def _rings(self, call: str) -> bool:
-        return any(self.rings_at(call, agent) for agent in self.seats)
+    def _ringing_calls(self) -> set[str | None]:
+        return {seat.state.call for seat in self.seats.values() if seat.state.name == "ringing"}
+
+    def _free_seats(self) -> list[Seat]:
+        return [seat for seat in self.seats.values() if seat.state.name == "available"]
 
     def _may_come(self, agent: str) -> bool:
         """Whether the agent is free, or will be in a moment where another call is declined."""
         seat = self.seats.get(agent)
         return seat is not None and seat.state.name in ("available", "ringing")
 
-    def _candidates(self, queue: Queue, only: str | None) -> Iterable[Candidate]:
-        for seat in self.seats.values():
-            wanted = seat.agent == only if only else serves(queue, seat.username)
-            if seat.state.name == "available" and wanted:
-                idle = seat.state.idle_since
-                yield Candidate(seat.agent, idle or 0.0, self.has_audio(seat.agent))
+    def _candidates(
+        self, free: Iterable[Seat], queue: Queue, only: str | None, promised: Set[str]
+    ) -> list[Candidate]:
+        """Of those who were free when the round began: an offer of the round changes that."""
+        return [
+            Candidate(seat.agent, seat.state.idle_since or 0.0, self.has_audio(seat.agent))
+            for seat in free
+            if seat.state.name == "available"
+            and seat.agent not in promised
+            and (seat.agent == only if only else serves(queue, seat.username))
+        ]
 
     def _offer(self, one: Waiting, agent: str, queue: Queue, now: float) -> Offer:
         (change,) = self._move(agent, lambda state: machine.ring(state, one.call, now))
