@@ -300,12 +300,14 @@ def run_jobs(settings: Settings) -> None:
     from callcenter.buses import open_bus
     from callcenter.crm.complaints.clocks import rules_of
     from callcenter.crm.complaints.watch import Watch
+    from callcenter.crm.exports.making import Exporter
     from callcenter.crm.interactions.call_keys import KeysOfCalls
     from callcenter.crm.messages.postman import Postman
     from callcenter.crm.quality.sampling import Sampler
     from callcenter.crm.quality.weeks import weeks_of
     from callcenter.crm.review.measuring import Measurer
     from callcenter.crm.trust.heads import DailyHeads
+    from callcenter.telephony.adapters.export_files import DiskExports
     from callcenter.telephony.adapters.recordings import DiskRecordings
 
     stop = process.stop_event()
@@ -333,7 +335,9 @@ def run_jobs(settings: Settings) -> None:
         retention_of(settings, engine).round,
         Sampler(engine, weeks_of(rules.calendar)).round,
     ]
-    jobs.run(settings, engine, bus, recordings, stop, rounds)
+    exports = DiskExports(settings.recordings_dir, settings.exports_dir, KeysOfCalls(engine))
+    slow = [Exporter(engine, exports, encrypted=settings.encrypts).round]
+    jobs.run(settings, engine, bus, recordings, stop, rounds, slow)
     bus.close()
 
 

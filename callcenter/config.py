@@ -833,6 +833,12 @@ class Settings(Section):
         return self.recording.encrypt and (self.bus_url == "local" or shared)
 
     @property
+    def exports_dir(self) -> Path:
+        """Where archives of customers are for a day: beside the recordings, where all machines
+        reach them."""
+        return self.recordings_dir / ".exports"
+
+    @property
     def heads_dir(self) -> Path:
         """Where daily heads are written, outside of the data directory."""
         place = self.data_dir.absolute()

@@ -290,15 +290,20 @@ def run(
     recordings: SealedStore,
     stop: threading.Event,
     rounds: Sequence[Callable[[], object]] = (),
+    slow: Sequence[Callable[[], object]] = (),
 ) -> None:
-    """Work until `stop` is set, then finish the task in hand."""
+    """Work until `stop` is set, then finish the task in hand.
+
+    Rounds that are `slow` have a thread of their own: clocks and mails do not wait for them.
+    """
     wake = threading.Event()
     jobs = Jobs(engine, bus, recordings, settings.data_dir / "jobs.db")
     bus.subscribe(LogAdvanced, lambda _: wake.set())
     bus.serve("jobs", {DescribeHealth: lambda _: jobs.health()})
     jobs.start()
-    chores = Chores(rounds)
-    chores.start()
+    chores = [Chores(rounds), Chores(slow)]
+    for one in chores:
+        one.start()
     bus.publish(ServiceStarted(service="jobs", node=platform.node()))
     while not stop.is_set():
         try:
@@ -307,5 +312,6 @@ def run(
             _LOGGER.warning("the log cannot be read; trying again", error=type(error).__name__)
         wake.wait(FALLBACK_SECONDS)
         wake.clear()
-    chores.stop()
+    for one in chores:
+        one.stop()
     jobs.stop()

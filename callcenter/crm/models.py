@@ -15,6 +15,7 @@ from callcenter.crm.complaints.models import (
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
 from callcenter.crm.db import Base
 from callcenter.crm.disclosures.models import Disclosure
+from callcenter.crm.exports.models import CustomerExport
 from callcenter.crm.factors.models import Factor, RecoveryCode, SignInStep
 from callcenter.crm.fts.models import VocabularyForm, VocabularyWord
 from callcenter.crm.holds.models import LegalHold
@@ -68,6 +69,7 @@ __all__ = [
     "Conversation",
     "Correction",
     "Customer",
+    "CustomerExport",
     "CustomerKey",
     "CustomerWord",
     "Disclosure",

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     SITE_READ = "site.read"
     CUSTOMERS_READ = "customers.read"
     CUSTOMERS_WRITE = "customers.write"
+    CUSTOMERS_EXPORT = "customers.export"  # all that is kept of one, with the sound
     INTERACTIONS_READ = "interactions.read"
     INTERACTIONS_WRITE = "interactions.write"
     CONVERSATION = "conversation"  # sound and text of what was said
@@ -68,6 +69,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.SITE_READ: _EVERYONE,
     Permission.CUSTOMERS_READ: {**_STAFF, "admin": Scope.REASON, "auditor": Scope.ALL},
     Permission.CUSTOMERS_WRITE: _STAFF,
+    Permission.CUSTOMERS_EXPORT: {**_LEAD, "admin": Scope.REASON},
     Permission.INTERACTIONS_READ: {**_STAFF, "admin": Scope.REASON, "auditor": Scope.ALL},
     Permission.INTERACTIONS_WRITE: {**_LEAD, "agent": Scope.OWN},
     Permission.CONVERSATION: {

@@ -61,6 +61,8 @@ AAARA GET    /customers/<id>
 AAA-- PATCH  /customers/<id>
 AAARA GET    /customers/<id>/timeline
 AAAAA POST   /customers/<id>/access
+-AAR- GET    /customers/<id>/exports
+-AAR- POST   /customers/<id>/exports
 -AAAA GET    /customers/<id>/holds
 ----A POST   /customers/<id>/holds
 AAA-A GET    /customers/lookup
@@ -73,6 +75,7 @@ OO--- POST   /evaluations/<id>/acknowledgement
 OA--- POST   /evaluations/<id>/notes
 -A--- POST   /evaluations/<id>/submission
 AAAAA GET    /dispositions
+-AAR- GET    /exports/<id>/archive
 AAAAA GET    /factors
 OOOOO POST   /factors/<id>/removal
 AAAAA POST   /factors/recovery-codes
@@ -164,6 +167,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/interactions/<id>/moments": {"t0": 1.0},
     "/interactions/<id>/access": {"reason": "case 7"},
     "/customers/<id>/access": {"reason": "case 7"},
+    "/customers/<id>/exports": {"reason": "case 7"},
     "/customers/<id>/holds": {"reason": "case 7"},
     "/interactions/<id>/holds": {"reason": "case 7"},
     "/holds/<id>/release": {"reason": "case 7"},
@@ -228,6 +232,7 @@ def things(world: World) -> dict[str, str]:
         )
     )  # fmt: skip
     session = other.get("/sessions").get_json()["current"]
+    export = boss.post(f"/customers/{customer['id']}/exports", {"reason": "case 5"})
     hold = world.client("auditor").post(f"/customers/{customer['id']}/holds", {"reason": "case 6"})
     return {
         "calls": call,
@@ -237,6 +242,7 @@ def things(world: World) -> dict[str, str]:
         "complaints": complaint["id"],
         "incidents": incident["id"],
         "users": world.people["other"],
+        "exports": export.get_json()["id"],
         "holds": hold.get_json()["id"],
         "factors": new_id(),
         "imports": new_id(),

@@ -150,6 +150,10 @@ export const api = {
     value(client.POST("/api/v1/customers/{id}/holds", { ...byId(id), body: { reason } })),
   releaseHold: (id: string, reason: string) =>
     value(client.POST("/api/v1/holds/{id}/release", { ...byId(id), body: { reason } })),
+  exportsOf: (id: string, query: { limit?: number; cursor?: string | null } = {}) =>
+    value(client.GET("/api/v1/customers/{id}/exports", { params: { path: { id }, query } })),
+  askForExport: (id: string, reason: string) =>
+    value(client.POST("/api/v1/customers/{id}/exports", { ...byId(id), body: { reason } })),
   timeline: (id: string, query: { limit?: number; cursor?: string | null } = {}) =>
     value(client.GET("/api/v1/customers/{id}/timeline", { params: { path: { id }, query } })),
 

@@ -468,6 +468,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/customers/{id}/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The exports of one customer, newest first. */
+        get: operations["get_exports_of_customer"];
+        put?: never;
+        /** Ask for all that is kept of a customer; 409 while one is being made. */
+        post: operations["post_exports_ask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/customers/{id}/holds": {
         parameters: {
             query?: never;
@@ -618,6 +636,23 @@ export interface paths {
         put?: never;
         /** Freeze it and show it to the agent; 422 names questions without an answer. */
         post: operations["post_evaluations_submit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The archive; every download is in the audit. 409 until it is ready, 410 after its day. */
+        get: operations["get_exports_archive"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2195,6 +2230,30 @@ export interface components {
             language: string | null;
             tier: string | null;
             open_complaints: number;
+        };
+        /**
+         * CustomerExport
+         * @description An export; `done` of `total` calls are in it, `size` in bytes.
+         */
+        CustomerExport: {
+            id: string;
+            customer_id: string;
+            reason: string;
+            asked_by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            asked_at: string;
+            /** @enum {string} */
+            state: "waiting" | "ready" | "failed" | "expired";
+            done: number;
+            total: number;
+            size: number | null;
+            ready_at: string | null;
+            expires_at: string | null;
+        };
+        /** CustomerExportPage */
+        CustomerExportPage: {
+            items: components["schemas"]["CustomerExport"][];
+            next: string | null;
         };
         /**
          * CustomerIn
@@ -4769,6 +4828,75 @@ export interface operations {
             };
         };
     };
+    get_exports_of_customer: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomerExportPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_exports_ask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomerExport"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_holds_of_customer: {
         parameters: {
             query?: {
@@ -5156,6 +5284,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_exports_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
                 };
             };
             /** @description What went wrong (RFC 9457) */

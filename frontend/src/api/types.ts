@@ -22,6 +22,7 @@ export type Diagnosis = Schemas["Diagnosis"];
 export type Evaluation = Schemas["Evaluation"];
 export type EvaluationBrief = Schemas["EvaluationBrief"];
 export type EvaluationQuestion = Schemas["Question"];
+export type CustomerExport = Schemas["CustomerExport"];
 export type Disclosure = Schemas["Disclosure"];
 export type LegalHold = Schemas["LegalHold"];
 export type Enrolment = Schemas["Enrolment"];
