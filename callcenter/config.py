@@ -15,6 +15,7 @@ from datetime import date
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import yaml
@@ -180,6 +181,49 @@ class Web(Section):
     )
 
 
+def _issuer(text: str) -> str:
+    host = urlsplit(text).hostname
+    if not (text.startswith("https://") and host) and host not in ("localhost", "127.0.0.1"):
+        raise ValueError("an address with https:// (http:// for localhost only)")
+    return text
+
+
+class Oidc(Section):
+    """An OpenID Connect provider that people sign in with; needs web.public_url."""
+
+    name: str = Field(min_length=1, max_length=60, description="shown on the button")
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        description="as the provider writes it, such as https://login.example.com/realms/office"
+    )
+    client_id: str = Field(min_length=1, description="our name there")
+    client_secret: SecretStr | None = Field(None, description="none: a public client, PKCE only")
+    client_secret_file: Path | None = Field(None, description="file that holds it instead")
+    scopes: list[str] = Field(["openid", "profile"], description="what is asked for")
+    username_claim: str = Field(
+        "preferred_username", description="claim that holds the user name here"
+    )
+    role_claim: str | None = Field(
+        None, description="claim of groups or roles, such as realm_access.roles; none: ours stay"
+    )
+    roles: dict[str, RoleName] = Field(
+        {}, description="value of role_claim: role here; the first that fits; none: not let in"
+    )
+    create: bool = Field(False, description="make users that are not known; false: refuse them")
+    new_role: RoleName = Field("agent", description="of made users, without role_claim")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if "openid" not in self.scopes:
+            raise ValueError("scopes with openid among them")
+        if self.role_claim and not self.roles:
+            raise ValueError("role_claim together with roles")
+        return self
+
+    def secret(self) -> str:
+        """The client's secret, "" for a public client. Raises ConfigError."""
+        return read_secret(self.client_secret, self.client_secret_file)
+
+
 class SignIn(Section):
     """How people sign in."""
 
@@ -191,6 +235,7 @@ class SignIn(Section):
         None,
         description="key that seals code generators; else data_dir/keys/factors.secret",
     )
+    oidc: Oidc | None = Field(None, description="a provider to sign in with, beside the password")
 
 
 class SipTls(Tls):

@@ -64,7 +64,16 @@ def across(values: Mapping[str, Any]) -> list[str]:
         ("sip.phones", "user", _maps(values.get("sip"), "phones")),
     ):
         problems += _twice(what, key, rows)
-    return [*problems, *_outbound(values.get("sip"), trunks, accounts, names)]
+    problems += _outbound(values.get("sip"), trunks, accounts, names)
+    return [*problems, *_oidc(values.get("sign_in"), values.get("web"))]
+
+
+def _oidc(sign_in: Any, web: Any) -> list[str]:
+    """A provider sends people back to an address that it knows."""
+    wanted = isinstance(sign_in, Mapping) and sign_in.get("oidc") is not None
+    if not wanted or (isinstance(web, Mapping) and web.get("public_url")):
+        return []
+    return ["web.public_url: found nothing, allowed: our address, where sign_in.oidc sends people"]
 
 
 def _outbound(sip: Any, trunks: Any, accounts: Any, queues: list[Any]) -> list[str]:

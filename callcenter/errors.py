@@ -9,7 +9,9 @@
     │   │   ├── FactorNeeded     the password was right; `step` says how to go on
     │   │   │   └── EnrolmentNeeded  the role needs a second factor, and there is none yet
     │   │   ├── WrongCode        the code is wrong or was used before
-    │   │   └── StepOver         the sign-in took too long: begin again
+    │   │   ├── StepOver         the sign-in took too long: begin again
+    │   │   ├── IdentityRefused  what the identity provider sent is not right
+    │   │   └── NotLetIn         known to the identity provider, but not here
     │   ├── Forbidden            signed in, but not allowed                        (403)
     │   │   └── ReasonNeeded     allowed after a reason that the audit keeps
     │   ├── NotFound             no such thing, or not for this person             (404)
@@ -21,6 +23,7 @@
     │   ├── NotBuilt             promised, and not there yet                       (501)
     │   ├── TooManyTries         come back in `retry_after` seconds                (429)
     │   └── Unavailable          a part of the system does not answer              (503)
+    │       ├── ProviderDown     the identity provider does not answer
     │       └── StorageFull      the disk has no room; nothing was saved
     ├── TelephonyError
     │   ├── SipSyntaxError       bytes that are no SIP message or SDP (also a ValueError)
@@ -122,6 +125,18 @@ class StepOver(NotSignedIn):
     """A sign-in was begun too long ago, or had too many wrong codes."""
 
     slug = "step-over"
+
+
+class IdentityRefused(NotSignedIn):
+    """What the identity provider sent is not what it has to be."""
+
+    slug = "identity-refused"
+
+
+class NotLetIn(NotSignedIn):
+    """The identity provider knows the person, and there is no account or role here."""
+
+    slug = "not-let-in"
 
 
 class Forbidden(Refused):
@@ -229,6 +244,12 @@ class Unavailable(Refused):
 
     slug = "unavailable"
     status = 503
+
+
+class ProviderDown(Unavailable):
+    """The identity provider does not answer; passwords go on working."""
+
+    slug = "provider-down"
 
 
 class StorageFull(Unavailable):

@@ -43,9 +43,9 @@ def test_the_shipped_file_names_every_setting_with_its_default() -> None:
     absent = (  # none by default, or a map
         *("sip.registrations[]", "sip.phones[]", "sip.outbound.", "speech.live"),
         *("recording.forms[]", "recording.announcements"),
-        *("redaction.patterns", "retention.queues"),
+        *("redaction.patterns", "retention.queues", "sign_in.oidc."),
     )
-    empty = {"sip.registrations", "sip.phones", "sip.outbound", "recording.forms"}
+    empty = {"sip.registrations", "sip.phones", "sip.outbound", "recording.forms", "sign_in.oidc"}
     assert _keys(text) - empty == {
         setting.key for setting in config_reference.settings() if not setting.key.startswith(absent)
     } | {f"speech.live.{language}" for language in ("en", "fa", "he")}

@@ -14,7 +14,18 @@ from sqlalchemy import Engine
 from callcenter import __version__
 from callcenter.bus import Bus
 from callcenter.config import Settings
-from callcenter.web import auth, headers, health, metrics, openapi, pages, portal, problems, proxy
+from callcenter.web import (
+    auth,
+    headers,
+    health,
+    metrics,
+    oidc_pages,
+    openapi,
+    pages,
+    portal,
+    problems,
+    proxy,
+)
 from callcenter.web.access import Access
 from callcenter.web.api import (
     agents,
@@ -116,6 +127,7 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
         app.register_blueprint(noun.blueprint, url_prefix=PREFIX)
     openapi.install(app, PREFIX)
     portal.install(app, parts)
+    oidc_pages.install(app, parts)
     pages.install(app, parts)
     proxy.install(app, settings.web.public_url, settings.web.proxies)
     auth.check_routes(app)

@@ -40,7 +40,7 @@ def install(app: APIFlask, parts: Services) -> None:
     def sign_in_page() -> AnyResponse:
         if maybe_who():
             return redirect(local(request.args.get("next")))
-        return _sign_in_form(parts, 200)
+        return show_sign_in(parts, 200)
 
     @app.post("/sign-in")
     @app.doc(hide=True)
@@ -53,8 +53,8 @@ def install(app: APIFlask, parts: Services) -> None:
         except FactorNeeded as needed:
             return _further(parts, needed)
         except CallcenterError as error:
-            return _sign_in_form(parts, error.status, error, username)
-        return _signed_in(parts, token, redirect(local(request.form.get("next")), 303))
+            return show_sign_in(parts, error.status, error, username)
+        return signed_in(parts, token, redirect(local(request.form.get("next")), 303))
 
     @app.post("/sign-in/enrolment")
     @app.doc(hide=True)
@@ -73,12 +73,12 @@ def install(app: APIFlask, parts: Services) -> None:
             kinds = tuple(request.form.get("kinds", "")[:64].split())
             return _second_step(parts, step, kinds, error)
         except CallcenterError as error:
-            return _sign_in_form(parts, error.status, error)
+            return show_sign_in(parts, error.status, error)
         on = local(request.form.get("next"))
         if not fresh:
-            return _signed_in(parts, token, redirect(on, 303))
+            return signed_in(parts, token, redirect(on, 303))
         page = _page(parts, "recovery_codes.html", "recovery_codes", codes=fresh, next=on)
-        return _signed_in(parts, token, page)
+        return signed_in(parts, token, page)
 
     @app.get("/static/<path:path>")
     @app.doc(hide=True)
@@ -96,7 +96,8 @@ def install(app: APIFlask, parts: Services) -> None:
         return _shell(parts)
 
 
-def _signed_in(parts: Services, token: str, response: AnyResponse) -> AnyResponse:
+def signed_in(parts: Services, token: str, response: AnyResponse) -> AnyResponse:
+    """The response, with the session's cookie."""
     auth.set_cookie(response, token, parts.settings.web.session_hours * 3600)
     return response
 
@@ -113,7 +114,7 @@ def _enrol(parts: Services, step: str) -> AnyResponse:
     try:
         shown = parts.access.enrol(step)
     except CallcenterError as error:
-        return _sign_in_form(parts, error.status, error)
+        return show_sign_in(parts, error.status, error)
     return _page(parts, "enrolment.html", "enrolment", step=step, shown=shown)
 
 
@@ -163,10 +164,15 @@ def _json(value: Any) -> Markup:
     return Markup(text)  # noqa: S704 - escaped above
 
 
-def _sign_in_form(
-    parts: Services, status: int, error: CallcenterError | None = None, username: str = ""
+def show_sign_in(
+    parts: Services,
+    status: int,
+    error: CallcenterError | None = None,
+    username: str = "",
+    **values: Any,
 ) -> AnyResponse:
-    page = _page(parts, "sign_in.html", "sign_in", error, username=username)
+    """The page with name and password, and the provider's button where there is one."""
+    page = _page(parts, "sign_in.html", "sign_in", error, username=username, **values)
     page.status_code = status
     return page
 
@@ -183,8 +189,12 @@ def _page(
     words = texts(language)
     problem = words.get(error.slug, words["error"]) if error else ""
     wait = math.ceil(error.retry_after) if isinstance(error, TooManyTries) else 0
+    oidc = parts.settings.sign_in.oidc
+    provider = oidc.name if oidc else ""
+    problem = problem.replace("{seconds}", str(max(1, wait))).replace("{name}", provider)
     shown: dict[str, Any] = {
-        "problem": problem.replace("{seconds}", str(max(1, wait))),
+        "problem": problem,
+        "provider": provider,
         "slug": error.slug if error else "",
         "next": local(request.values.get("next")),
     }

@@ -13,7 +13,7 @@ from callcenter.events import now
 from callcenter.ids import new_id
 
 Kind = Literal["totp"]
-Purpose = Literal["factor", "enrol"]
+Purpose = Literal["factor", "enrol", "oidc"]
 
 
 class Factor(Base):

@@ -14,8 +14,8 @@ from callcenter.ids import new_id
 
 Role = Literal["agent", "supervisor", "manager", "admin", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
-Method = Literal["password", "totp", "recovery"]
-"""What a session was opened with: the password alone, or what came after it."""
+Method = Literal["password", "totp", "recovery", "oidc"]
+"""What a session was opened with: the password alone, what came after it, or a provider."""
 
 
 class User(Base):
