@@ -152,6 +152,7 @@ export function dataOf(language: Language) {
     dead_airs: 1,
     marks: [
       { kind: "talk_over", t0: 8, t1: 9.2 },
+      { kind: "redacted", t0: 10.2, t1: 12 },
       { kind: "hold", t0: 13, t1: 14.8 },
       { kind: "dead_air", t0: 19, t1: 24.1 },
     ],
@@ -221,6 +222,7 @@ export function dataOf(language: Language) {
     text,
     t0: 0.6 + i * 4.4,
     t1: 4 + i * 4.4,
+    masks: [],
     revision: 2,
     language,
   }));

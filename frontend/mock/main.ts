@@ -1,11 +1,13 @@
 /** Puts a scripted API in place of the server, then starts the real application. */
 
 import { dataOf } from "./data";
+import { qualityOf } from "./quality";
 
 const query = new URLSearchParams(window.location.search);
 const language = (query.get("lang") ?? "en") as "fa" | "he" | "en";
 const scene = query.get("scene") ?? "idle";
 const data = dataOf(language);
+const quality = qualityOf(language, data);
 const empty = query.has("empty");
 
 if (query.get("theme")) localStorage.setItem("callcenter.theme", query.get("theme") ?? "system");
@@ -17,11 +19,24 @@ const dispositions = [
   { id: "complaint", label_en: "Complaint", label_fa: "شکایت", label_he: "תלונה" },
   { id: "information", label_en: "Information", label_fa: "اطلاعات", label_he: "מידע" },
 ];
+const LEAD = [
+  "calls.take",
+  "users.read",
+  "views.share",
+  "customers.read",
+  "phrases.manage",
+  "quality.read",
+  "quality.evaluate",
+  "quality.reply",
+  "quality.manage",
+  "conversation.correct",
+  "disclosures.read",
+];
 const session = {
   user: { ...data.me, role: "agent", extension: "201", language },
   csrf_token: "x",
   ...(query.has("lead") && {
-    permissions: { "calls.take": "own", "users.read": "all", "views.share": "all" },
+    permissions: Object.fromEntries(LEAD.map((one) => [one, "all"])),
   }),
   site: { name: "Mock", timezone: "Asia/Tehran", region: "IR", dispositions },
 };
@@ -41,6 +56,7 @@ function answer(path: string, search: URLSearchParams): unknown {
   if (noun === "interactions") {
     if (part === "transcript") return { state: "done", items: data.utterances };
     if (part === "conversation") return data.conversation;
+    if (part === "corrections") return { items: [quality.correction] };
     if (part === "comments") return { items: data.comments };
     if (part === "moments")
       return { path: "/moments/x", expires_at: new Date(Date.now() + 6e8).toISOString() };
@@ -107,6 +123,20 @@ function answer(path: string, search: URLSearchParams): unknown {
     };
   if (noun === "incidents") return page([]);
   if (noun === "complaints") return id ? data.complaint(0) : page([0, 1, 2].map(data.complaint));
+  if (noun === "scorecards") return id ? quality.scorecard : page([quality.scorecard]);
+  if (noun === "evaluations") return id ? quality.evaluation : page(quality.evaluations);
+  if (noun === "sampled-calls") return page(quality.sampled);
+  if (noun === "sampling-rules") return page(quality.rules);
+  if (noun === "trends")
+    return { scores: quality.scores, questions: quality.answers, conversations: quality.spoken }[
+      id as "scores"
+    ];
+  if (noun === "phrase-lists") return page(quality.phraseLists);
+  if (noun === "sentences") return { ...page(quality.sentences), also: [] };
+  if (noun === "disclosures") return page(quality.disclosures);
+  if (noun === "factors")
+    return { items: empty ? [] : quality.factors, recovery_codes_left: 2, needed: true };
+  if (noun === "sessions") return { items: quality.sessions, current: "w0" };
   if (noun === "agents") return { items: [] };
   return null;
 }

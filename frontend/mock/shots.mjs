@@ -28,6 +28,21 @@ const SCREENS = {
   narrowed:
     "/recordings?scene=idle&lead=1&words=order&period=days&from=2026-11-01&min=5&outcome=failed",
   silent: "/recordings?scene=idle&empty=1",
+  search: "/search?scene=idle&lead=1&q=cancel",
+  asking: "/search?scene=idle&lead=1",
+  nowhere: "/search?scene=idle&lead=1&q=cancel&empty=1",
+  phrases: "/phrases?scene=idle&lead=1",
+  evaluations: "/quality?scene=idle&lead=1",
+  waiting: "/quality?scene=idle&lead=1&view=waiting",
+  trends: "/quality?scene=idle&lead=1&view=trends",
+  scorecards: "/quality?scene=idle&lead=1&view=scorecards",
+  rules: "/quality?scene=idle&lead=1&view=rules",
+  scorecard: "/quality/scorecards/s1?scene=idle&lead=1",
+  evaluation: "/quality/evaluations/e0?scene=idle&lead=1",
+  unjudged: "/quality?scene=idle&lead=1&empty=1",
+  unreachable: "/quality?scene=idle&lead=1&broken=1",
+  security: "/security?scene=idle&lead=1",
+  disclosures: "/disclosures?scene=idle&lead=1",
   customers: "/customers?scene=idle",
   customer: "/customers/c0?scene=idle",
   complaints: "/complaints?scene=idle",
@@ -51,7 +66,7 @@ const browser = await chromium.launchPersistentContext(mkdtempSync(`${tmpdir()}/
 let findings = 0;
 for (const lang of ["en", "fa", "he"]) {
   for (const theme of ["light", "dark"]) {
-    for (const width of [1440, 900, 390]) {
+    for (const width of [1440, 1280, 900, 390]) {
       for (const [name, path] of Object.entries(SCREENS)) {
         const label = `${name}-${lang}-${theme}-${width}`;
         if (!only.test(label)) continue;
