@@ -29,6 +29,7 @@ from callcenter.crm.interactions.models import (
 from callcenter.crm.messages.models import Message
 from callcenter.crm.phrases.models import PhraseList, PhraseMark
 from callcenter.crm.quality.models import (
+    Calibration,
     CoachingStep,
     CoachingTask,
     Evaluation,
@@ -54,6 +55,7 @@ __all__ = [
     "AgentPresence",
     "AgentState",
     "AuditEntry",
+    "Calibration",
     "CallKey",
     "Cause",
     "ChainEnd",

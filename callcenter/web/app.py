@@ -29,6 +29,7 @@ from callcenter.web import (
 from callcenter.web.access import Access
 from callcenter.web.api import (
     agents,
+    calibrations,
     calls,
     coaching,
     complaints,
@@ -79,6 +80,7 @@ NOUNS = (
     sampling,
     trends,
     coaching,
+    calibrations,
     complaints,
     incidents,
     search,

@@ -43,6 +43,7 @@ class Permission(StrEnum):
     QUALITY_READ = "quality.read"  # evaluations, and what they are made by
     QUALITY_EVALUATE = "quality.evaluate"
     QUALITY_REPLY = "quality.reply"
+    CALIBRATION_READ = "calibration.read"
     QUALITY_MANAGE = "quality.manage"  # scorecards and which calls are drawn
     PHRASES_MANAGE = "phrases.manage"  # what is listened for, and being told of it
     FLOOR_READ = "floor.read"
@@ -89,6 +90,7 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.QUALITY_READ: {**_LEAD, "agent": Scope.OWN, "auditor": Scope.ALL},
     Permission.QUALITY_EVALUATE: {"supervisor": Scope.ALL},
     Permission.QUALITY_REPLY: {"agent": Scope.OWN, "supervisor": Scope.ALL},
+    Permission.CALIBRATION_READ: {**_LEAD, "auditor": Scope.ALL},
     Permission.QUALITY_MANAGE: _LEAD,
     Permission.PHRASES_MANAGE: _LEAD,
     Permission.FLOOR_READ: {**_STAFF, "admin": Scope.ALL},

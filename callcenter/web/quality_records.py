@@ -98,6 +98,7 @@ def evaluation_rows(session: Session, rows: Sequence[Evaluation]) -> list[Row]:
         {
             **{name: getattr(row, name) for name in _COPIED},
             "interaction": row.interaction_id,
+            "calibration": row.calibration_id,
             "customer": known.get(customer_of.get(row.interaction_id)),
             "scorecard": row.scorecard_id,
             "scorecard_name": cards[row.version_id][1].name,

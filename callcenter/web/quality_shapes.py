@@ -271,6 +271,7 @@ class EvaluationBriefView(View):
     """An evaluation, as much as a list needs."""
 
     id: str
+    calibration: str | None = Field(None, description="it is a part of; the agent does not see it")
     interaction: str
     customer: CustomerBrief | None = None
     call_at: Moment

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from test_calibrations_api import calibrated
 from test_coaching_api import coached
 from test_phrases_api import made
 from test_quality_api import rule, submitted
@@ -43,6 +44,11 @@ AA--- POST   /calls/<id>/recording
 AA--- POST   /calls/<id>/reject
 AA--- POST   /calls/<id>/resume
 AA--- POST   /calls/<id>/transfer
+-AA-A GET    /calibrations
+-A--- POST   /calibrations
+-AA-A GET    /calibrations/<id>
+-A--- POST   /calibrations/<id>/agreement
+-A--- POST   /calibrations/<id>/closing
 AAA-A GET    /coaching-tasks
 -A--- POST   /coaching-tasks
 OA--- POST   /coaching-tasks/<id>/steps
@@ -253,6 +259,7 @@ def things(world: World) -> dict[str, str]:
         "views": other.post("/views", {"name": "Mine", "filters": {}}).get_json()["id"],
         "evaluations": evaluation["id"],
         "coaching-tasks": coached(world, boss, "other")["id"],
+        "calibrations": calibrated(world, boss, "other")["id"],
         "scorecards": evaluation["scorecard"],
         "<scorecard>": evaluation["scorecard"],
         "<utterance>": "u1",

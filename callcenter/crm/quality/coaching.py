@@ -128,6 +128,8 @@ def _check_evaluation(session: Session, evaluation: str, agent: str) -> None:
     found = evaluation_or_raise(session, evaluation)
     if found.state != "submitted":
         raise Conflict("this evaluation is still a draft: submit it first")
+    if found.calibration_id:
+        raise Conflict("this evaluation belongs to a calibration: the agent does not read it")
     if found.agent != agent:
         raise Invalid("this evaluation is about somebody else", {"agent": "was not evaluated"})
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.quality import scorecards
 from callcenter.crm.quality.models import (
+    Calibration,
     Evaluation,
     EvaluationAnswer,
     EvaluationNote,
@@ -48,7 +49,7 @@ def begin(
     session: Session, interaction: Interaction, *, scorecard: str, agent: str, by: str
 ) -> Evaluation:
     """Judge the part of `agent` in that call; `by` goes on with an own draft of it."""
-    _may_be_judged(interaction, agent, by)
+    may_be_judged(interaction, agent, by)
     card = scorecards.get_or_raise(session, scorecard)
     version = scorecards.in_force(session, card)
     begun = select(Evaluation).where(
@@ -57,10 +58,11 @@ def begin(
         Evaluation.agent == agent,
         Evaluation.evaluator == by,
         Evaluation.state == "draft",
+        Evaluation.calibration_id.is_(None),
     )
     if found := session.scalars(begun.limit(1)).first():
         return found
-    return _new(session, interaction, version, agent, by)
+    return new(session, interaction, version, agent, by)
 
 
 def save(
@@ -73,7 +75,7 @@ def save(
     version: int | None = None,
 ) -> Score:
     """Keep the draft: `answers` are all that are given so far. → the score so far"""
-    _own_draft(evaluation, by)
+    _own_draft(session, evaluation, by)
     if version is not None and version != evaluation.version:
         raise Conflict("this evaluation was changed in another window: load it again")
     sections = sections_of(session, evaluation)
@@ -91,11 +93,13 @@ def save(
 
 def submit(session: Session, evaluation: Evaluation, *, by: str) -> Evaluation:
     """Freeze it; from now on the agent reads it. Every question needs its answer."""
-    _own_draft(evaluation, by)
+    _own_draft(session, evaluation, by)
     found = score(sections_of(session, evaluation), values(evaluation))
     if found.missing:
         wrong = dict.fromkeys(found.missing, "has no answer")
         raise Invalid(f"{len(found.missing)} questions have no answer yet", wrong)
+    if _is_agreed(session, evaluation) and not evaluation.summary:
+        raise Invalid("write down why you agree on this", {"summary": "is needed"})
     evaluation.score, evaluation.knocked_out = found.total, bool(found.knocked_out)
     evaluation.state = "submitted"
     evaluation.submitted_at = evaluation.updated_at = now()
@@ -136,7 +140,8 @@ def values(evaluation: Evaluation) -> dict[str, int | None]:
     return {one.question: one.value for one in evaluation.answers}
 
 
-def _may_be_judged(interaction: Interaction, agent: str, by: str) -> None:
+def may_be_judged(interaction: Interaction, agent: str, by: str) -> None:
+    """Raises where `by` cannot judge the part of `agent` in that call."""
     if interaction.ended_at is None:
         raise Conflict("the call still lasts: it can be evaluated when it is over")
     if agent not in interaction.talked:
@@ -145,15 +150,22 @@ def _may_be_judged(interaction: Interaction, agent: str, by: str) -> None:
         raise Forbidden("nobody evaluates their own calls")
 
 
-def _new(
-    session: Session, interaction: Interaction, version: ScorecardVersion, agent: str, by: str
+def new(
+    session: Session,
+    interaction: Interaction,
+    version: ScorecardVersion,
+    agent: str,
+    by: str,
+    calibration: str | None = None,
 ) -> Evaluation:
+    """An empty draft."""
     made = Evaluation(
         interaction_id=interaction.id,
         scorecard_id=version.scorecard_id,
         version_id=version.id,
         agent=agent,
         evaluator=by,
+        calibration_id=calibration,
         call_at=interaction.started_at,
     )
     session.add(made)
@@ -161,11 +173,24 @@ def _new(
     return made
 
 
-def _own_draft(evaluation: Evaluation, by: str) -> None:
+def _own_draft(session: Session, evaluation: Evaluation, by: str) -> None:
     if evaluation.evaluator != by:
         raise Forbidden("only who began an evaluation may change it")
     if evaluation.state != "draft":
         raise Conflict("this evaluation is submitted and stays as it is: answer to it instead")
+    around = _calibration(session, evaluation)
+    if around and around.closed_at and around.agreed_id != evaluation.id:
+        raise Conflict("the calibration is closed: what was not submitted stays out of it")
+
+
+def _calibration(session: Session, evaluation: Evaluation) -> Calibration | None:
+    wanted = evaluation.calibration_id
+    return session.get_one(Calibration, wanted) if wanted else None
+
+
+def _is_agreed(session: Session, evaluation: Evaluation) -> bool:
+    around = _calibration(session, evaluation)
+    return around is not None and around.agreed_id == evaluation.id
 
 
 def _once(answers: Sequence[Given]) -> Sequence[Given]:
@@ -193,6 +218,8 @@ def _note(
 ) -> EvaluationNote:
     if evaluation.state != "submitted":
         raise Conflict("this evaluation is still a draft: submit it first")
+    if evaluation.calibration_id:
+        raise Conflict("this evaluation belongs to a calibration: the agent does not read it")
     made = EvaluationNote(evaluation_id=evaluation.id, kind=kind, by=by, text=text)
     session.add(made)
     session.flush()

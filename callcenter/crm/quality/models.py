@@ -61,6 +61,7 @@ class Evaluation(Base):
         Index("ix_evaluations_agent", "agent", "created_at"),
         Index("ix_evaluations_evaluator", "evaluator", "created_at"),
         Index("ix_evaluations_interaction", "interaction_id"),
+        Index("ix_evaluations_calibration", "calibration_id"),
         Index("ix_evaluations_trend", "scorecard_id", "state", "call_at"),
     )
 
@@ -70,6 +71,7 @@ class Evaluation(Base):
     version_id: Mapped[str] = mapped_column(ForeignKey("scorecard_versions.id"))
     agent: Mapped[str] = mapped_column(ID)  # who is judged
     evaluator: Mapped[str] = mapped_column(ID)
+    calibration_id: Mapped[str | None] = mapped_column(ID)  # nothing for the agent or trends
     call_at: Mapped[datetime]  # when the call began, for trends
     state: Mapped[EvaluationState] = mapped_column(String(16), default="draft")
     score: Mapped[float | None]
@@ -87,6 +89,27 @@ class Evaluation(Base):
     notes: Mapped[list[EvaluationNote]] = relationship(
         order_by="EvaluationNote.at, EvaluationNote.id"
     )
+
+
+class Calibration(Base):
+    """One call judged blind by several people; their evaluations carry its id.
+
+    `agreed_id`: the evaluation that they agreed on, also while it is a draft.
+    """
+
+    __tablename__ = "calibrations"
+    __table_args__ = (Index("ix_calibrations_created", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    interaction_id: Mapped[str] = mapped_column(ForeignKey("interactions.id"))
+    version_id: Mapped[str] = mapped_column(ForeignKey("scorecard_versions.id"))
+    agent: Mapped[str] = mapped_column(ID)
+    call_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(ID)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    closed_by: Mapped[str | None] = mapped_column(ID)
+    closed_at: Mapped[datetime | None]
+    agreed_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
 
 
 class EvaluationAnswer(Base):

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from callcenter.crm.paging import Page, after, limited, moment_and_id
+from callcenter.crm.quality import calibrations
 from callcenter.crm.quality.evaluations import get_or_raise
 from callcenter.crm.quality.models import Evaluation, Scorecard, ScorecardVersion
 from callcenter.errors import NotFound
@@ -56,7 +57,8 @@ def readable(session: Session, evaluation: str, *, reader: str, own: bool) -> Ev
     found = get_or_raise(session, evaluation)
     if found.evaluator == reader:
         return found
-    if found.state != "submitted" or (own and found.agent != reader):
+    theirs = own and (found.agent != reader or found.calibration_id)
+    if found.state != "submitted" or theirs or _is_blind(session, found):
         raise NotFound("there is no such evaluation")
     return found
 
@@ -73,9 +75,20 @@ def cards_of(
     return {version.id: (version, card) for version, card in session.execute(query)}
 
 
+def _is_blind(session: Session, evaluation: Evaluation) -> bool:
+    if not evaluation.calibration_id:
+        return False
+    found = calibrations.get_or_raise(session, evaluation.calibration_id)
+    judged = calibrations.judgements(session, [found])[found.id]
+    return not calibrations.revealed(found, judged)
+
+
 def _readable(reader: str, own: bool) -> ColumnElement[bool]:
-    """A draft is its author's; what is submitted is read by whom it is about and by those above."""
-    submitted: ColumnElement[bool] = Evaluation.state == "submitted"
+    """A draft is its author's; what is submitted is read by whom it is about and by those above.
+
+    Others' parts of a calibration are found there, once it is blind no more.
+    """
+    submitted = and_(Evaluation.state == "submitted", Evaluation.calibration_id.is_(None))
     if own:
         submitted = and_(submitted, Evaluation.agent == reader)
     return or_(submitted, Evaluation.evaluator == reader)

@@ -140,6 +140,7 @@ def _submitted(
     wanted: list[ColumnElement[bool]] = [
         Evaluation.scorecard_id == scorecard,
         Evaluation.state == "submitted",
+        Evaluation.calibration_id.is_(None),
         Evaluation.call_at >= weeks[0].since,
         Evaluation.call_at < weeks[-1].until,
     ]

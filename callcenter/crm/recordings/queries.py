@@ -143,7 +143,9 @@ def _times(began: Any, filters: Filters) -> list[ColumnElement[bool]]:
 def _scored(filters: Filters, about: str | None) -> ColumnElement[bool]:
     """A submitted evaluation lies between; `about`: an agent, who reads only his own."""
     judged = select(Evaluation.interaction_id).where(
-        Evaluation.state == "submitted", Evaluation.score.is_not(None)
+        Evaluation.state == "submitted",
+        Evaluation.calibration_id.is_(None),
+        Evaluation.score.is_not(None),
     )
     if filters.lowest is not None:
         judged = judged.where(Evaluation.score >= filters.lowest)

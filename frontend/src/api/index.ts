@@ -203,6 +203,15 @@ export const api = {
   acknowledgeEvaluation: (id: string) =>
     value(client.POST("/api/v1/evaluations/{id}/acknowledgement", byId(id))),
 
+  calibrations: (query: ListOf<"/api/v1/calibrations">) =>
+    value(client.GET("/api/v1/calibrations", { params: { query } })),
+  calibration: (id: string) => value(client.GET("/api/v1/calibrations/{id}", byId(id))),
+  startCalibration: (body: Schemas["CalibrationIn"]) =>
+    value(client.POST("/api/v1/calibrations", { body })),
+  closeCalibration: (id: string) =>
+    value(client.POST("/api/v1/calibrations/{id}/closing", byId(id))),
+  agreeOnCalibration: (id: string) =>
+    value(client.POST("/api/v1/calibrations/{id}/agreement", byId(id))),
   coachingTasks: (query: ListOf<"/api/v1/coaching-tasks">) =>
     value(client.GET("/api/v1/coaching-tasks", { params: { query } })),
   giveCoachingTask: (body: Schemas["CoachingTaskIn"]) =>

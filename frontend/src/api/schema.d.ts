@@ -89,6 +89,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calibrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Calibrations, the newest first. */
+        get: operations["get_calibrations_index"];
+        put?: never;
+        /** Give a call to several supervisors; each finds an evaluation of their own. */
+        post: operations["post_calibrations_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calibrations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One calibration; answers and scores only when it is blind no more. */
+        get: operations["get_calibrations_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calibrations/{id}/agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin the evaluation that they agree on; it is answered and submitted as any other. */
+        post: operations["post_calibrations_agree"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calibrations/{id}/closing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End the scoring and show what there is. */
+        post: operations["post_calibrations_close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls": {
         parameters: {
             query?: never;
@@ -1807,6 +1876,70 @@ export interface components {
             columns: components["schemas"]["Column"][];
         };
         /**
+         * Calibration
+         * @description A calibration; the differences, largest first, are empty while it is blind.
+         */
+        Calibration: {
+            id: string;
+            interaction: string;
+            /** Format: date-time */
+            call_at: string;
+            scorecard_name: string;
+            /** @description the version of the scorecard */
+            number: number;
+            agent: components["schemas"]["Person"] | null;
+            created_by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            created_at: string;
+            closed_by: components["schemas"]["Person"] | null;
+            closed_at: string | null;
+            /** @description all have submitted, or it is closed */
+            revealed: boolean;
+            judgements: components["schemas"]["Judgement"][];
+            agreed: components["schemas"]["Judgement"] | null;
+            differences: components["schemas"]["Difference"][];
+            /** @description why they agree on what they agree on */
+            reason: string;
+        };
+        /**
+         * CalibrationBrief
+         * @description A calibration, as much as a list needs.
+         */
+        CalibrationBrief: {
+            id: string;
+            interaction: string;
+            /** Format: date-time */
+            call_at: string;
+            scorecard_name: string;
+            /** @description the version of the scorecard */
+            number: number;
+            agent: components["schemas"]["Person"] | null;
+            created_by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            created_at: string;
+            closed_by: components["schemas"]["Person"] | null;
+            closed_at: string | null;
+            /** @description all have submitted, or it is closed */
+            revealed: boolean;
+            judgements: components["schemas"]["Judgement"][];
+            agreed: components["schemas"]["Judgement"] | null;
+        };
+        /** CalibrationBriefPage */
+        CalibrationBriefPage: {
+            items: components["schemas"]["CalibrationBrief"][];
+            next: string | null;
+        };
+        /**
+         * CalibrationIn
+         * @description One call for several supervisors; `agent` may be left out where only one talked in it.
+         */
+        CalibrationIn: {
+            interaction: string;
+            scorecard: string;
+            agent?: string | null;
+            judges: string[];
+        };
+        /**
          * CallIn
          * @description A further contact about the complaint, with what is quoted of it.
          */
@@ -2338,6 +2471,19 @@ export interface components {
             language?: ("fa" | "he" | "en") | null;
         };
         /**
+         * Difference
+         * @description A question with everybody's answers.
+         */
+        Difference: {
+            question: string;
+            text: string;
+            scale: number;
+            /** @description highest less lowest, 0 to 1 of the scale; 1 also for N/A */
+            size: number;
+            answers: components["schemas"]["Judged"][];
+            agreed: components["schemas"]["Judged"] | null;
+        };
+        /**
          * Disclosure
          * @description Somebody opened one call or one customer with a reason.
          */
@@ -2400,6 +2546,8 @@ export interface components {
          */
         Evaluation: {
             id: string;
+            /** @description it is a part of; the agent does not see it */
+            calibration: string | null;
             interaction: string;
             customer: components["schemas"]["CustomerBrief"] | null;
             /** Format: date-time */
@@ -2464,6 +2612,8 @@ export interface components {
          */
         EvaluationBrief: {
             id: string;
+            /** @description it is a part of; the agent does not see it */
+            calibration: string | null;
             interaction: string;
             customer: components["schemas"]["CustomerBrief"] | null;
             /** Format: date-time */
@@ -2753,6 +2903,27 @@ export interface components {
             customer?: string | null;
             handled?: boolean | null;
             version?: number | null;
+        };
+        /**
+         * Judged
+         * @description The answer of one judge; null: does not apply.
+         */
+        Judged: {
+            judge: string;
+            value: number | null;
+            remark: string;
+        };
+        /**
+         * Judgement
+         * @description One judge; evaluation and score are there once they may be seen by this person.
+         */
+        Judgement: {
+            judge: components["schemas"]["Person"] | null;
+            /** @enum {string} */
+            state: "draft" | "submitted";
+            evaluation: string | null;
+            score: number | null;
+            knocked_out: boolean;
         };
         /**
          * Leg
@@ -3923,6 +4094,164 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calibrations_index: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalibrationBriefPage"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calibrations_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CalibrationIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Calibration"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calibrations_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Calibration"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calibrations_agree: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calibrations_close: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Calibration"];
                 };
             };
             /** @description What went wrong (RFC 9457) */

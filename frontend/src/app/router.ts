@@ -81,6 +81,12 @@ export const router = createRouter({
       props: true,
     },
     {
+      path: "/quality/calibrations/:id",
+      name: "calibration",
+      component: () => part(() => import("@/quality/CalibrationPage.vue")),
+      props: true,
+    },
+    {
       path: "/disclosures",
       name: "disclosures",
       component: () => part(() => import("@/disclosures/DisclosuresPage.vue")),
