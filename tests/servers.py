@@ -58,6 +58,9 @@ def ordinary_user() -> dict[str, Any]:
 class Server:
     """A program in a folder of its own, which the ordinary user owns."""
 
+    ending = signal.SIGTERM
+    """What ends it and its children at once."""
+
     def __init__(self, name: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"callcenter-{name}-", dir="/tmp"))
         self.port = free_port()
@@ -106,12 +109,14 @@ class Server:
 
     def remove(self) -> None:
         """End it for good."""
-        self.halt(signal.SIGQUIT)
+        self.halt(self.ending)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Postgres(Server):
     """A PostgreSQL of its own; `url(name)` is a setting of callcenter."""
+
+    ending = signal.SIGQUIT  # asked kindly it waits for its clients
 
     def __init__(self, **settings: str) -> None:
         super().__init__("postgres")
@@ -143,7 +148,7 @@ class Postgres(Server):
 
     def kill(self) -> None:
         """An immediate shutdown, as after a crash; the next start recovers."""
-        self.halt(signal.SIGQUIT)
+        self.halt(self.ending)
 
     def url(self, name: str, port: int | None = None) -> str:
         """The setting `database_url` for the database `name`."""

@@ -7,7 +7,6 @@ with the files of `deploy/`. `front` is the whole as callers and browsers see it
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -76,11 +75,6 @@ class Kamailio(Server):
         self.launch([program("kamailio"), "-DD", "-E", "-f", str(file), *where, *defines])
         self._port = port
         wait_for(self._answers, "Kamailio answers OPTIONS")
-
-    def remove(self) -> None:
-        """It ends its children only when it is asked kindly."""
-        self.halt(signal.SIGTERM)
-        super().remove()
 
     def _answers(self) -> bool:
         request = (
