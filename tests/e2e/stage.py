@@ -21,8 +21,8 @@ from callcenter.crm.complaints.models import Complaint
 from callcenter.crm.complaints.stages import Stage, Step
 from callcenter.crm.customers import operations as customers
 from callcenter.crm.customers.models import Customer
-from callcenter.crm.db import Base
 from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.models import metadata
 from callcenter.crm.users import operations as users
 from callcenter.database import open_database
 from callcenter.demo.people import invent
@@ -48,6 +48,19 @@ CLEARED = {
     "complaint_calls",
     "incidents",
     "messages",
+    "conversations",
+    "review_comments",
+    "moment_links",
+    "phrase_lists",
+    "phrase_marks",
+    "scorecards",
+    "scorecard_versions",
+    "evaluations",
+    "evaluation_answers",
+    "evaluation_notes",
+    "sampling_rules",
+    "sampling_draws",
+    "sampled_calls",
 }
 
 
@@ -105,7 +118,7 @@ def fill(world: World, cast: Cast) -> None:
     try:
         with Session(engine) as session, session.begin():
             guards = _without_guards(session)
-            for table in reversed(Base.metadata.sorted_tables):
+            for table in reversed(metadata.sorted_tables):
                 if table.name in CLEARED:
                     session.execute(delete(table))
             people = [_user(session, cast, *who) for who in _people(cast)]

@@ -23,7 +23,7 @@ import stage
 from browser import AgentPage, chromium
 from playwright.sync_api import Browser, Page, expect
 from stage import Cast
-from world import DATA, World, running, wait_for
+from world import DATA, Api, World, running, wait_for
 
 from callcenter.events import CallRang
 
@@ -74,10 +74,10 @@ CHECK = """(tags) => axe.run(document, {runOnly: tags, resultTypes: ['violations
 
 
 class Screens:
-    """One browser page that is looked at from all sides."""
+    """One browser page that is looked at from all sides; `on_shift`: its line is to be up."""
 
-    def __init__(self, page: Page, cast: Cast) -> None:
-        self.page, self.cast = page, cast
+    def __init__(self, page: Page, cast: Cast, *, on_shift: bool = True) -> None:
+        self.page, self.cast, self.on_shift = page, cast, on_shift
         self.wrong: list[str] = []
         self.seen: list[str] = []
         self._axe = AXE.read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ class Screens:
     def look(self, name: str) -> None:
         """Check the screen that is shown now."""
         self.seen.append(name)
-        if (line := self.page.get_by_test_id("light-line")).count():
+        if self.on_shift and (line := self.page.get_by_test_id("light-line")).count():
             expect(line).to_have_attribute("data-ok", "true")
         self._words(name)
         for theme in ("dark", "light"):
@@ -204,9 +204,11 @@ def test_every_screen_can_be_shown_to_anybody(world: World, browser: Browser, ca
     the_records(world, agent, screens, call)
     the_desk(agent, screens)
     agent.close()
+    seen = the_supervisor_looks(world, browser, cast, call)
     the_customer_asks(world, browser, cast)
     assert not screens.wrong, "\n".join(screens.wrong)
     assert len(screens.seen) == 19
+    assert seen == 14
 
 
 DRAWN = """() => [0, 1].map((lane) => {
@@ -335,6 +337,93 @@ def the_desk(agent: AgentPage, screens: Screens) -> None:
     ):
         agent.page.goto(f"/complaints?view={view}")
         expect(agent.hook(ready).first).to_be_visible()
+        screens.look(name)
+
+
+def the_supervisor_looks(world: World, browser: Browser, cast: Cast, call: str) -> int:
+    """What only a supervisor sees; how many screens that were."""
+    supervisor = AgentPage(browser, world, cast.supervisor[0], locale=cast.locale)
+    expect(supervisor.hook("my-menu")).to_be_visible()
+    screens = Screens(supervisor.page, cast, on_shift=False)
+    what_was_said(supervisor, screens)
+    how_good_it_was(world, supervisor, screens, call)
+    who_saw_what(supervisor, screens)
+    supervisor.close()
+    assert not screens.wrong, "\n".join(screens.wrong)
+    return len(screens.seen)
+
+
+def what_was_said(supervisor: AgentPage, screens: Screens) -> None:
+    """The search over all conversations, and the phrases that are listened for."""
+    sentence = screens.cast.talk[1][1]
+    word = max(re.findall(r"\w+", sentence), key=len)
+    for name, path, ready in (
+        ("search", f"/search?q={word}", "sentence"),
+        ("search-empty", "/search", "sentences-search"),
+    ):
+        supervisor.page.goto(path)
+        expect(supervisor.hook(ready).first).to_be_visible()
+        supervisor.hook("search-help").locator("summary").click()
+        screens.look(name)
+    supervisor.page.goto("/phrases")
+    supervisor.hook("phrases-new").click()
+    supervisor.hook("phrases-name").fill(screens.cast.complaint[0])
+    supervisor.hook("phrases-lines").fill(sentence)
+    screens.look("phrases-form")
+    supervisor.hook("phrases-save").click()
+    expect(supervisor.hook("phrase-list").first).to_be_visible()
+    screens.look("phrases")
+
+
+def how_good_it_was(world: World, supervisor: AgentPage, screens: Screens, call: str) -> None:
+    """Scorecards, the evaluation beside the player, what was drawn, trends."""
+    api, page = world.api(screens.cast.supervisor[0]), supervisor.page
+    card = a_scorecard(api, screens.cast)
+    begun = {"interaction": api.interaction(call)["id"], "scorecard": card}
+    evaluation = api.send("POST", "/evaluations", begun)["id"]
+    page.goto(f"/quality/evaluations/{evaluation}")
+    expect(supervisor.hook("utterance").first).to_be_visible()
+    expect(supervisor.hook("player")).to_be_visible()
+    supervisor.hook("answer-1").first.click()
+    supervisor.hook("remark-open").first.click()
+    screens.look("evaluation")
+    supervisor.hook("correct").first.click()
+    expect(supervisor.hook("correction-text")).to_be_visible()
+    screens.look("correction")
+    answers = [{"question": "name", "value": 1}, {"question": "tone", "value": 2}]
+    api.send("PATCH", f"/evaluations/{evaluation}", {"answers": answers})
+    api.send("POST", f"/evaluations/{evaluation}/submission")
+    for name, path, ready in (
+        ("evaluations", "/quality", "evaluation-row"),
+        ("waiting", "/quality?view=waiting", "view-waiting"),
+        ("trends", "/quality?view=trends", "trend-row"),
+        ("scorecards", "/quality?view=scorecards", "scorecard-row"),
+        ("scorecard", f"/quality/scorecards/{card}", "scorecard-form"),
+    ):
+        page.goto(path)
+        expect(supervisor.hook(ready).first).to_be_visible()
+        screens.look(name)
+    page.goto("/quality?view=rules")
+    supervisor.hook("rule-new").click()
+    screens.look("rules")
+
+
+def a_scorecard(api: Api, cast: Cast) -> str:
+    """A published scorecard of two questions, in the cast's words."""
+    title, text = cast.complaint
+    questions = [{"id": "name", "text": title}, {"id": "tone", "text": text, "scale": 4}]
+    section = {"id": "greeting", "title": title, "weight": 1, "questions": questions}
+    card = str(api.send("POST", "/scorecards", {"name": title, "sections": [section]})["id"])
+    api.send("POST", f"/scorecards/{card}/publication")
+    return card
+
+
+def who_saw_what(supervisor: AgentPage, screens: Screens) -> None:
+    """One's own security, and what others opened with a reason."""
+    for name, ready in (("security", "session"), ("disclosures", "my-menu")):
+        supervisor.page.goto(f"/{name}")
+        expect(supervisor.page.locator("main h1")).to_be_visible()
+        expect(supervisor.hook(ready).first).to_be_visible()
         screens.look(name)
 
 
