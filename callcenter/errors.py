@@ -9,6 +9,8 @@
     │   │   ├── FactorNeeded     the password was right; `step` says how to go on
     │   │   │   └── EnrolmentNeeded  the role needs a second factor, and there is none yet
     │   │   ├── WrongCode        the code is wrong or was used before
+    │   │   │   └── PasskeyRefused   what a passkey's device answered does not belong here
+    │   │   │       └── PasskeyCopied    its counter did not grow: there may be two
     │   │   ├── StepOver         the sign-in took too long: begin again
     │   │   ├── IdentityRefused  what the identity provider sent is not right
     │   │   └── NotLetIn         known to the identity provider, but not here
@@ -119,6 +121,18 @@ class WrongCode(NotSignedIn):
     """A code that does not belong here, or was used before."""
 
     slug = "wrong-code"
+
+
+class PasskeyRefused(WrongCode):
+    """What a passkey's device answered does not belong here."""
+
+    slug = "passkey-refused"
+
+
+class PasskeyCopied(PasskeyRefused):
+    """The counter of a passkey did not grow: two devices may hold the same key."""
+
+    slug = "passkey-copied"
 
 
 class StepOver(NotSignedIn):

@@ -62,7 +62,7 @@ class Access:
         A wrong name and a wrong password look alike and take equally long.
         """
         with Session(self._reader) as session:
-            self._demand_patience(session, username, address)
+            self.demand_patience(session, username, address)
             user = queries.by_username(session, username)
             known = user.password_hash if user and user.disabled_at is None else None
         if not passwords.matches(known, password) or user is None:
@@ -87,7 +87,7 @@ class Access:
         """
         with Session(self._reader) as session:
             opened, user = self.person_of(session, step, "factor", "enrol")
-            self._demand_patience(session, user.username, address)
+            self.demand_patience(session, user.username, address)
         with Session(self._engine, expire_on_commit=False) as session, session.begin():
             opened, user = self.person_of(session, step, "factor", "enrol")
             method, fresh = self._shown(session, opened, code)
@@ -118,7 +118,8 @@ class Access:
             raise StepOver("this sign-in is over: begin again")
         return opened, user
 
-    def _demand_patience(self, session: Session, username: str, address: str | None) -> None:
+    def demand_patience(self, session: Session, username: str, address: str | None) -> None:
+        """Raises TooManyTries while too many failed."""
         wait = queries.delay(session, username, address)
         if wait > 0:
             raise TooManyTries("too many failed tries: wait, then try again", wait)
@@ -141,7 +142,7 @@ class Access:
         Raises Invalid for a wrong one, TooManyTries.
         """
         with Session(self._reader) as session:
-            self._demand_patience(session, person.username, address)
+            self.demand_patience(session, person.username, address)
             user = operations.get_or_raise(session, person.id)
         if not passwords.matches(user.password_hash, password):
             self.failed("prove", person.username, user, address)

@@ -144,10 +144,13 @@ def same_origin(asked: Request, settings: Settings) -> bool:
     if origin is None:
         site = asked.headers.get("Sec-Fetch-Site", "none")
         return asked.method in _SAFE or site in ("none", "same-origin")
-    ours = {asked.host}
-    if settings.web.public_url:
-        ours.add(urlsplit(settings.web.public_url).netloc)
-    return urlsplit(origin).netloc in ours
+    return urlsplit(origin).netloc in {asked.host, urlsplit(own_origin(asked, settings)).netloc}
+
+
+def own_origin(asked: Request, settings: Settings) -> str:
+    """What a browser calls this site: scheme and host of `web.public_url`, else of the request."""
+    ours = urlsplit(settings.web.public_url or asked.host_url)
+    return f"{ours.scheme}://{ours.netloc}"
 
 
 def cookie_name(parts: Services) -> str:

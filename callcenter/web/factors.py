@@ -18,8 +18,15 @@ from callcenter.config import Settings
 from callcenter.crm.factors import operations, queries
 from callcenter.crm.factors.models import Factor
 from callcenter.crm.users.models import User
-from callcenter.errors import Conflict, EnrolmentNeeded, FactorNeeded, WrongCode
-from callcenter.web import codes
+from callcenter.errors import (
+    Conflict,
+    EnrolmentNeeded,
+    FactorNeeded,
+    PasskeyRefused,
+    WrongCode,
+)
+from callcenter.web import codes, passkeys
+from callcenter.web.passkeys import Answer, RelyingParty
 from callcenter.web.sealing import Seal
 
 CodeMethod = Literal["totp", "recovery"]
@@ -71,7 +78,7 @@ class Factors:
             spent = operations.use_recovery_code(session, user, codes.recovery_hash(code))
             return "recovery" if spent else None
         for factor in queries.of(session, user):
-            if self._use(session, factor, code):
+            if factor.kind == "totp" and self._use(session, factor, code):
                 return "totp"
         return None
 
@@ -80,6 +87,18 @@ class Factors:
         secret = self._seal.open(factor.secret, factor.user)
         step = codes.step_of(secret, code, time.time())
         return step is not None and operations.use(session, factor, step)
+
+    def check_passkey(
+        self, session: Session, user: str, party: RelyingParty, challenge: bytes, answer: Answer
+    ) -> None:
+        """Let a passkey of that user through. Raises PasskeyRefused or PasskeyCopied."""
+        factor = queries.passkey(session, user, passkeys.credential_of(answer))
+        if factor is None:
+            raise PasskeyRefused("this passkey is not one of yours here: sign in another way")
+        key = self._seal.open(factor.secret, user)
+        counter = passkeys.asserted(party, challenge, key, factor.counter, answer)
+        if not operations.use_passkey(session, factor, counter):
+            raise PasskeyRefused("this passkey was used at this moment elsewhere: try again")
 
     # --- Setting up --------------------------------------------------------------------------
 
@@ -99,6 +118,30 @@ class Factors:
         begun = queries.begun_totp(session, user)
         if begun is None or not self._use(session, begun, code):
             raise WrongCode("this code is wrong: look at the clock of the phone, take the next one")
+        return self.first_codes(session, user)
+
+    def add_passkey(
+        self,
+        session: Session,
+        user: str,
+        party: RelyingParty,
+        challenge: bytes,
+        answer: Answer,
+        name: str,
+    ) -> list[str]:
+        """A passkey that counts from now on; recovery codes with the first factor.
+
+        Raises PasskeyRefused, Conflict.
+        """
+        made = passkeys.registered(party, challenge, answer)
+        operations.add_passkey(
+            session,
+            user,
+            name=name,
+            credential=passkeys.spelled(made.credential),
+            key=self._seal.close(made.public_key, user),
+            counter=made.counter,
+        )
         return self.first_codes(session, user)
 
     def first_codes(self, session: Session, user: str) -> list[str]:

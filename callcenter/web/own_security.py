@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from callcenter.crm.audit import operations as audit
 from callcenter.crm.factors import operations as factors
+from callcenter.crm.factors import queries
 from callcenter.crm.factors.models import Factor
 from callcenter.crm.users import operations
 from callcenter.crm.users.models import User
 from callcenter.database import reading
-from callcenter.errors import Invalid, WrongCode
+from callcenter.errors import Invalid, StepOver, WrongCode
+from callcenter.web import challenges, passkeys
 from callcenter.web.access import Access
 from callcenter.web.context import Who
 from callcenter.web.factors import Enrolment
+from callcenter.web.passkeys import Answer, RelyingParty
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Overview:
     items: Sequence[Factor]
     recovery_codes_left: int
     needed: bool
+    passkeys: bool
 
 
 class OwnSecurity:
@@ -37,11 +42,11 @@ class OwnSecurity:
         self._access = access
         self._factors = access.factors
 
-    def overview(self, person: Who) -> Overview:
-        """The person's factors."""
+    def overview(self, person: Who, passkeys: bool) -> Overview:
+        """The person's factors; `passkeys`: whether there can be any at this address."""
         with Session(reading(self._engine)) as session:
             items, left = self._factors.of(session, person.id)
-        return Overview(items, left, self._factors.needed_for(person.role))
+        return Overview(items, left, self._factors.needed_for(person.role), passkeys)
 
     def begin_totp(self, person: Who, password: str, name: str, address: str | None) -> Enrolment:
         """A code generator to scan; it counts after its first code."""
@@ -58,6 +63,34 @@ class OwnSecurity:
                 return made
         except WrongCode as error:  # not a 401: whoever asks is signed in
             raise Invalid(error.detail, {"code": "is wrong"}) from error
+
+    def begin_passkey(
+        self, person: Who, party: RelyingParty, password: str, name: str, address: str | None
+    ) -> dict[str, Any]:
+        """Options of `navigator.credentials.create`."""
+        self._access.prove(person, password, address)
+        with Session(self._engine) as session, session.begin():
+            challenge = challenges.issue(session, "register", person.id, {"name": name})
+            known = queries.credentials(session, person.id)
+        return passkeys.registration_options(
+            party, person.id, person.username, challenge, map(passkeys.read, known)
+        )
+
+    def confirm_passkey(
+        self, person: Who, party: RelyingParty, answer: Answer, address: str | None
+    ) -> list[str]:
+        """The passkey counts; recovery codes with the first factor. Raises Invalid, Conflict."""
+        try:
+            challenge, begun = challenges.take(self._engine, "register", answer)
+            if begun.user != person.id:
+                raise WrongCode("this passkey was begun by somebody else: begin again")
+            with Session(self._engine) as session, session.begin():
+                name = begun.data.get("name", "")
+                made = self._factors.add_passkey(session, person.id, party, challenge, answer, name)
+                _note(session, person, "factor.add", person.id, address)
+                return made
+        except (WrongCode, StepOver) as error:  # not a 401: whoever asks is signed in
+            raise Invalid(error.detail, {"credential": "is not accepted"}) from error
 
     def new_codes(self, person: Who, password: str, address: str | None) -> list[str]:
         """New recovery codes in place of the old ones."""

@@ -21,9 +21,10 @@ from callcenter.errors import (
     TooManyTries,
     WrongCode,
 )
-from callcenter.web import assets, auth, headers
+from callcenter.web import assets, auth, challenges, headers
 from callcenter.web.api import session, site
-from callcenter.web.context import Services, maybe_who
+from callcenter.web.context import Services, Who, maybe_who
+from callcenter.web.passkey_steps import PasskeySteps
 from callcenter.web.texts import choose, direction, texts
 
 # Addresses that are no page of the app: a wrong one is a 404, not the app.
@@ -66,9 +67,9 @@ def install(app: APIFlask, parts: Services) -> None:
     @app.doc(hide=True)
     @auth.public
     def second_step_form() -> AnyResponse:
-        step, code = request.form.get("step", "")[:64], request.form.get("code", "")[:64]
+        step = request.form.get("step", "")[:64]
         try:
-            _, token, fresh = parts.access.second_step(step, code, request.remote_addr)
+            _, token, fresh = _shown(parts, step)
         except (WrongCode, TooManyTries) as error:
             kinds = tuple(request.form.get("kinds", "")[:64].split())
             return _second_step(parts, step, kinds, error)
@@ -118,10 +119,31 @@ def _enrol(parts: Services, step: str) -> AnyResponse:
     return _page(parts, "enrolment.html", "enrolment", step=step, shown=shown)
 
 
+def _shown(parts: Services, step: str) -> tuple[Who, str, list[str]]:
+    """What the second step's page sent: a passkey by its script, or a code."""
+    passkey, address = request.form.get("passkey", "")[:16_384], request.remote_addr
+    if not passkey:
+        return parts.access.second_step(step, request.form.get("code", "")[:64], address)
+    party = challenges.demand_party(request, parts.settings)
+    steps = PasskeySteps(parts.engine, parts.access)
+    return *steps.finish(party, step, _object(passkey), address), []
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _second_step(
     parts: Services, step: str, kinds: tuple[str, ...], error: CallcenterError | None = None
 ) -> AnyResponse:
-    return _page(parts, "second_step.html", "second_step", error, step=step, kinds=kinds)
+    here = challenges.party_of(request, parts.settings) is not None
+    shown = {"step": step, "kinds": kinds, "passkey": here and "passkey" in kinds}
+    return _page(parts, "second_step.html", "second_step", error, **shown)
 
 
 def local(wanted: str | None) -> str:

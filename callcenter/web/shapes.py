@@ -143,7 +143,7 @@ class OpenSessionView(View):
 
     id: str
     address: str | None
-    method: Literal["password", "totp", "recovery"]
+    method: Literal["password", "totp", "recovery", "oidc", "passkey"]
     created_at: Moment
     last_seen_at: Moment
     expires_at: Moment

@@ -24,6 +24,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running(folder, speech=silent, sign_in={"second_factor": ["manager"]}) as started:
         started.add_user("sara", "supervisor")
         started.add_user("mona", "manager")
+        started.add_user("reza", "agent")
         yield started
 
 
@@ -100,3 +101,46 @@ def test_a_role_that_needs_it_sets_it_up_without_scripts(world: World, browser: 
     page.click("a.button")
     wait_for(lambda: "sign-in" not in page.url, "the way in")
     context.close()
+
+
+def test_a_passkey_is_made_and_opens_the_next_sign_in(world: World, browser: Browser) -> None:
+    """Chromium's own virtual device; passkeys need a name, so the site is opened by one."""
+    by_name = world.base.replace("127.0.0.1", "localhost")
+    context = browser.new_context(base_url=by_name, locale="en-US")
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    devices = context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+    }
+    device = devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    fill_sign_in(page, "reza")
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    page.get_by_test_id("my-menu").click()
+    page.get_by_test_id("my-security").click()
+    page.get_by_test_id("add-passkey").click()
+    page.get_by_test_id("proof-name").fill("This laptop")
+    page.get_by_test_id("proof-password").fill(PASSWORD)
+    page.get_by_test_id("proof-go").click()
+    expect(page.get_by_test_id("recovery-code")).to_have_count(10)
+    page.get_by_test_id("codes-kept").click()
+    expect(page.get_by_test_id("factor")).to_contain_text("This laptop")
+
+    context.clear_cookies()
+    fill_sign_in(page, "reza")
+    expect(page.get_by_role("button", name="Use my passkey")).to_be_visible()
+    verified = {"authenticatorId": device["authenticatorId"], "isUserVerified": False}
+    devices.send("WebAuthn.setUserVerified", verified)
+    page.click("#passkey button")
+    expect(page.get_by_role("alert")).to_contain_text("was not shown")
+    devices.send("WebAuthn.setUserVerified", {**verified, "isUserVerified": True})
+    page.click("#passkey button")
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    context.close()
+    assert failures == []

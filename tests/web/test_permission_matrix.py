@@ -84,6 +84,8 @@ AAAAA GET    /dispositions
 -AAR- GET    /exports/<id>/archive
 AAAAA GET    /factors
 OOOOO POST   /factors/<id>/removal
+AAAAA POST   /factors/passkey
+AAAAA POST   /factors/passkey/confirmation
 AAAAA POST   /factors/recovery-codes
 AAAAA POST   /factors/totp
 AAAAA POST   /factors/totp/confirmation
@@ -157,8 +159,9 @@ OOOOO POST   /views/<id>/retraction
 """
 PUBLIC = """
 GET / | GET /<path:path> | GET /api/v1/openapi.json | POST /api/v1/session
-POST /api/v1/session/enrolment | POST /api/v1/session/second-step | GET /healthz | GET /metrics
-GET /portal | POST /portal | GET /readyz | GET /sign-in | POST /sign-in
+POST /api/v1/session/enrolment | POST /api/v1/session/passkey
+POST /api/v1/session/passkey/confirmation | POST /api/v1/session/second-step
+GET /healthz | GET /metrics | GET /portal | POST /portal | GET /readyz | GET /sign-in | POST /sign-in
 GET /sign-in/oidc | GET /sign-in/oidc/callback
 POST /sign-in/enrolment | POST /sign-in/second-step | GET /static/<path:path>
 """

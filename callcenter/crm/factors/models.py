@@ -12,12 +12,12 @@ from callcenter.crm.db import ID, Base
 from callcenter.events import now
 from callcenter.ids import new_id
 
-Kind = Literal["totp"]
-Purpose = Literal["factor", "enrol", "oidc"]
+Kind = Literal["totp", "passkey"]
+Purpose = Literal["factor", "enrol", "oidc", "register", "assert"]
 
 
 class Factor(Base):
-    """A code generator (RFC 6238) of one person."""
+    """A code generator (RFC 6238) or a passkey (WebAuthn) of one person."""
 
     __tablename__ = "factors"
 
@@ -25,10 +25,11 @@ class Factor(Base):
     user: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     kind: Mapped[Kind] = mapped_column(String(16))
     name: Mapped[str] = mapped_column(String(60))
-    secret: Mapped[str] = mapped_column(Text)  # sealed
+    secret: Mapped[str] = mapped_column(Text)  # sealed; of a passkey the public key (COSE)
+    credential: Mapped[str | None] = mapped_column(String(1364), unique=True)  # base64url
     counter: Mapped[int] = mapped_column(
         BigInteger, default=0
-    )  # the last time step of which a code was used
+    )  # the last time step of which a code was used; the last count of the passkey's device
     created_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]  # None: shown, and no code of it seen yet
     used_at: Mapped[datetime | None]

@@ -9,15 +9,16 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, update
+from sqlalchemy import ColumnElement, CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.crm.factors.models import Factor, Purpose, RecoveryCode, SignInStep
 from callcenter.crm.text import checked
-from callcenter.errors import NotFound, StepOver
+from callcenter.errors import Conflict, NotFound, StepOver
 from callcenter.events import now
 
 STEP_LASTS = timedelta(minutes=10)
+CHALLENGE_LASTS = timedelta(minutes=5)
 STEP_TRIES = 5
 
 
@@ -30,13 +31,43 @@ def begin_totp(session: Session, user: str, *, name: str, secret: str) -> Factor
     return made
 
 
+def add_passkey(
+    session: Session, user: str, *, name: str, credential: str, key: str, counter: int
+) -> Factor:
+    """A passkey that was shown, so it counts at once. Raises Conflict where it is known."""
+    if session.scalar(select(Factor.id).where(Factor.credential == credential)):
+        raise Conflict("this passkey is set up already")
+    made = Factor(
+        user=user,
+        kind="passkey",
+        name=checked("name", name, most=60),
+        secret=key,
+        credential=credential,
+        counter=counter,
+        confirmed_at=now(),
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
 def use(session: Session, factor: Factor, counter: int) -> bool:
     """The factor was shown with that counter; False when that one, or a later one, was used."""
+    return _use(session, factor, counter, Factor.counter < counter)
+
+
+def use_passkey(session: Session, factor: Factor, counter: int) -> bool:
+    """As `use`; a device that does not count says 0 each time."""
+    newer = Factor.counter < counter if counter else Factor.counter == 0
+    return _use(session, factor, counter, newer)
+
+
+def _use(session: Session, factor: Factor, counter: int, newer: ColumnElement[bool]) -> bool:
     moment = now()
     return _one(
         session,
         update(Factor)
-        .where(Factor.id == factor.id, Factor.counter < counter)
+        .where(Factor.id == factor.id, newer)
         .values(counter=counter, used_at=moment, confirmed_at=factor.confirmed_at or moment)
         .execution_options(synchronize_session="fetch"),
     )
@@ -81,9 +112,14 @@ def reset(session: Session, user: str) -> None:
 
 
 def open_step(
-    session: Session, token_hash: str, purpose: Purpose, user: str | None, data: dict[str, Any]
+    session: Session,
+    token_hash: str,
+    purpose: Purpose,
+    user: str | None,
+    data: dict[str, Any],
+    lasts: timedelta = STEP_LASTS,
 ) -> SignInStep:
-    """A step that is to be finished within `STEP_LASTS`; those that are over go."""
+    """A step that is to be finished within `lasts`; those that are over go."""
     moment = now()
     session.execute(delete(SignInStep).where(SignInStep.expires_at < moment))
     made = SignInStep(
@@ -92,7 +128,7 @@ def open_step(
         user=user,
         data=data,
         failures=0,
-        expires_at=moment + STEP_LASTS,
+        expires_at=moment + lasts,
     )
     session.add(made)
     session.flush()

@@ -22,6 +22,18 @@ def begun_totp(session: Session, user: str) -> Factor | None:
     return session.scalar(query.limit(1))
 
 
+def passkey(session: Session, user: str, credential: str) -> Factor | None:
+    """The passkey of that user with that name of the credential."""
+    query = select(Factor).where(Factor.user == user, Factor.credential == credential)
+    return session.scalar(query)
+
+
+def credentials(session: Session, user: str) -> Sequence[str]:
+    """The credentials of a user's passkeys."""
+    query = select(Factor.credential).where(Factor.user == user, Factor.credential.is_not(None))
+    return [one for one in session.scalars(query) if one is not None]
+
+
 def recovery_codes_left(session: Session, user: str) -> int:
     """How many recovery codes were not used."""
     query = select(func.count()).where(RecoveryCode.user == user, RecoveryCode.used_at.is_(None))

@@ -14,7 +14,7 @@ from callcenter.ids import new_id
 
 Role = Literal["agent", "supervisor", "manager", "admin", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
-Method = Literal["password", "totp", "recovery", "oidc"]
+Method = Literal["password", "totp", "recovery", "oidc", "passkey"]
 """What a session was opened with: the password alone, what came after it, or a provider."""
 
 

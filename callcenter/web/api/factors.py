@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import request
 from pydantic import Field
 
-from callcenter.web import auth
+from callcenter.web import auth, challenges
 from callcenter.web.context import services, who
 from callcenter.web.own_security import OwnSecurity
 from callcenter.web.permissions import Permission
@@ -17,12 +17,16 @@ from callcenter.web.shapes import CleanText, In, Moment, Password, View
 blueprint = APIBlueprint("factors", __name__, tag="Session")
 Code = Annotated[str, Field(min_length=1, max_length=64, description="as it was typed")]
 
+Credential = Annotated[
+    dict[str, Any], Field(description="what `PublicKeyCredential.toJSON()` gave")
+]
+
 
 class FactorView(View):
-    """A code generator; `name` is what its owner called it."""
+    """A code generator or a passkey; `name` is what its owner called it."""
 
     id: str
-    kind: Literal["totp"]
+    kind: Literal["totp", "passkey"]
     name: str
     created_at: Moment
     used_at: Moment | None
@@ -34,6 +38,7 @@ class FactorsView(View):
     items: list[FactorView]
     recovery_codes_left: int
     needed: bool = Field(description="the settings want a second factor of this role")
+    passkeys: bool = Field(description="the site was opened by the name that passkeys are bound to")
 
 
 class Proof(In):
@@ -62,6 +67,18 @@ class EnrolmentView(View):
     picture: str
 
 
+class PasskeyOptionsView(View):
+    """`options` as `PublicKeyCredential.parse…OptionsFromJSON()` reads them; good once."""
+
+    options: dict[str, Any]
+
+
+class PasskeyIn(In):
+    """A new passkey."""
+
+    credential: Credential
+
+
 class RecoveryCodesView(View):
     """Each works once; shown this once. Empty where there were some already."""
 
@@ -78,7 +95,7 @@ def security() -> OwnSecurity:
 @auth.requires(Permission.SESSION)
 def index() -> Any:
     """My second factors."""
-    return security().overview(who())
+    return security().overview(who(), challenges.party_of(request, services().settings) is not None)
 
 
 @blueprint.post("/factors/totp")
@@ -97,6 +114,28 @@ def begin_totp(body: NewFactor) -> Any:
 def confirm_totp(body: CodeIn) -> Any:
     """The first code of the app: from now on it is asked for."""
     made = security().confirm_totp(who(), body.code, request.remote_addr)
+    return {"recovery_codes": made}
+
+
+@blueprint.post("/factors/passkey")
+@blueprint.input(NewFactor, location="json", arg_name="body")
+@blueprint.output(PasskeyOptionsView, status_code=201)
+@auth.requires(Permission.SESSION)
+def begin_passkey(body: NewFactor) -> Any:
+    """Begin to set up a passkey."""
+    party = challenges.demand_party(request, services().settings)
+    options = security().begin_passkey(who(), party, body.password, body.name, request.remote_addr)
+    return {"options": options}
+
+
+@blueprint.post("/factors/passkey/confirmation")
+@blueprint.input(PasskeyIn, location="json", arg_name="body")
+@blueprint.output(RecoveryCodesView, status_code=201)
+@auth.requires(Permission.SESSION)
+def confirm_passkey(body: PasskeyIn) -> Any:
+    """What the browser made of the options: from now on it is asked for."""
+    party = challenges.demand_party(request, services().settings)
+    made = security().confirm_passkey(who(), party, body.credential, request.remote_addr)
     return {"recovery_codes": made}
 
 

@@ -9,9 +9,10 @@ from flask import Response, jsonify, make_response, request
 from pydantic import Field
 
 from callcenter.crm.users.models import public_id
-from callcenter.web import auth
-from callcenter.web.api.factors import Code, EnrolmentView
+from callcenter.web import auth, challenges
+from callcenter.web.api.factors import Code, Credential, EnrolmentView, PasskeyOptionsView
 from callcenter.web.context import Who, services, who
+from callcenter.web.passkey_steps import PasskeySteps
 from callcenter.web.permissions import Permission, granted
 from callcenter.web.shapes import In, LanguageName, Moment, OpenSessions, Password, UserView, View
 
@@ -56,6 +57,12 @@ class StepCode(BegunSignIn):
     """A code of the authenticator app, or a recovery code."""
 
     code: Code
+
+
+class StepPasskey(BegunSignIn):
+    """A passkey that was shown."""
+
+    credential: Credential
 
 
 class FinishedSignInView(SessionView):
@@ -120,9 +127,37 @@ def enrol(body: BegunSignIn) -> Any:
 @auth.public
 def second_step(body: StepCode) -> Response:
     """Go on where the answer to the password was `second-factor-needed`: sets the cookie."""
+    done = services().access.second_step(body.step, body.code, request.remote_addr)
+    return _finished(*done)
+
+
+@blueprint.post("/session/passkey")
+@blueprint.doc(responses={401: "begin again"})
+@blueprint.input(BegunSignIn, location="json", arg_name="body")
+@blueprint.output(PasskeyOptionsView, status_code=201)
+@auth.public
+def ask_passkey(body: BegunSignIn) -> Any:
+    """Ask for a passkey where `factors` of `second-factor-needed` names it."""
     parts = services()
-    done = parts.access.second_step(body.step, body.code, request.remote_addr)
-    person, token, fresh = done
+    party = challenges.demand_party(request, parts.settings)
+    return {"options": PasskeySteps(parts.engine, parts.access).begin(party, body.step)}
+
+
+@blueprint.post("/session/passkey/confirmation")
+@blueprint.doc(responses={401: "not accepted, or begin again", 429: "too many failures"})
+@blueprint.input(StepPasskey, location="json", arg_name="body")
+@blueprint.output(FinishedSignInView, status_code=201)
+@auth.public
+def show_passkey(body: StepPasskey) -> Response:
+    """Go on with a passkey: sets the cookie."""
+    parts = services()
+    party = challenges.demand_party(request, parts.settings)
+    steps = PasskeySteps(parts.engine, parts.access)
+    return _finished(*steps.finish(party, body.step, body.credential, request.remote_addr), [])
+
+
+def _finished(person: Who, token: str, fresh: list[str]) -> Response:
+    parts = services()
     response = make_response(jsonify({**view(person), "recovery_codes": fresh}), 201)
     auth.set_cookie(response, token, parts.settings.web.session_hours * 3600)
     return response

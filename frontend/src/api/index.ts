@@ -63,6 +63,10 @@ export const api = {
     value(client.POST("/api/v1/factors/totp", { body: { password, name } })),
   confirmTotp: (code: string) =>
     value(client.POST("/api/v1/factors/totp/confirmation", { body: { code } })),
+  beginPasskey: (password: string, name: string) =>
+    value(client.POST("/api/v1/factors/passkey", { body: { password, name } })),
+  confirmPasskey: (credential: Record<string, unknown>) =>
+    value(client.POST("/api/v1/factors/passkey/confirmation", { body: { credential } })),
   newRecoveryCodes: (password: string) =>
     value(client.POST("/api/v1/factors/recovery-codes", { body: { password } })),
   removeFactor: (id: string, password: string) =>

@@ -745,6 +745,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/factors/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to set up a passkey. */
+        post: operations["post_factors_begin_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/passkey/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the browser made of the options: from now on it is asked for. */
+        post: operations["post_factors_confirm_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/factors/recovery-codes": {
         parameters: {
             query?: never;
@@ -1482,6 +1516,40 @@ export interface paths {
         put?: never;
         /** Set an authenticator app up where the answer to the password was `enrolment-needed`. */
         post: operations["post_session_enrol"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for a passkey where `factors` of `second-factor-needed` names it. */
+        post: operations["post_session_ask_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/passkey/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with a passkey: sets the cookie. */
+        post: operations["post_session_show_passkey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2674,12 +2742,12 @@ export interface components {
         };
         /**
          * Factor
-         * @description A code generator; `name` is what its owner called it.
+         * @description A code generator or a passkey; `name` is what its owner called it.
          */
         Factor: {
             id: string;
-            /** @constant */
-            kind: "totp";
+            /** @enum {string} */
+            kind: "totp" | "passkey";
             name: string;
             /** Format: date-time */
             created_at: string;
@@ -2694,6 +2762,8 @@ export interface components {
             recovery_codes_left: number;
             /** @description the settings want a second factor of this role */
             needed: boolean;
+            /** @description the site was opened by the name that passkeys are bound to */
+            passkeys: boolean;
         };
         /**
          * FieldChange
@@ -3074,7 +3144,7 @@ export interface components {
             id: string;
             address: string | null;
             /** @enum {string} */
-            method: "password" | "totp" | "recovery";
+            method: "password" | "totp" | "recovery" | "oidc" | "passkey";
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -3096,6 +3166,25 @@ export interface components {
          */
         PassIn: {
             why: string;
+        };
+        /**
+         * PasskeyIn
+         * @description A new passkey.
+         */
+        PasskeyIn: {
+            /** @description what `PublicKeyCredential.toJSON()` gave */
+            credential: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * PasskeyOptions
+         * @description `options` as `PublicKeyCredential.parse…OptionsFromJSON()` reads them; good once.
+         */
+        PasskeyOptions: {
+            options: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Peaks
@@ -3814,6 +3903,17 @@ export interface components {
             step: string;
             /** @description as it was typed */
             code: string;
+        };
+        /**
+         * StepPasskey
+         * @description A passkey that was shown.
+         */
+        StepPasskey: {
+            step: string;
+            /** @description what `PublicKeyCredential.toJSON()` gave */
+            credential: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Time
@@ -5686,6 +5786,72 @@ export interface operations {
             };
         };
     };
+    post_factors_begin_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewFactor"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyOptions"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_factors_confirm_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PasskeyIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_factors_new_codes: {
         parameters: {
             query?: never;
@@ -7468,6 +7634,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Enrolment"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_session_ask_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["BegunSignIn"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyOptions"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_session_show_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepPasskey"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FinishedSignIn"];
                 };
             };
             /** @description What went wrong (RFC 9457) */
