@@ -104,16 +104,32 @@ class OidcSignIn:
 
     def _user(self, session: Session, claims: dict[str, Any]) -> User:
         """The account of that person, with the role that the provider says. Raises NotLetIn."""
-        username = self._username(claims)
-        role = self._role(claims)
-        user = queries.by_username(session, username)
+        role, issuer, subject = self._role(claims), self._settings.issuer, str(claims["sub"])
+        user = queries.by_identity(session, issuer, subject)
         if user is None:
-            return self._make(session, username, claims, role)
+            user = self._first_time(session, claims, role)
+            operations.bind(session, user, issuer, subject)
+            audit.record(session, user.id, "bind", "user", user.id, reason="oidc")
         if user.disabled_at is not None:
             raise NotLetIn("this account is disabled")
         if role is not None and role != user.role:
             operations.change(session, user, role=role)
             audit.record(session, user.id, "change_role", "user", user.id, reason="oidc")
+        return user
+
+    def _first_time(self, session: Session, claims: dict[str, Any], role: Role | None) -> User:
+        """The account that has the person's name, or a new one. Raises NotLetIn.
+
+        People choose their names at many providers: an administrator's is not given for one.
+        """
+        username = self._username(claims)
+        user = queries.by_username(session, username)
+        if user is None:
+            return self._make(session, username, claims, role)
+        if user.role == "admin":
+            raise NotLetIn("this administrator was made here and signs in with the password")
+        if queries.is_bound(session, user.id, self._settings.issuer):
+            raise NotLetIn("this account belongs to somebody else of the provider")
         return user
 
     def _username(self, claims: dict[str, Any]) -> str:

@@ -404,3 +404,30 @@ def test_the_account_is_found_by_name_in_any_case(site: Make, world: World, twin
         user = by_username(session, "agent")
         assert user is not None
         assert signed_in(client)["id"] == user.id
+
+
+def test_whoever_is_renamed_at_the_provider_keeps_the_account(
+    site: Make, world: World, twin: Twin
+) -> None:
+    comes_back(site())
+    twin.person["preferred_username"] = "another.name"
+    client = site()
+    assert comes_back(client).status_code == 303
+    assert signed_in(client)["id"] == world.people["agent"]
+
+
+def test_a_name_that_moved_to_somebody_else_opens_nothing(
+    site: Make, world: World, twin: Twin
+) -> None:
+    comes_back(site())
+    twin.person = {"sub": "78", "preferred_username": "agent"}
+    client = site(create=True)
+    refused(comes_back(client), "not-let-in")
+    assert signed_in(client) is None
+
+
+def test_an_administrator_is_not_found_by_a_name(site: Make, world: World, twin: Twin) -> None:
+    twin.person = {"sub": "1", "preferred_username": "admin"}
+    client = site(create=True)
+    refused(comes_back(client), "not-let-in")
+    assert signed_in(client) is None

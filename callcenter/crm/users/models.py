@@ -35,6 +35,21 @@ class User(Base):
     disabled_at: Mapped[datetime | None]
 
 
+class Identity(Base):
+    """Whom a user is at an OpenID Connect provider; bound at the first sign-in by it, for good.
+
+    Names move from one person to another there, subjects do not (OpenID Connect Core 5.7).
+    """
+
+    __tablename__ = "identities"
+    __table_args__ = (Index("uq_identities_user_issuer", "user", "issuer", unique=True),)
+
+    issuer: Mapped[str] = mapped_column(String(255), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
 class UserSession(Base):
     """A signed-in browser. Only the hash of its token is kept."""
 

@@ -13,7 +13,15 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.crm.text import checked, fold_digits
-from callcenter.crm.users.models import ROLES, Method, Role, SignInFailure, User, UserSession
+from callcenter.crm.users.models import (
+    ROLES,
+    Identity,
+    Method,
+    Role,
+    SignInFailure,
+    User,
+    UserSession,
+)
 from callcenter.errors import Conflict, Invalid, NotFound
 from callcenter.events import now
 
@@ -102,6 +110,12 @@ def disable(session: Session, user: User) -> None:
 def enable(session: Session, user: User) -> None:
     """The user may sign in again."""
     user.disabled_at = None
+
+
+def bind(session: Session, user: User, issuer: str, subject: str) -> None:
+    """That person of the provider is this user from now on."""
+    session.add(Identity(issuer=issuer, subject=subject, user=user.id))
+    session.flush()
 
 
 def set_preferences(session: Session, user: User, changes: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from callcenter.crm.paging import Page, after, key_of, limited
-from callcenter.crm.users.models import SignInFailure, User, UserSession
+from callcenter.crm.users.models import Identity, SignInFailure, User, UserSession
 from callcenter.crm.users.operations import fold
 from callcenter.events import now
 
@@ -22,6 +22,18 @@ WINDOW = timedelta(hours=1)
 def by_username(session: Session, username: str) -> User | None:
     """The user of that name, in whatever case it is written."""
     return session.scalar(select(User).where(User.username == fold(username)))
+
+
+def by_identity(session: Session, issuer: str, subject: str) -> User | None:
+    """The user who is bound to that person of a provider."""
+    bound = session.get(Identity, (issuer, subject))
+    return session.get(User, bound.user) if bound else None
+
+
+def is_bound(session: Session, user: str, issuer: str) -> bool:
+    """Whether the user is bound to a person of that provider."""
+    mine = select(Identity).where(Identity.user == user, Identity.issuer == issuer)
+    return session.scalar(mine) is not None
 
 
 def by_id(session: Session, user: str) -> User | None:
