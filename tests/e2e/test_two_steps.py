@@ -144,3 +144,10 @@ def test_a_passkey_is_made_and_opens_the_next_sign_in(world: World, browser: Bro
     page.wait_for_url(lambda url: "sign-in" not in url)
     context.close()
     assert failures == []
+
+    silent = browser.new_context(base_url=by_name, locale="en-US", java_script_enabled=False)
+    page = silent.new_page()
+    fill_sign_in(page, "reza")
+    expect(page.locator("input[name=code]")).to_be_visible()
+    expect(page.locator("#passkey")).to_be_hidden()
+    silent.close()

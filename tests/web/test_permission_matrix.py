@@ -161,8 +161,8 @@ PUBLIC = """
 GET / | GET /<path:path> | GET /api/v1/openapi.json | POST /api/v1/session
 POST /api/v1/session/enrolment | POST /api/v1/session/passkey
 POST /api/v1/session/passkey/confirmation | POST /api/v1/session/second-step
-GET /healthz | GET /metrics | GET /portal | POST /portal | GET /readyz | GET /sign-in | POST /sign-in
-GET /sign-in/oidc | GET /sign-in/oidc/callback
+GET /healthz | GET /metrics | GET /portal | POST /portal | GET /readyz
+GET /sign-in | POST /sign-in | GET /sign-in/oidc | GET /sign-in/oidc/callback
 POST /sign-in/enrolment | POST /sign-in/second-step | GET /static/<path:path>
 """
 SOCKET = """
