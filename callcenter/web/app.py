@@ -123,6 +123,7 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
     auth.install(app, parts)
     headers.install(app, parts)
     health.install(app, parts)
+    _no_nul(app)
     _only_json(app)
     _log_access(app)
     for noun in NOUNS:
@@ -185,6 +186,20 @@ def _only_json(app: APIFlask) -> None:
         api = request.path.startswith(PREFIX) and not auth.takes_any_body(app)
         if has_body and api and not request.is_json:
             abort(415, description="send the body as application/json")
+
+
+def _no_nul(app: APIFlask) -> None:
+    @app.before_request
+    def refuse() -> None:
+        """No record has a NUL in its name; PostgreSQL fails at one instead of finding nothing."""
+        if "\x00" in request.path:
+            abort(404)
+        if any(
+            "\x00" in value
+            for fields in (request.args, request.form)
+            for _, value in fields.items(multi=True)
+        ):
+            abort(400, description="there is a NUL character in what was sent")
 
 
 def _log_access(app: APIFlask) -> None:

@@ -44,6 +44,21 @@ def test_no_spelling_of_a_path_leads_out(world: World, where: str, path: str) ->
     assert b"root:" not in answer.get_data()
 
 
+@pytest.mark.parametrize(
+    "where", ["customers?q=", "customers/lookup?number=", "recordings?customer="]
+)
+def test_a_nul_in_a_query_is_refused(world: World, where: str) -> None:
+    """A25: PostgreSQL takes none, so it would be an error of the server."""
+    answer = world.client("supervisor").http.get(f"/api/v1/{where}a%00b")
+    assert answer.status_code == 400, answer.get_data(as_text=True)
+    assert "NUL" in answer.get_json()["detail"]
+
+
+def test_a_nul_in_a_form_is_refused(world: World) -> None:
+    answer = world.client("nobody").http.post("/portal", data={"code": "a\0b"})
+    assert answer.status_code == 400
+
+
 def test_a_way_out_of_the_store_is_a_404_and_a_line_in_the_log(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
