@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from callcenter.config import Settings
-from callcenter.errors import ConfigError, TelephonyError
+from callcenter.errors import BackupError, ConfigError, TelephonyError
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from callcenter.backups.making import Made, Places, Progress
+    from callcenter.backups.restoring import Restored
     from callcenter.config import Sip
     from callcenter.crm.messages.models import Channel
     from callcenter.crm.messages.ports import Messenger
@@ -394,6 +396,87 @@ def verify_recordings(
         return verify(engine, DiskRecordings(settings.recordings_dir), file, progress)
     finally:
         engine.dispose()
+
+
+def make_backup(settings: Settings, target: Path, keys: Path | None, progress: Progress) -> Made:
+    """What `callcenter backup` does. Raises BackupError, ConfigError."""
+    from sqlalchemy.orm import Session
+
+    from callcenter import migrations
+    from callcenter.backups.making import make
+    from callcenter.crm.audit import operations as audit
+
+    engine = open_records(settings)
+    try:
+        shape = migrations.current(engine)
+        if shape is None:
+            raise BackupError("there are no records yet: nothing to back up")
+        with Session(engine) as session, session.begin():
+            audit.record(session, None, "backup", "database")
+    finally:
+        engine.dispose()
+    return make(_places(settings), shape, target, keys, progress)
+
+
+def restore_backup(
+    settings: Settings,
+    source: Path,
+    keys: Path | None,
+    progress: Progress,
+    *,
+    without_keys: bool,
+) -> tuple[Restored, dict[str, int]]:
+    """What `callcenter restore` does: the records, then the database's newest shape.
+
+    Also how many keys hang at each master key that is not here.
+    Raises BackupError, ConfigError, StartError.
+    """
+    from sqlalchemy.orm import Session
+
+    from callcenter import migrations
+    from callcenter.backups.restoring import restore
+    from callcenter.crm.audit import operations as audit
+    from callcenter.crm.vault.operations import counts
+
+    places = _places(settings)
+    done = restore(places, source, keys, progress, without_keys=without_keys)
+    engine = open_records(settings)
+    try:
+        migrations.upgrade(engine)
+        chain_old_rows(engine)
+        with Session(engine) as session, session.begin():
+            audit.record(session, None, "restore", "database", reason=done.description.made)
+            held = counts(session)
+    finally:
+        engine.dispose()
+    known = master_keys(settings).load()
+    missing = {name: count for name, count in held.items() if name not in known}
+    return done, missing
+
+
+def keys_elsewhere(settings: Settings) -> list[str]:
+    """Settings that name secrets outside of `data_dir`: no backup of ours holds those."""
+    named = {
+        "keys.master": settings.keys.master,
+        "keys.master_file": settings.keys.master_file,
+        "trust.key_file": settings.trust.key_file,
+        "sign_in.key_file": settings.sign_in.key_file,
+    }
+    return [name for name, value in named.items() if value is not None]
+
+
+def _places(settings: Settings) -> Places:
+    from callcenter.backups.dumps import dump_of
+    from callcenter.backups.making import Places
+
+    return Places(
+        dump=dump_of(settings.database_url),
+        recordings=settings.recordings_dir,
+        heads=settings.heads_dir,
+        prompts=settings.data_dir / "prompts",
+        keys=settings.keys_dir,
+        tls=settings.data_dir / "tls",
+    )
 
 
 def fetch_models(

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from callcenter.commands import (
+    backup,
     doctor,
     keys,
     measure,
@@ -38,6 +39,7 @@ upkeep.add_to(app)
 recordings.add_to(app)
 keys.add_to(app)
 retention.add_to(app)
+backup.add_to(app)
 unbuilt.add_to(app)
 
 

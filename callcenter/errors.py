@@ -35,6 +35,7 @@
     │   └── MessageRefused       another attempt is of no use
     ├── RecordingError           the journal or the sealed file cannot be written or read
     │   └── NoSpace              the disk of recordings is full: try again when there is room
+    ├── BackupError              a backup cannot be made or brought back
     └── SpeechError
         ├── ModelMissing         no model for that language
         └── ModelCorrupt         the bytes do not have the pinned sha256
@@ -318,6 +319,12 @@ class NoSpace(RecordingError):
     """The disk of recordings is full."""
 
     slug = "no-space"
+
+
+class BackupError(CallcenterError):
+    """A backup cannot be made or brought back; what was there stays as it was."""
+
+    slug = "backup"
 
 
 class SpeechError(CallcenterError):

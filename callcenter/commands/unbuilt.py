@@ -14,24 +14,12 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A file.")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command(epilog=example("callcenter backup callcenter.tar"))(backup)
-    app.command(epilog=example("callcenter restore callcenter.tar"))(restore)
     imports = typer.Typer(help="Records from files (not built yet).", no_args_is_help=True)
     imports.command("customers", epilog=example("callcenter import customers customers.xlsx"))(
         import_customers
     )
     imports.callback()(lambda: None)
     app.add_typer(imports, name="import")
-
-
-def backup(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Copy database, keys and recordings into one file (not built yet)."""
-    later("backup")
-
-
-def restore(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Bring a backup back (not built yet)."""
-    later("restore")
 
 
 def import_customers(file: File, config: ConfigFile = None, data_dir: DataDir = None) -> None:

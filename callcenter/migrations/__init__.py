@@ -45,7 +45,16 @@ def current(engine: Engine) -> str | None:
 
 def head() -> str | None:
     """The revision this program needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return _steps().get_current_head()
+
+
+def knows(revision: str) -> bool:
+    """Whether a database of that shape can be brought to the newest one."""
+    return any(step.revision == revision for step in _steps().walk_revisions())
+
+
+def _steps() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _config(connection: Connection | None = None) -> Config:
