@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from callcenter.backups.making import Made, Places, Progress
     from callcenter.backups.restoring import Restored
     from callcenter.config import Sip
+    from callcenter.crm.erasures.eraser import Eraser
     from callcenter.crm.messages.models import Channel
     from callcenter.crm.messages.ports import Messenger
     from callcenter.crm.retention.operations import Retention
@@ -282,6 +283,7 @@ def run_web(settings: Settings) -> None:
         """In gunicorn's worker, after the fork: threads and connections begin here."""
         engine = open_records(settings)
         migrations.upgrade(engine)
+        eraser_of(settings, engine).obey()
         bus = open_bus(settings.bus_url, settings.run_dir)
         runtime = join_sockets(create_app(settings, engine, bus))
         bus.publish(ServiceStarted(service="web", node=_node(settings)))
@@ -338,7 +340,9 @@ def run_jobs(settings: Settings) -> None:
         Sampler(engine, weeks_of(rules.calendar)).round,
     ]
     exports = DiskExports(settings.recordings_dir, settings.exports_dir, KeysOfCalls(engine))
-    slow = [Exporter(engine, exports, encrypted=settings.encrypts).round]
+    eraser = eraser_of(settings, engine)
+    eraser.obey()
+    slow = [Exporter(engine, exports, encrypted=settings.encrypts).round, eraser.round]
     jobs.run(settings, engine, bus, recordings, stop, rounds, slow)
     bus.close()
 
@@ -371,6 +375,20 @@ def retention_of(settings: Settings, engine: Engine) -> Retention:
     rules = Rules(own.recordings_days, own.queues, own.shred_after_days)
     files = DiskRecordings(settings.recordings_dir)
     return Retention(engine, rules, files.remove, settings.site.timezone)
+
+
+def eraser_of(settings: Settings, engine: Engine) -> Eraser:
+    """What erases customers, here and on these disks."""
+    from callcenter.crm.erasures.eraser import Eraser
+    from callcenter.crm.erasures.tombstones import FILE, Tombstones
+    from callcenter.crm.interactions.call_keys import KeysOfCalls
+    from callcenter.telephony.adapters.export_files import DiskExports, ErasedFiles
+    from callcenter.telephony.adapters.recordings import DiskRecordings
+    from callcenter.telephony.speech.tasks import Erased
+
+    exports = DiskExports(settings.recordings_dir, settings.exports_dir, KeysOfCalls(engine))
+    files = ErasedFiles(DiskRecordings(settings.recordings_dir), exports)
+    return Eraser(engine, files, Erased(), Tombstones(settings.heads_dir / FILE))
 
 
 def chain_old_rows(engine: Engine) -> None:
@@ -444,6 +462,7 @@ def restore_backup(
     try:
         migrations.upgrade(engine)
         chain_old_rows(engine)
+        eraser_of(settings, engine).obey()
         with Session(engine) as session, session.begin():
             audit.record(session, None, "restore", "database", reason=done.description.made)
             held = counts(session)

@@ -65,6 +65,7 @@ def _prepare(connection: Any, _record: object) -> None:
     for pragma in (
         "synchronous=FULL",
         "foreign_keys=ON",
+        "secure_delete=ON",  # what is erased is overwritten, not only forgotten
         f"busy_timeout={BUSY_MILLISECONDS}",
     ):
         connection.execute(f"PRAGMA {pragma}")

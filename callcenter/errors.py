@@ -22,6 +22,7 @@
     │   │   ├── NoAudioLeg       the agent's browser has no audio connection
     │   │   └── DecisionNotTold  a complaint is closed before the customer was told
     │   ├── Expired              it was there for a time, which is over            (410)
+    │   │   └── Erased           a customer whose data was erased
     │   ├── NotBuilt             promised, and not there yet                       (501)
     │   ├── TooManyTries         come back in `retry_after` seconds                (429)
     │   └── Unavailable          a part of the system does not answer              (503)
@@ -203,6 +204,12 @@ class Expired(Refused):
 
     slug = "expired"
     status = 410
+
+
+class Erased(Expired):
+    """What was kept of a customer was erased."""
+
+    slug = "erased"
 
 
 class Conflict(Refused):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from servers import Postgres
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner, Result
 
@@ -24,11 +24,16 @@ from callcenter.cli import app
 from callcenter.config import Settings
 from callcenter.crm import subscribers
 from callcenter.crm.audit.models import AuditEntry
+from callcenter.crm.customers.models import Customer
+from callcenter.crm.customers.operations import create
+from callcenter.crm.erasures.models import Erasure
 from callcenter.crm.interactions.call_keys import KeysOfCalls
+from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.trust.heads import DailyHeads
 from callcenter.crm.vault import operations as vault
+from callcenter.crm.vault.models import CustomerKey
 from callcenter.errors import BackupError
-from callcenter.events import CallRang, Fact
+from callcenter.events import CallRang, Fact, now
 from callcenter.ids import new_id
 from callcenter.log import EventLog
 from callcenter.telephony.adapters.recordings import DiskRecordings
@@ -75,7 +80,11 @@ class House:
         engine = bootstrap.open_records(self.settings)
         facts = [entry.fact for entry in EventLog(engine).read()]
         engine.dispose()
-        return [str(fact.from_number) for fact in facts if isinstance(fact, CallRang)]
+        return [
+            str(fact.from_number)
+            for fact in facts
+            if isinstance(fact, CallRang) and fact.from_number
+        ]
 
 
 @pytest.fixture(
@@ -409,3 +418,42 @@ def test_an_older_shape_is_brought_to_the_newest(here: House, there: House, tmp_
     with Session(engine) as session:
         assert sum(vault.counts(session).values()) == 2
     engine.dispose()
+
+
+def test_who_was_erased_since_is_erased_again(here: House, there: House, tmp_path: Path) -> None:
+    """A35: the tombstone lies outside of the database, in a folder that outlives it."""
+    engine = bootstrap.open_records(here.settings)
+    with Session(engine) as session, session.begin():
+        customer = create(session, name="Mahtab Zandieh", region="IR")
+        gone = customer.id
+        for call in session.scalars(select(Interaction)):
+            call.customer_id = gone
+            vault.relink(session, call.call_id, gone)
+    file = tmp_path / "callcenter.tar"
+    here.run("backup", str(file))
+    with Session(engine) as session, session.begin():
+        session.add(Erasure(customer_id=gone, reason="GDPR", state="running"))
+        session.execute(update(Interaction).values(ended_at=now(), recording_state="sealed"))
+    bootstrap.eraser_of(here.settings, engine).round()
+    engine.dispose()
+
+    shutil.copytree(here.settings.heads_dir, there.settings.heads_dir)
+    done = there.run("restore", str(file))
+    assert done.exit_code == 0, done.output
+    engine = bootstrap.open_records(there.settings)
+    with Session(engine) as session:
+        row = session.get_one(Customer, gone)
+        assert row.erased_at is not None
+        assert not session.scalar(select(func.count()).select_from(CustomerKey))
+        # its calls are still open in that database: the jobs process does the rest
+        assert session.scalar(select(Erasure.waits_for)) == "call"
+    with Session(engine) as session, session.begin():
+        session.execute(update(Interaction).values(ended_at=now(), recording_state="sealed"))
+        session.execute(update(Erasure).values(claimed_until=None))
+    bootstrap.eraser_of(there.settings, engine).round()
+    with Session(engine) as session:
+        assert session.get_one(Customer, gone).name == "—"
+        assert session.scalars(select(Erasure.state)).all() == ["done"]
+    engine.dispose()
+    assert not list(there.settings.recordings_dir.glob("*/**/*.wav"))
+    assert there.numbers() == []

@@ -7,6 +7,7 @@ is begun anew by the next run: a mark in the folder of recordings says that they
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -57,8 +58,10 @@ def restore(
         # on the recordings' disk it would be a copy; beside the database it is a rename
         folder = stack.enter_context(_scratch(places))
         dump = Path(folder, places.dump.member)
-        where = _inside({**places.of_records(), places.dump.member: dump}, source)
-        files = archive.unpack(source, where, told)
+        heads = Path(folder, "heads")
+        folders = {**places.of_records(), "heads": heads, places.dump.member: dump}
+        files = archive.unpack(source, _inside(folders, source), told)
+        _bring_heads(heads, places.heads)
         os.sync()
         progress("database", total, total)
         places.dump.load(dump)
@@ -120,6 +123,15 @@ def _bring_keys(places: Places, source: Path, keys: Path | None) -> int:
             _made(place.parent)
             made.rename(place)
     return number
+
+
+def _bring_heads(found: Path, target: Path) -> None:
+    """Those that are there are newer: they know more than the backup, also who was erased since."""
+    for file in sorted(found.glob("*")):
+        if not (target / file.name).exists():
+            _made(target)
+            shutil.copyfile(file, target / file.name)
+            (target / file.name).chmod(0o600)
 
 
 def _inside(folders: dict[str, Path], source: Path) -> Callable[[str], Path]:

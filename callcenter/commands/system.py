@@ -90,6 +90,7 @@ def prepare(settings: Settings, *, demo: bool = False) -> dict[str, str]:
     try:
         upgrade(engine)
         bootstrap.chain_old_rows(engine)
+        bootstrap.eraser_of(settings, engine).obey()
         made = {people.FIRST_ADMIN: people.first_admin(engine, settings)}
         if demo:
             made[people.DEMO_AGENT] = people.demo_agent(engine, settings)

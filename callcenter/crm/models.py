@@ -15,6 +15,7 @@ from callcenter.crm.complaints.models import (
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
 from callcenter.crm.db import Base
 from callcenter.crm.disclosures.models import Disclosure
+from callcenter.crm.erasures.models import Erasure
 from callcenter.crm.exports.models import CustomerExport
 from callcenter.crm.factors.models import Factor, RecoveryCode, SignInStep
 from callcenter.crm.fts.models import VocabularyForm, VocabularyWord
@@ -76,6 +77,7 @@ __all__ = [
     "CustomerWord",
     "Disclosure",
     "Disposition",
+    "Erasure",
     "Evaluation",
     "EvaluationAnswer",
     "EvaluationNote",

@@ -27,7 +27,9 @@ class Folder:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = self._folder / f"{message.id}.json"
-            file.touch(0o600)
-            file.write_text(text, encoding="utf-8")
+            part = file.with_suffix(".part")  # whoever looks finds a whole message or none
+            part.touch(0o600)
+            part.write_text(text, encoding="utf-8")
+            part.replace(file)
         except OSError as error:
             raise MessageError(f"{self._folder}: {error.strerror}") from error

@@ -57,6 +57,10 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     HOLDS_READ = "holds.read"
     HOLDS_MANAGE = "holds.manage"  # keep from retention and erasure, and let go
+    ERASURES_READ = "erasures.read"
+    ERASURES_ASK = "erasures.ask"  # that a customer is erased; somebody else runs it
+    ERASURES_RUN = "erasures.run"
+    ERASURES_WITHDRAW = "erasures.withdraw"
     DISCLOSURES_READ = "disclosures.read"  # who opened what with a reason
     ALARMS_READ = "alarms.read"
 
@@ -104,6 +108,10 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.AUDIT_READ: {"admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.HOLDS_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.HOLDS_MANAGE: {"auditor": Scope.ALL},
+    Permission.ERASURES_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
+    Permission.ERASURES_ASK: _LEAD,
+    Permission.ERASURES_RUN: {"admin": Scope.ALL},
+    Permission.ERASURES_WITHDRAW: {**_LEAD, "admin": Scope.ALL},
     Permission.DISCLOSURES_READ: {**_LEAD, "admin": Scope.ALL, "auditor": Scope.ALL},
     Permission.ALARMS_READ: {"supervisor": Scope.ALL, "admin": Scope.ALL},
 }

@@ -65,7 +65,7 @@ def open_complaint(
         customer_or_raise(session, customer)
     rules, moment = rules or usual(), now()
     complaint = Complaint(
-        code=_free_code(session),
+        code=free_code(session),
         customer_id=customer,
         interaction_id=interaction,
         subject=checked("subject", subject, most=200, needed=True),
@@ -225,7 +225,8 @@ def _tell(session: Session, complaint: Complaint, born: Interaction | None) -> N
     log.append_within(session.connection(), fact)
 
 
-def _free_code(session: Session) -> str:
+def free_code(session: Session) -> str:
+    """A code that no complaint has."""
     while True:
         code = new_code()
         if session.scalar(select(Complaint.id).where(Complaint.code == code)) is None:

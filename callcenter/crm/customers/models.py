@@ -36,6 +36,7 @@ class Customer(Base):
     created_by: Mapped[str | None] = mapped_column(ID)
     updated_at: Mapped[datetime] = mapped_column(default=now)
     merged_into: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
+    erased_at: Mapped[datetime | None]  # nothing personal is left, or soon will be
 
     phones: Mapped[list[Phone]] = relationship(
         order_by="Phone.position", cascade="all, delete-orphan", lazy="selectin"

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from callcenter.crm.customers import phones as numbers
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
 from callcenter.crm.text import checked, normalize, words
-from callcenter.errors import Conflict, Invalid, NotFound
+from callcenter.errors import Conflict, Erased, Invalid, NotFound
 from callcenter.events import now
 
 KINDS = ("person", "company")
@@ -88,10 +88,12 @@ def add_phone(session: Session, customer: Customer, phone: PhoneIn, *, region: s
 
 
 def get_or_raise(session: Session, customer: str) -> Customer:
-    """The customer with that id, also a merged one; else NotFound."""
+    """The customer with that id, also a merged one. Raises NotFound, and Erased where it was."""
     found = session.get(Customer, customer)
     if found is None:
         raise NotFound("there is no such customer")
+    if found.erased_at is not None:
+        raise Erased("what was kept of this customer was erased")
     return found
 
 

@@ -48,7 +48,7 @@ def match(session: Session, phone: str | None, region: str) -> list[Match]:
     query = (
         select(Phone, Customer)
         .join(Customer, Customer.id == Phone.customer_id)
-        .where(_same(number), Customer.merged_into.is_(None))
+        .where(_same(number), *_there())
         .limit(MOST_MATCHES * 5)
     )
     best: dict[str, Match] = {}
@@ -82,7 +82,7 @@ def page(
     cursor: str | None = None,
 ) -> Page[Customer]:
     """Customers by name. `q`: beginnings of words of the name or e-mail, or a whole number."""
-    query = select(Customer).where(Customer.merged_into.is_(None))
+    query = select(Customer).where(*_there())
     if q and q.strip():
         query = query.where(Customer.id.in_(_searched(q, region)))
     if cursor:
@@ -99,6 +99,11 @@ def phones_of(session: Session, customer: str) -> list[Phone]:
     """The customer's phones in their order."""
     query = select(Phone).where(Phone.customer_id == customer).order_by(Phone.position)
     return list(session.scalars(query))
+
+
+def _there() -> tuple[ColumnElement[bool], ...]:
+    """Neither merged into another nor erased."""
+    return Customer.merged_into.is_(None), Customer.erased_at.is_(None)
 
 
 def _searched(q: str, region: str) -> Select[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, BinaryIO, cast
 
+from callcenter.telephony.adapters.recordings import DiskRecordings
 from callcenter.telephony.recording.cipher_file import CallKeys, encrypt, open_sealed
 
 
@@ -52,6 +53,25 @@ class DiskExports:
         target = self._folder / f"{export}.zip"
         target.unlink(missing_ok=True)
         target.with_name(f".{target.name}.part").unlink(missing_ok=True)
+
+
+class ErasedFiles:
+    """See crm.erasures.eraser.Files."""
+
+    def __init__(self, recordings: DiskRecordings, exports: DiskExports) -> None:
+        self._recordings, self._exports = recordings, exports
+
+    def remove(self, path: str) -> None:
+        """See Files."""
+        self._recordings.remove(path)
+
+    def discard(self, call: str) -> None:
+        """See Files."""
+        self._recordings.discard(call)
+
+    def remove_export(self, export: str) -> None:
+        """See Files."""
+        self._exports.remove(export)
 
 
 def _copy(source: BinaryIO, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,11 +19,13 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
+    delete,
     func,
     insert,
     select,
     update,
 )
+from sqlalchemy.orm import Session
 
 from callcenter.database import reading
 from callcenter.events import Fact, RecordingSealed
@@ -145,6 +148,20 @@ class Tasks:
                 )
             )
         return entries[-1].position if entries else None
+
+
+class Erased:
+    """See crm.erasures.eraser.Transcripts."""
+
+    def busy(self, session: Session, calls: Sequence[str]) -> bool:
+        """Whether a worker has one of these calls now."""
+        table = transcription_tasks
+        mine = table.c.call.in_(calls) & (table.c.state == "claimed")
+        return session.scalar(select(func.count()).where(mine)) != 0
+
+    def drop(self, session: Session, calls: Sequence[str]) -> None:
+        """No worker will get one of these calls."""
+        session.execute(delete(transcription_tasks).where(transcription_tasks.c.call.in_(calls)))
 
 
 def _of(task: Task) -> Update:
