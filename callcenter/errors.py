@@ -15,12 +15,15 @@
     │   │   ├── IdentityRefused  what the identity provider sent is not right
     │   │   └── NotLetIn         known to the identity provider, but not here
     │   ├── Forbidden            signed in, but not allowed                        (403)
-    │   │   └── ReasonNeeded     allowed after a reason that the audit keeps
+    │   │   ├── ReasonNeeded     allowed after a reason that the audit keeps
+    │   │   └── SecondPersonNeeded   allowed, but not to who asked for it
     │   ├── NotFound             no such thing, or not for this person             (404)
     │   ├── Conflict             it was true a moment ago                          (409)
     │   │   ├── CallGone         the call ended or was answered elsewhere
     │   │   ├── NoAudioLeg       the agent's browser has no audio connection
-    │   │   └── DecisionNotTold  a complaint is closed before the customer was told
+    │   │   ├── DecisionNotTold  a complaint is closed before the customer was told
+    │   │   ├── Held             a legal hold lies on it
+    │   │   └── AnswerOwed       a complaint of the customer is open
     │   ├── Expired              it was there for a time, which is over            (410)
     │   │   └── Erased           a customer whose data was erased
     │   ├── NotBuilt             promised, and not there yet                       (501)
@@ -168,6 +171,12 @@ class ReasonNeeded(Forbidden):
     slug = "reason-needed"
 
 
+class SecondPersonNeeded(Forbidden):
+    """Two people are needed: who asked for it cannot also do it."""
+
+    slug = "second-person-needed"
+
+
 class OutboundDenied(Forbidden):
     """The settings let nobody call that number, or nobody at all."""
 
@@ -241,6 +250,18 @@ class DecisionNotTold(Conflict):
     """A complaint may not be closed before its decision was told to the customer."""
 
     slug = "decision-not-told"
+
+
+class Held(Conflict):
+    """A legal hold keeps it."""
+
+    slug = "held"
+
+
+class AnswerOwed(Conflict):
+    """A complaint of the customer waits for its answer."""
+
+    slug = "answer-owed"
 
 
 class TooManyTries(Refused):

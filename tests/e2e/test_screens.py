@@ -420,7 +420,11 @@ def a_scorecard(api: Api, cast: Cast) -> str:
 
 def who_saw_what(supervisor: AgentPage, screens: Screens) -> None:
     """One's own security, and what others opened with a reason."""
-    for name, ready in (("security", "session"), ("disclosures", "my-menu")):
+    for name, ready in (
+        ("security", "session"),
+        ("disclosures", "my-menu"),
+        ("erasures", "erasures-list"),
+    ):
         supervisor.page.goto(f"/{name}")
         expect(supervisor.page.locator("main h1")).to_be_visible()
         expect(supervisor.hook(ready).first).to_be_visible()

@@ -67,12 +67,17 @@ AAARA GET    /customers/<id>
 AAA-- PATCH  /customers/<id>
 AAARA GET    /customers/<id>/timeline
 AAAAA POST   /customers/<id>/access
+-AAAA GET    /customers/<id>/erasures
+-AA-- POST   /customers/<id>/erasures
 -AAR- GET    /customers/<id>/exports
 -AAR- POST   /customers/<id>/exports
 -AAAA GET    /customers/<id>/holds
 ----A POST   /customers/<id>/holds
 AAA-A GET    /customers/lookup
 -AAAA GET    /disclosures
+-AAAA GET    /erasures
+---A- POST   /erasures/<id>/run
+-AAA- POST   /erasures/<id>/withdrawal
 AAA-A GET    /evaluations
 -A--- POST   /evaluations
 OAA-A GET    /evaluations/<id>
@@ -177,6 +182,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/interactions/<id>/moments": {"t0": 1.0},
     "/interactions/<id>/access": {"reason": "case 7"},
     "/customers/<id>/access": {"reason": "case 7"},
+    "/customers/<id>/erasures": {"reason": "case 7"},
+    "/erasures/<id>/withdrawal": {"reason": "case 7"},
     "/customers/<id>/exports": {"reason": "case 7"},
     "/customers/<id>/holds": {"reason": "case 7"},
     "/interactions/<id>/holds": {"reason": "case 7"},
@@ -242,6 +249,8 @@ def things(world: World) -> dict[str, str]:
         )
     )  # fmt: skip
     session = other.get("/sessions").get_json()["current"]
+    leaving = other.post("/customers", {"name": "Mina"}).get_json()["id"]
+    erasure = boss.post(f"/customers/{leaving}/erasures", {"reason": "case 4"})
     export = boss.post(f"/customers/{customer['id']}/exports", {"reason": "case 5"})
     hold = world.client("auditor").post(f"/customers/{customer['id']}/holds", {"reason": "case 6"})
     return {
@@ -252,6 +261,7 @@ def things(world: World) -> dict[str, str]:
         "complaints": complaint["id"],
         "incidents": incident["id"],
         "users": world.people["other"],
+        "erasures": erasure.get_json()["id"],
         "exports": export.get_json()["id"],
         "holds": hold.get_json()["id"],
         "factors": new_id(),

@@ -11,14 +11,14 @@ from callcenter.crm.customers.operations import get_or_raise as customer_or_rais
 from callcenter.crm.erasures.erasing import held, open_complaints
 from callcenter.crm.erasures.models import Erasure
 from callcenter.crm.text import checked
-from callcenter.errors import Conflict, Forbidden, NotFound
+from callcenter.errors import AnswerOwed, Conflict, Held, NotFound, SecondPersonNeeded
 from callcenter.events import now
 
 
 def ask(session: Session, customer: str, *, reason: str, by: str, address: str | None) -> Erasure:
     """An erasure that somebody else is to run.
 
-    Raises NotFound, Erased, Invalid, and Conflict: asked already, held, a complaint is open.
+    Raises NotFound, Erased, Invalid, Conflict where it was asked already, Held, AnswerOwed.
     """
     customer_or_raise(session, customer)
     waiting = select(Erasure.id).where(Erasure.customer_id == customer, Erasure.state == "asked")
@@ -39,11 +39,11 @@ def ask(session: Session, customer: str, *, reason: str, by: str, address: str |
 def run(session: Session, id: str, *, by: str, address: str | None) -> Erasure:
     """Let the jobs process do it; there is no way back.
 
-    Raises NotFound, Conflict as `ask`, Forbidden for who asked for it.
+    Raises NotFound, Conflict as `ask`, SecondPersonNeeded for who asked for it.
     """
     erasure = _asked_or_raise(session, id)
     if erasure.asked_by == by:
-        raise Forbidden("somebody else than who asked for it has to run it")
+        raise SecondPersonNeeded("somebody else than who asked for it has to run it")
     may_be_erased_or_raise(session, str(erasure.customer_id))
     _start(session, erasure, by)
     merged = select(Customer.id).where(
@@ -71,13 +71,11 @@ def withdraw(session: Session, id: str, *, reason: str, by: str, address: str | 
 
 
 def may_be_erased_or_raise(session: Session, customer: str) -> None:
-    """Raises Conflict where a hold lies on it or an answer is owed."""
+    """Raises Held, AnswerOwed."""
     if held(session, customer):
-        raise Conflict(
-            "a legal hold lies on this customer or on a call: it has to be released first"
-        )
+        raise Held("a legal hold lies on this customer or on a call: it has to be released first")
     if open_complaints(session, customer):
-        raise Conflict("a complaint of this customer is open: it has to be closed first")
+        raise AnswerOwed("a complaint of this customer is open: it has to be closed first")
 
 
 def _asked_or_raise(session: Session, id: str) -> Erasure:

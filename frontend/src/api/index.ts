@@ -158,6 +158,19 @@ export const api = {
     value(client.GET("/api/v1/customers/{id}/exports", { params: { path: { id }, query } })),
   askForExport: (id: string, reason: string) =>
     value(client.POST("/api/v1/customers/{id}/exports", { ...byId(id), body: { reason } })),
+  erasures: (customer: string | undefined, query: ListOf<"/api/v1/erasures">) =>
+    customer
+      ? value(
+          client.GET("/api/v1/customers/{id}/erasures", {
+            params: { path: { id: customer }, query },
+          }),
+        )
+      : value(client.GET("/api/v1/erasures", { params: { query } })),
+  askForErasure: (id: string, reason: string) =>
+    value(client.POST("/api/v1/customers/{id}/erasures", { ...byId(id), body: { reason } })),
+  runErasure: (id: string) => value(client.POST("/api/v1/erasures/{id}/run", byId(id))),
+  withdrawErasure: (id: string, reason: string) =>
+    value(client.POST("/api/v1/erasures/{id}/withdrawal", { ...byId(id), body: { reason } })),
   timeline: (id: string, query: { limit?: number; cursor?: string | null } = {}) =>
     value(client.GET("/api/v1/customers/{id}/timeline", { params: { path: { id }, query } })),
 

@@ -27,6 +27,7 @@ export type EvaluationQuestion = Schemas["Question"];
 export type CustomerExport = Schemas["CustomerExport"];
 export type Disclosure = Schemas["Disclosure"];
 export type LegalHold = Schemas["LegalHold"];
+export type Erasure = Schemas["Erasure"];
 export type Enrolment = Schemas["Enrolment"];
 export type Factor = Schemas["Factor"];
 export type Factors = Schemas["Factors"];

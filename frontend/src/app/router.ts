@@ -92,6 +92,11 @@ export const router = createRouter({
       component: () => part(() => import("@/disclosures/DisclosuresPage.vue")),
     },
     {
+      path: "/erasures",
+      name: "erasures",
+      component: () => part(() => import("@/erasures/ErasuresPage.vue")),
+    },
+    {
       path: "/security",
       name: "security",
       component: () => part(() => import("@/factors/SecurityPage.vue")),

@@ -19,6 +19,8 @@ export const readsCustomers = computed(() => {
 });
 /** Whether this person sees who opened what with a reason. */
 export const seesDisclosures = computed(() => may("disclosures.read"));
+/** Whether this person sees whose data is to be erased. */
+export const seesErasures = computed(() => may("erasures.read"));
 /** The extension of this person's desk phone. */
 export const myPhone = computed(() => session.value?.phone ?? null);
 export const me = computed(() => session.value?.user ?? null);

@@ -32,29 +32,32 @@ export function useList<T>(ask: (cursor: string | null) => Promise<Page<T>>) {
   return { items, next, loading, error, load, more: () => load(next.value) };
 }
 
-/** One record: loading, error, value; or that a reason must be given first. */
+/** One record: loading, error, value; or that a reason must be given first, or it was erased. */
 export function useRecord<T>(ask: () => Promise<T>) {
   const value = shallowRef<T | null>(null);
   const loading = ref(true);
   const error = ref<string | null>(null);
   const reasonNeeded = ref(false);
+  const erased = ref(false);
 
   async function load(): Promise<void> {
     loading.value = value.value === null;
     error.value = null;
     reasonNeeded.value = false;
+    erased.value = false;
     try {
       value.value = await ask();
     } catch (problem) {
       const body = problem instanceof Problem ? problem.body : undefined;
       reasonNeeded.value = (body?.type ?? "").endsWith(":reason-needed");
+      erased.value = (body?.type ?? "").endsWith(":erased");
       error.value = problemText(body);
     } finally {
       loading.value = false;
     }
   }
 
-  return { value, loading, error, reasonNeeded, load };
+  return { value, loading, error, reasonNeeded, erased, load };
 }
 
 /** Calls `run` once the calls to it have paused for `milliseconds`. */
