@@ -331,19 +331,20 @@ def run_jobs(settings: Settings) -> None:
         encrypted=settings.encrypts,
     )
     rules = rules_of(settings)
+    retention = retention_of(settings, engine)
     rounds = [
         Watch(engine, bus, rules).round,
         Postman(engine, messengers(settings)).round,
         DailyHeads(engine, settings.heads_dir, settings.site.timezone).round,
         Measurer(engine, recordings.levels).round,
-        retention_of(settings, engine).round,
+        retention.round,
         Sampler(engine, weeks_of(rules.calendar)).round,
     ]
     exports = DiskExports(settings.recordings_dir, settings.exports_dir, KeysOfCalls(engine))
     eraser = eraser_of(settings, engine)
     eraser.obey()
     slow = [Exporter(engine, exports, encrypted=settings.encrypts).round, eraser.round]
-    jobs.run(settings, engine, bus, recordings, stop, rounds, slow)
+    jobs.run(settings, engine, bus, recordings, stop, rounds, slow, [retention.overdue])
     bus.close()
 
 
@@ -367,12 +368,20 @@ def messengers(settings: Settings) -> dict[Channel, Messenger]:
 
 
 def retention_of(settings: Settings, engine: Engine) -> Retention:
-    """What marks and shreds recordings, as the settings say."""
-    from callcenter.crm.retention.operations import Retention, Rules
+    """What marks and shreds what is too old, as the settings say."""
+    from callcenter.crm.retention.kinds import Rules
+    from callcenter.crm.retention.operations import Retention
     from callcenter.telephony.adapters.recordings import DiskRecordings
 
     own = settings.retention
-    rules = Rules(own.recordings_days, own.queues, own.shred_after_days)
+    rules = Rules(
+        recordings=own.recordings_days,
+        queues=own.queues,
+        transcripts=own.transcripts_days,
+        complaints=own.complaints_days,
+        messages=own.messages_days,
+        shred_after=own.shred_after_days,
+    )
     files = DiskRecordings(settings.recordings_dir)
     return Retention(engine, rules, files.remove, settings.site.timezone)
 

@@ -658,7 +658,7 @@ class Keys(Section):
 
 
 class Retention(Section):
-    """How long recordings are kept."""
+    """How long things are kept."""
 
     recordings_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
         None, description="then a recording is marked; null: kept for ever"
@@ -666,8 +666,17 @@ class Retention(Section):
     queues: dict[Name, Annotated[int, Field(ge=1, le=36_500)]] = Field(
         {}, description="queues whose recordings are kept for other days, such as {sales: 30}"
     )
+    transcripts_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        None, description="days after the call that what was said can be read; null: for ever"
+    )
+    complaints_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        None, description="days after closing that a complaint's texts are kept; null: for ever"
+    )
+    messages_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        None, description="days that the texts of mails and text messages are kept; null: for ever"
+    )
     shred_after_days: Days = Field(
-        7, description="a marked recording can be heard for so many days more, then it is shredded"
+        7, description="what is marked can be heard and read for so many days more"
     )
 
 

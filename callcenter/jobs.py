@@ -138,7 +138,8 @@ class Jobs:
     def silence(self, call: str, attempt: int = 0) -> None:
         """Make a sealed recording silent where the log says so by now; done twice it is the same.
 
-        It is tried until it succeeds: what may not be kept is kept until then.
+        It is tried until it succeeds, or until the file has been gone for some attempts: what may
+        not be kept is kept until then.
         """
         with structlog.contextvars.bound_contextvars(call=call):
             facts = [entry.fact for entry in self._log.of_call(call)]
@@ -151,6 +152,9 @@ class Jobs:
                 if file.sha256 != _known_sha256(facts):
                     self._tell(_redacted(file))
             except Exception as error:
+                if attempt >= len(self._backoff) and self._recordings.sha256(sealed.path) is None:
+                    _LOGGER.warning("a recording that was to be redacted is gone")
+                    return
                 _LOGGER.error("a recording is not redacted yet", error=type(error).__name__)
                 wait = (*self._backoff, REDACT_SECONDS)[min(attempt, len(self._backoff))]
                 self._silencing.schedule(args=(call, attempt + 1), delay=wait)
@@ -291,15 +295,17 @@ def run(
     stop: threading.Event,
     rounds: Sequence[Callable[[], object]] = (),
     slow: Sequence[Callable[[], object]] = (),
+    alarms: Sequence[Callable[[], str | None]] = (),
 ) -> None:
     """Work until `stop` is set, then finish the task in hand.
 
     Rounds that are `slow` have a thread of their own: clocks and mails do not wait for them.
+    `alarms` are sentences for `/readyz`, where something has not been done for too long.
     """
     wake = threading.Event()
     jobs = Jobs(engine, bus, recordings, settings.data_dir / "jobs.db")
     bus.subscribe(LogAdvanced, lambda _: wake.set())
-    bus.serve("jobs", {DescribeHealth: lambda _: jobs.health()})
+    bus.serve("jobs", {DescribeHealth: lambda _: _with(jobs.health(), alarms)})
     jobs.start()
     chores = [Chores(rounds), Chores(slow)]
     for one in chores:
@@ -315,3 +321,9 @@ def run(
     for one in chores:
         one.stop()
     jobs.stop()
+
+
+def _with(health: Answer, alarms: Sequence[Callable[[], str | None]]) -> Answer:
+    """They are told, and calls go on: `ok` stays what it is."""
+    said = [text for alarm in alarms if (text := alarm()) is not None]
+    return {**health, "detail": "; ".join([*said, health["detail"]]), "alarms": said}

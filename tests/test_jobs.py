@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -349,6 +350,30 @@ def test_a_redaction_that_fails_is_tried_again(
     make(store)
     wait_until(lambda: facts_of(engine, call, RecordingRedacted), "it is told", seconds=30)
     assert loudness(store, sealed.path, 0.5, 1.5) < 40
+
+
+def test_a_recording_that_was_shredded_is_not_redacted_for_ever(
+    engine: Engine, tmp_path: Path, make: Callable[..., Jobs], wait_until: WaitUntil
+) -> None:
+    tries: list[str] = []
+
+    class Watched(DiskRecordings):
+        def silence(self, path: str, silences: Sequence[Silence]) -> Sealed:
+            tries.append(path)
+            return super().silence(path, silences)
+
+    store = Watched(tmp_path / "recordings")
+    call = record(store)
+    sealed = store.seal(call)
+    store.discard(call)
+    log.EventLog(engine).append(sealed.fact(), said(call, 0.5, 1.5))
+    store.remove(sealed.path)
+    jobs = make(store)
+    wait_until(lambda: len(tries) == 3, "as often as there are pauses, and once more", seconds=30)
+    time.sleep(0.5)  # what is put off for ten minutes waits in the queue by then
+    assert jobs.health()["waiting"] == 0
+    assert len(tries) == 3
+    assert facts_of(engine, call, RecordingRedacted) == []
 
 
 def test_a_journal_that_cannot_be_sealed_keeps_nothing_of_it(

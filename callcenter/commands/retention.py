@@ -1,4 +1,4 @@
-"""`retention`: how long recordings are kept."""
+"""`retention`: how long things are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def retention(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Mark the recordings that are too old, shred those marked long enough ago.
+    """Mark what is too old, shred what was marked long enough ago.
 
     `jobs` does it every night. The system may be running.
     """
@@ -31,10 +31,14 @@ def retention(
     engine = bootstrap.open_records(settings)
     try:
         keeper = bootstrap.retention_of(settings, engine)
-        counts = keeper.dry_run() if dry_run else keeper.run()
+        found = keeper.dry_run() if dry_run else keeper.run()
     finally:
         engine.dispose()
+    if not found:
+        say("Everything is kept for ever: see `retention` in the settings.")
     would = "would be " if dry_run else ""
-    say(f"{would}marked: {counts.marked}".capitalize())
-    say(f"{would}shredded: {counts.shredded}".capitalize())
-    say(f"Held: {counts.held}")
+    for kind, counts in found.items():
+        say(
+            f"{kind}: {would}marked {counts.marked}, {would}shredded {counts.shredded}, "
+            f"held {counts.held}".capitalize()
+        )

@@ -21,12 +21,12 @@ from callcenter.crm.chains.operations import keys_of
 from callcenter.crm.complaints.models import Complaint
 from callcenter.crm.customers.models import Customer
 from callcenter.crm.erasures.eraser import AGAIN, LEASE, Eraser
-from callcenter.crm.erasures.forgetting import PERSONAL, forgotten
 from callcenter.crm.erasures.models import STEPS, Erasure
 from callcenter.crm.erasures.tombstones import FILE, Tombstone, Tombstones, mac_of
 from callcenter.crm.interactions.call_keys import KeysOfCalls
 from callcenter.crm.interactions.models import Interaction, Recording
 from callcenter.crm.models import metadata
+from callcenter.crm.shredding.facts import PERSONAL, forgotten
 from callcenter.crm.trust.verify import verify
 from callcenter.errors import StartError
 from callcenter.events import CallerReplaced, UtteranceHeard, now

@@ -3,6 +3,6 @@
     asked → running → done        a lead asks, an administrator runs it, the jobs process does it
       └──→ withdrawn
 
-`forgetting` says what of each fact is personal, `erasing` what becomes of each row, `eraser` is
-the job, `tombstones` the file outside of the database that makes a restored backup obey.
+`erasing` says what becomes of each row, `eraser` is the job, `tombstones` the file outside of the
+database that makes a restored backup obey.
 """

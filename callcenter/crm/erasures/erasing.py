@@ -8,36 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, update
+from sqlalchemy import Select, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from callcenter import log
-from callcenter.crm import fts
 from callcenter.crm.agents.models import AgentEvent
 from callcenter.crm.audit import operations as audit
-from callcenter.crm.complaints.keypad import pressed
-from callcenter.crm.complaints.models import (
-    Complaint,
-    ComplaintChange,
-    ComplaintQuote,
-    ComplaintTransition,
-)
-from callcenter.crm.complaints.operations import free_code
+from callcenter.crm.complaints.models import Complaint, ComplaintQuote
 from callcenter.crm.customers.models import Customer, CustomerWord, Phone
-from callcenter.crm.erasures.forgetting import PERSONAL, forgotten
 from callcenter.crm.exports.models import CustomerExport
 from callcenter.crm.holds.models import LegalHold
-from callcenter.crm.interactions.models import Interaction, Recording, Utterance
+from callcenter.crm.interactions.models import Interaction, Recording
 from callcenter.crm.messages.models import Message
-from callcenter.crm.phrases.models import PhraseMark
 from callcenter.crm.quality.models import Evaluation, EvaluationAnswer, EvaluationNote
 from callcenter.crm.retention.models import RetentionMark
-from callcenter.crm.review.models import Comment, Correction, MomentLink
+from callcenter.crm.review.models import Comment, MomentLink
+from callcenter.crm.shredding import texts
+from callcenter.crm.shredding.facts import PERSONAL
 from callcenter.crm.trust.verify import SHRED
 from callcenter.crm.vault import operations as vault
-
-NOBODY = "—"
-"""The name of an erased customer, in every language."""
 
 
 def calls(customer: str, after: str, limit: int) -> Select[str, str | None]:
@@ -76,8 +64,8 @@ def paths(session: Session, calls: Sequence[str]) -> list[str]:
 def calls_away(session: Session, ids: Sequence[str], calls: Sequence[str], at: datetime) -> None:
     """Everything personal of these interactions and calls; their files are gone already."""
     _sounds(session, calls, at)
-    _facts(session, calls)
-    _words(session, calls)
+    texts.facts(session, calls, list(PERSONAL))
+    texts.transcripts(session, calls)
     session.execute(delete(AgentEvent).where(AgentEvent.call.in_(calls)))
     for table in (Comment, MomentLink):
         session.execute(delete(table).where(table.interaction_id.in_(ids)))
@@ -93,7 +81,7 @@ def calls_away(session: Session, ids: Sequence[str], calls: Sequence[str], at: d
         .where(Interaction.id.in_(ids))
         .values(
             from_number=None, from_name=None, diverted_from=None, candidates=[], detail="",
-            notes="", draft=None, transcript_state="none", version=Interaction.version + 1,
+            notes="", draft=None, version=Interaction.version + 1,
         )
     )  # fmt: skip
 
@@ -101,38 +89,19 @@ def calls_away(session: Session, ids: Sequence[str], calls: Sequence[str], at: d
 def _sounds(session: Session, calls: Sequence[str], at: datetime) -> None:
     """As retention does it: the audit says why a file is not there, the mark that it is gone."""
     gone = exists().where(
-        RetentionMark.recording_id == Recording.id, RetentionMark.shredded_at.is_not(None)
+        RetentionMark.kind == "recordings",
+        RetentionMark.object == Recording.id,
+        RetentionMark.shredded_at.is_not(None),
     )
     fresh = select(Recording.id).where(Recording.call_id.in_(calls), ~gone)
     for recording in session.scalars(fresh).all():
         audit.record(session, None, SHRED, "recording", recording)
-        mark = session.get(RetentionMark, recording)
+        mark = session.get(RetentionMark, ("recordings", recording))
         if mark is None:
-            mark = RetentionMark(recording_id=recording, marked_at=at)
+            mark = RetentionMark(kind="recordings", object=recording, marked_at=at)
             session.add(mark)
         mark.shredded_at = at
     vault.destroy(session, None, calls)
-
-
-def _facts(session: Session, calls: Sequence[str]) -> None:
-    """The one change that the log's table lets through, and only while the erasure runs."""
-    table = log.facts
-    mine = table.c.subject.in_(calls) & table.c.kind.in_(list(PERSONAL))
-    rows = session.execute(select(table.c.position, table.c.kind, table.c.payload).where(mine))
-    for position, kind, payload in rows.all():
-        left = forgotten(kind, payload)
-        if left != payload:
-            here = update(table).where(table.c.position == position)
-            session.execute(here.values(payload=left))
-
-
-def _words(session: Session, calls: Sequence[str]) -> None:
-    said = select(Utterance.number, Utterance.text).where(Utterance.call_id.in_(calls))
-    texts = {number: text for number, text in session.execute(said)}  # noqa: C416 - rows to mypy
-    if texts:
-        fts.remove(session, texts)
-    for table in (Utterance, Correction, PhraseMark):
-        session.execute(delete(table).where(table.call_id.in_(calls)))
 
 
 def _judgements(session: Session, ids: Sequence[str]) -> None:
@@ -146,55 +115,27 @@ def _judgements(session: Session, ids: Sequence[str]) -> None:
 
 
 def complaints_away(session: Session, customer: str) -> None:
-    """The texts of the customer's complaints; stages, clocks and causes stay.
-
-    The code is a new one that nobody was told: the old one opens nothing any more.
-    """
+    """The texts of the customer's complaints."""
     ids = session.scalars(select(Complaint.id).where(Complaint.customer_id == customer)).all()
-    if not ids:
-        return
-    steps = update(ComplaintTransition).where(ComplaintTransition.complaint_id.in_(ids))
-    session.execute(steps.values(note="", details={}))
-    changes = update(ComplaintChange).where(ComplaintChange.complaint_id.in_(ids))
-    session.execute(changes.values(before=None, after=None, why=""))
-    quotes = update(ComplaintQuote).where(ComplaintQuote.complaint_id.in_(ids))
-    session.execute(quotes.values(text=""))
-    for id in ids:
-        code = free_code(session)
-        session.execute(
-            update(Complaint)
-            .where(Complaint.id == id)
-            .values(
-                subject=NOBODY, description="", wanted="", corrective="", decision=None,
-                code=code, keys=pressed(code), version=Complaint.version + 1,
-            )
-        )  # fmt: skip
-    _messages(session, Message.complaint_id.in_(ids))
+    texts.complaints(session, ids)
 
 
 def record_away(session: Session, customer: str) -> list[str]:
     """The record, its messages and exports; the ids of exports whose archives are to go."""
-    _messages(session, Message.customer_id == customer)
+    texts.messages(session, Message.customer_id == customer)
     for table in (Phone, CustomerWord):
         session.execute(delete(table).where(table.customer_id == customer))
     session.execute(
         update(Customer)
         .where(Customer.id == customer)
         .values(
-            name=NOBODY, sort_name="", language=None, emails=[], address="", tier=None, notes="",
-            custom={}, version=Customer.version + 1,
+            name=texts.NOTHING, sort_name="", language=None, emails=[], address="", tier=None,
+            notes="", custom={}, version=Customer.version + 1,
         )
     )  # fmt: skip
     mine = CustomerExport.customer_id == customer
     session.execute(update(CustomerExport).where(mine).values(state="expired", reason=""))
     return list(session.scalars(select(CustomerExport.id).where(mine)))
-
-
-def _messages(session: Session, mine: ColumnElement[bool]) -> None:
-    waiting = update(Message).where(mine, Message.state == "waiting")
-    session.execute(waiting.values(state="failed"))
-    texts = update(Message).where(mine)
-    session.execute(texts.values(to="", subject="", body="", problem=""))
 
 
 def open_complaints(session: Session, customer: str) -> int:

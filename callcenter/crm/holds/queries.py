@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,13 @@ def of_interaction() -> ColumnElement[bool]:
     customers = and_(LegalHold.kind == "customer", LegalHold.object == Interaction.customer_id)
     held = exists().where(LegalHold.released_at.is_(None), or_(own, customers))
     return held.correlate(Interaction)
+
+
+def of_customer_or_interaction(customer: Any, interaction: Any) -> ColumnElement[bool]:
+    """Condition on a row that belongs to that customer and was born in that call: one is held."""
+    its = and_(LegalHold.kind == "customer", LegalHold.object == customer)
+    calls = and_(LegalHold.kind == "interaction", LegalHold.object == interaction)
+    return exists().where(LegalHold.released_at.is_(None), or_(its, calls))
 
 
 def page(

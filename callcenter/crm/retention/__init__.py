@@ -1,1 +1,1 @@
-"""How long recordings are kept: marked when their time is over, shredded some days later."""
+"""How long each kind of thing is kept: marked when its time is over, shredded some days later."""

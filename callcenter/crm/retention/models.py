@@ -1,21 +1,25 @@
-"""The table of recordings whose time is over; its rows stay when the files are gone."""
+"""The table of what is too old; its rows stay when the things are gone."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from callcenter.crm.db import Base
+from callcenter.crm.db import ID, Base
 
 
 class RetentionMark(Base):
-    """A recording whose time is over; until it is shredded it can be heard."""
+    """Something whose time is over; until it is shredded it can be heard or read.
+
+    `object`: the id of a recording, a call (its transcript), a complaint or a message.
+    """
 
     __tablename__ = "retention_marks"
-    __table_args__ = (Index("ix_retention_marks_waiting", "shredded_at", "marked_at"),)
+    __table_args__ = (Index("ix_retention_marks_waiting", "kind", "shredded_at", "marked_at"),)
 
-    recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    object: Mapped[str] = mapped_column(ID, primary_key=True)
     marked_at: Mapped[datetime]
     shredded_at: Mapped[datetime | None]

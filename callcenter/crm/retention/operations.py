@@ -7,49 +7,36 @@ asks about a missing file. Doing either twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.crm.audit import operations as audit
 from callcenter.crm.audit.models import AuditEntry
-from callcenter.crm.holds import queries as holds
-from callcenter.crm.interactions.models import Interaction, Recording
+from callcenter.crm.retention.kinds import Kind, Rules, counted, kinds
 from callcenter.crm.retention.models import RetentionMark
-from callcenter.crm.trust.verify import SHRED
-from callcenter.crm.vault import operations as vault
 from callcenter.database import reading
 from callcenter.events import now
 
 BATCH = 100
 NIGHT_HOUR = 2
 """Hour of the site's day from which on the round of that day is made."""
+OVERDUE = timedelta(hours=36)
+"""So long after a round its absence is an alarm."""
+RUN = "retention"
+"""What the audit says of a round, once for each kind."""
 _LOGGER = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Days that recordings are kept (None: for ever), by queue where it has its own; days
-    between marking and shredding."""
-
-    days: int | None = None
-    queues: Mapping[str, int] = field(default_factory=dict)
-    shred_after: int = 7
-
-    @property
-    def any(self) -> bool:
-        """Whether anything is ever too old."""
-        return self.days is not None or bool(self.queues)
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
-    """What a round did, or would do."""
+    """What a round did of one kind, or would do."""
 
     marked: int
     shredded: int
@@ -68,106 +55,119 @@ class Retention:
         timezone: str = "UTC",
         clock: Callable[[], datetime] = now,
     ) -> None:
-        self._engine, self._rules, self._remove = engine, rules, remove
+        at = clock()
+        self._engine, self._after = engine, timedelta(days=rules.shred_after)
+        self._kinds = [one for one in kinds(rules, remove) if one.due(at) is not None]
         self._zone, self._clock = ZoneInfo(timezone), clock
+        self._began, self._told = at, at - OVERDUE
 
     def round(self) -> None:
         """Once a night."""
         today = self._clock().astimezone(self._zone)
-        if not self._rules.any or today.hour < NIGHT_HOUR:
+        if not self._kinds or today.hour < NIGHT_HOUR:
             return
         last = self._last()
         if last is None or last.astimezone(self._zone).date() < today.date():
             self.run()
 
-    def dry_run(self) -> Counts:
-        """What `run` would do now; nothing is changed."""
+    def overdue(self) -> str | None:
+        """A sentence where nothing was looked at for 36 hours, though the settings want it."""
         at = self._clock()
-        with Session(reading(self._engine)) as session:
-            marked = session.scalar(_counted(self._too_old(at, ~holds.of_interaction())))
-            ripe = session.scalar(_counted(self._ripe(at, ~holds.of_interaction())))
-        return Counts(marked or 0, ripe or 0, self._held(at))
+        if not self._kinds or at - self._began < OVERDUE:
+            return None
+        last = self._last() or self._began
+        if at - last < OVERDUE:
+            return None
+        hours = int((at - last).total_seconds() // 3600)
+        text = f"nothing was shredded for {hours} hours: see the log of jobs"
+        if at - self._told >= OVERDUE:
+            self._told = at
+            _LOGGER.error("retention did not run; run `callcenter retention`", hours=hours)
+        return text
 
-    def run(self) -> Counts:
-        """Mark and shred what is due, and note it in the audit."""
+    def dry_run(self) -> dict[str, Counts]:
+        """What `run` would do now, by kind; nothing is changed."""
         at = self._clock()
-        held = self._held(at)
-        counts = Counts(self._repeat(self._mark, at), self._repeat(self._shred, at), held)
-        with Session(self._engine) as session, session.begin():
-            text = f"marked {counts.marked}, shredded {counts.shredded}, held {held}"
-            audit.record(session, None, "retention", "recordings", reason=text)
-        _LOGGER.info("retention", marked=counts.marked, shredded=counts.shredded, held=held)
-        return counts
-
-    def _held(self, at: datetime) -> int:
-        held = holds.of_interaction()
+        found = {}
         with Session(reading(self._engine)) as session:
-            found = (self._too_old(at, held), self._ripe(at, held))
-            return sum(session.scalar(_counted(query)) or 0 for query in found)
+            for kind in self._kinds:
+                marked = session.scalar(counted(self._too_old(kind, at, ~kind.held())))
+                ripe = session.scalar(counted(self._ripe(kind, at, ~kind.held())))
+                found[kind.name] = Counts(marked or 0, ripe or 0, self._held(session, kind, at))
+        return found
 
-    def _repeat(self, batch: Callable[[datetime], int], at: datetime) -> int:
-        done = count = batch(at)
+    def run(self) -> dict[str, Counts]:
+        """Mark and shred what is due, and note it in the audit; by kind."""
+        at = self._clock()
+        found = {}
+        for kind in self._kinds:
+            with Session(reading(self._engine)) as session:
+                held = self._held(session, kind, at)
+            marked = self._repeat(self._mark, kind, at)
+            counts = Counts(marked, self._repeat(self._shred, kind, at), held)
+            with Session(self._engine) as session, session.begin():
+                text = f"marked {counts.marked}, shredded {counts.shredded}, held {held}"
+                audit.record(session, None, RUN, kind.name, reason=text)
+            _LOGGER.info(
+                "retention", kind=kind.name, marked=marked, shredded=counts.shredded, held=held
+            )
+            found[kind.name] = counts
+        return found
+
+    def _held(self, session: Session, kind: Kind, at: datetime) -> int:
+        held = kind.held()
+        found = (self._too_old(kind, at, held), self._ripe(kind, at, held))
+        return sum(session.scalar(counted(query)) or 0 for query in found)
+
+    def _repeat(self, batch: Callable[[Kind, datetime], int], kind: Kind, at: datetime) -> int:
+        done = count = batch(kind, at)
         while count == BATCH:
-            count = batch(at)
+            count = batch(kind, at)
             done += count
         return done
 
-    def _mark(self, at: datetime) -> int:
+    def _mark(self, kind: Kind, at: datetime) -> int:
         with Session(self._engine) as session, session.begin():
-            found = session.scalars(self._too_old(at, ~holds.of_interaction()).limit(BATCH)).all()
-            session.add_all(RetentionMark(recording_id=one, marked_at=at) for one in found)
+            found = session.scalars(self._too_old(kind, at, ~kind.held()).limit(BATCH)).all()
+            marks = [RetentionMark(kind=kind.name, object=one, marked_at=at) for one in found]
+            session.add_all(marks)
         return len(found)
 
-    def _shred(self, at: datetime) -> int:
+    def _shred(self, kind: Kind, at: datetime) -> int:
         with Session(self._engine) as session, session.begin():
-            found = session.scalars(self._ripe(at, ~holds.of_interaction()).limit(BATCH)).all()
-            query = select(Recording).where(Recording.id.in_(found))
-            recordings = session.scalars(query).all()
-            for row in recordings:
-                self._remove(row.path)
-                audit.record(session, None, SHRED, "recording", row.id)
-            vault.destroy(session, None, [row.call_id for row in recordings])
-            marks = select(RetentionMark).where(RetentionMark.recording_id.in_(found))
-            for mark in session.scalars(marks):
-                mark.shredded_at = at
+            found = session.scalars(self._ripe(kind, at, ~kind.held()).limit(BATCH)).all()
+            kind.shred(session, found)
+            mine = (RetentionMark.kind == kind.name, RetentionMark.object.in_(found))
+            session.execute(update(RetentionMark).where(*mine).values(shredded_at=at))
         return len(found)
 
-    def _too_old(self, at: datetime, also: ColumnElement[bool]) -> Select[str]:
-        marked = exists().where(RetentionMark.recording_id == Recording.id)
-        query = select(Recording.id).join(Interaction, Interaction.call_id == Recording.call_id)
-        return query.where(self._due(at), also, ~marked).order_by(Recording.id)
+    def _too_old(self, kind: Kind, at: datetime, also: ColumnElement[bool]) -> Select[Any]:
+        marked = exists().where(RetentionMark.kind == kind.name, RetentionMark.object == kind.id)
+        return kind.ids().where(_due(kind, at), also, ~marked).order_by(kind.id)
 
-    def _due(self, at: datetime) -> ColumnElement[bool]:
-        own = self._rules.queues
-        due = [
-            and_(Interaction.queue == name, Recording.sealed_at < at - timedelta(days=days))
-            for name, days in own.items()
-        ]
-        if self._rules.days is not None:
-            others = or_(Interaction.queue.is_(None), Interaction.queue.not_in(list(own)))
-            before = at - timedelta(days=self._rules.days)
-            due.append(and_(others, Recording.sealed_at < before))
-        return or_(*due) if due else Recording.id.is_(None)
-
-    def _ripe(self, at: datetime, also: ColumnElement[bool]) -> Select[str]:
-        before = at - timedelta(days=self._rules.shred_after)
-        query = select(RetentionMark.recording_id).order_by(RetentionMark.recording_id)
-        query = query.join(Recording, Recording.id == RetentionMark.recording_id)
-        query = query.join(Interaction, Interaction.call_id == Recording.call_id)
+    def _ripe(self, kind: Kind, at: datetime, also: ColumnElement[bool]) -> Select[Any]:
+        query = kind.ids().join(
+            RetentionMark,
+            (RetentionMark.kind == kind.name) & (RetentionMark.object == kind.id),
+        )
         return query.where(
             RetentionMark.shredded_at.is_(None),
-            RetentionMark.marked_at <= before,
+            RetentionMark.marked_at <= at - self._after,
             also,
-            self._due(at),  # whoever lengthened the time meanwhile is obeyed
-        )
+            _due(kind, at),  # whoever lengthened the time meanwhile is obeyed
+        ).order_by(kind.id)
 
     def _last(self) -> datetime | None:
-        query = select(AuditEntry.at).where(
-            AuditEntry.kind == "recordings", AuditEntry.what == "retention"
+        names = [kind.name for kind in self._kinds]
+        runs = select(func.max(AuditEntry.number)).where(
+            AuditEntry.kind.in_(names), AuditEntry.what == RUN
         )
+        query = select(AuditEntry.at).where(AuditEntry.number == runs.scalar_subquery())
         with Session(reading(self._engine)) as session:
-            return session.scalar(query.order_by(AuditEntry.number.desc()).limit(1))
+            return session.scalar(query)
 
 
-def _counted(query: Select[str]) -> Select[int]:
-    return select(func.count()).select_from(query.order_by(None).subquery())
+def _due(kind: Kind, at: datetime) -> ColumnElement[bool]:
+    due = kind.due(at)
+    assert due is not None, "a kind that is kept for ever is not looked at"
+    return due

@@ -92,6 +92,9 @@ class SealedStore(Protocol):
         Where it is already, nothing is written. Raises RecordingError.
         """
 
+    def sha256(self, path: str) -> str | None:
+        """Of a sealed file; None where there is none. Raises RecordingError."""
+
     def discard(self, call: str) -> None:
         """Remove the journal; without one nothing happens."""
 
