@@ -123,11 +123,13 @@ async def _telephony(settings: Settings) -> None:
     import asyncio
     import gc
     import signal
+    from functools import partial
 
     from callcenter.buses import open_bus
     from callcenter.crm.complaints.hotline import Hotline
     from callcenter.database import open_database
     from callcenter.log import EventLog
+    from callcenter.telephony.adapters import prompt_files
     from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
     from callcenter.telephony.adapters.recordings import DiskRecordings
     from callcenter.telephony.adapters.speech_socket import SpeechSocket
@@ -158,6 +160,7 @@ async def _telephony(settings: Settings) -> None:
             music=tones.hold_music(),
             announcements=_questions(settings),
             prompts=_prompts(settings),
+            receipt=partial(prompt_files.receipt, settings.data_dir / "prompts"),
         ),
         statuses=Hotline(engine),
     )

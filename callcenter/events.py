@@ -435,6 +435,15 @@ class ComplaintMoved(Fact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ComplaintCodeRead(Fact):
+    """The customer heard the complaint's code from beginning to end; `by` let it be read out."""
+
+    complaint: str
+    call: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ComplaintEscalated(Fact):
     """A complaint is late: `level` 1 is the first step. `awaited`: acknowledge, decide, tell."""
 
@@ -697,6 +706,16 @@ class ControlRecording(Command):
     agent: str
     action: RecordingAction
     cause: PauseCause = "button"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadOutCode(Command):
+    """The system says the code of `complaint` to the customer, twice and slowly. → call view"""
+
+    call: str
+    agent: str
+    complaint: str
+    code: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from callcenter import events
 from callcenter.crm.agents.operations import note_state
+from callcenter.crm.complaints import operations as complaints
 from callcenter.crm.interactions import records
 from callcenter.crm.phrases import marking, watching
 from callcenter.crm.review import asking
@@ -40,6 +41,7 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.RecordingSealed: (records.recording_sealed, asking.sealed),
     events.RecordingRedacted: (records.recording_redacted, asking.redacted),
     events.RecordingFailed: (records.recording_failed,),
+    events.ComplaintCodeRead: (complaints.code_read,),
     events.PhraseListChanged: (watching.changed,),
     # Known from the log alone; no record comes of them yet:
     events.AgentDeclined: (),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,12 +24,14 @@ from callcenter.telephony.rounds import Rounds
 @dataclass(frozen=True, slots=True)
 class Sounds:
     """What a caller hears while nobody talks; `announcements`: that calls are recorded, and which
-    key declines it, by language; `prompts`: of lines that are a service, by language and name."""
+    key declines it, by language; `prompts`: of lines that are a service, by language and name.
+    `receipt(language, code)`: that code, spoken; it may take seconds, and raise TelephonyError."""
 
     ringback: Sound
     music: Sound
     announcements: Mapping[str, Sound] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, Sound]] = field(default_factory=dict)
+    receipt: Callable[[str, str], Sound] | None = None
 
 
 class Desk(Protocol):

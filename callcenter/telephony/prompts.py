@@ -12,6 +12,27 @@ _DIGITS = {
     "fa": "صفر یک دو سه چهار پنج شش هفت هشت نه",
     "he": "אפס אחת שתיים שלוש ארבע חמש שש שבע שמונה תשע",
 }
+_LETTERS = "ABCDEFGHJKMNPQRSTVWXY"
+"""Those that codes have (`crm.complaints.codes`)."""
+_NAMES = {
+    "en": "A B C D E F G H J K M N P Q R S T V W X Y",
+    "fa": "اِی بی سی دی ای اِف جی اِچ جِی کِی اِم اِن پی کیو آر اِس تی وی دابلیو ایکس وای",
+    "he": "איי בי סי די אי אף ג׳י אייץ׳ ג׳יי קיי אם אן פי קיו אר אס טי וי דאבל־יו אקס וואי",
+}
+_RECEIPT: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "receipt": "Your complaint has been registered. Its code is:",
+        "receipt_again": "Once more, the code is:",
+    },
+    "fa": {
+        "receipt": "شکایت شما ثبت شد. کد آن این است:",
+        "receipt_again": "یک بار دیگر، کد این است:",
+    },
+    "he": {
+        "receipt": "התלונה שלכם נרשמה. הקוד שלה הוא:",
+        "receipt_again": "פעם נוספת, הקוד הוא:",
+    },
+}
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "welcome": "Welcome. Here you can hear where your complaint stands.",
@@ -77,3 +98,21 @@ def texts(language: str) -> dict[str, str]:
     """Name → words, the ten digits among them."""
     digits = {f"digit_{at}": word for at, word in enumerate(_DIGITS[language].split())}
     return {**_TEXTS[language], **digits}
+
+
+def receipt(language: str, code: str) -> list[tuple[str, str]]:
+    """(name, words) of what a customer hears who is told the code of a complaint, in its order.
+
+    The code is said twice, character by character; "" is a pause.
+    """
+    letters = dict(zip(_LETTERS, _NAMES[language].split(), strict=True))
+    digits = dict(zip("0123456789", _DIGITS[language].split(), strict=True))
+    spelled: list[tuple[str, str]] = []
+    for char in code.replace("-", ""):
+        name = f"digit_{char}" if char in digits else f"letter_{char.lower()}"
+        spelled += [(name, digits.get(char) or letters[char]), ("", "")]
+    said = _RECEIPT[language]
+    return [
+        ("receipt", said["receipt"]), ("", ""), *spelled,
+        ("receipt_again", said["receipt_again"]), ("", ""), *spelled,
+    ]  # fmt: skip

@@ -35,6 +35,7 @@ from callcenter.events import (
     HoldCall,
     LogAdvanced,
     OfferAudio,
+    ReadOutCode,
     RejectCall,
     ResourcesSeen,
     ResumeCall,
@@ -470,7 +471,7 @@ class TelephonyService:
 
     def _handlers(self) -> dict[type[Any], Handler]:
         calls: tuple[type[Command], ...] = (AnswerCall, RejectCall, HoldCall, ResumeCall)
-        calls += (TransferCall, HangUpCall, ControlRecording)
+        calls += (TransferCall, HangUpCall, ControlRecording, ReadOutCode)
         on_loop: dict[type[Any], Callable[[Any], Coroutine[Any, Any, Answer]]] = {
             SeatAgent: self._at_owner(self._seat),
             UnseatAgent: self._at_owner(self._unseat),

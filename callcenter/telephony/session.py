@@ -8,6 +8,7 @@ is handled by the step the call is in; so no two of them can race.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import Literal
 import structlog
 
 from callcenter.config import Line
-from callcenter.errors import CallcenterError, CallGone, Conflict, NoAudioLeg
+from callcenter.errors import CallcenterError, CallGone, Conflict, NoAudioLeg, TelephonyError
 from callcenter.events import (
     AgentDeclined,
     AgentOffered,
@@ -29,11 +30,13 @@ from callcenter.events import (
     CallRang,
     CallResumed,
     CallTransferred,
+    ComplaintCodeRead,
     ControlRecording,
     Fact,
     HangUpCall,
     HoldCall,
     LegName,
+    ReadOutCode,
     RecordPolicy,
     RejectCall,
     ResumeCall,
@@ -59,6 +62,7 @@ from callcenter.telephony.mailbox import (
     PhonePickedUp,
     Referred,
     Replaced,
+    SaidAll,
     Step,
     Stop,
 )
@@ -122,6 +126,9 @@ class Session:
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._quality = CallQuality(id)
+        self._reading: tuple[int, ReadOutCode] | None = None  # what is read out now
+        self._readings = 0
+        self._silent_until = 0.0  # loop time until which a caller may send no sound at all
         self.keeping = Keeping(id, language, line, desk, self.mailbox.put_nowait)
         self._rang_at = self._now()
         self._answered_at: float | None = None
@@ -258,6 +265,8 @@ class Session:
                 case Referred(referral):
                     if await self._follow_referral(referral):
                         return
+                case SaidAll(number) if self._reading and self._reading[0] == number:
+                    await self._read_to_the_end(self._reading[1])
                 case None:
                     self._demand_sound()
                     if self._phone and self._is_silent(self._phone):
@@ -498,6 +507,8 @@ class Session:
                 await self._resume("agent")
             case ControlRecording():
                 await self._happened(*await self.keeping.control(command))
+            case ReadOutCode():
+                await self._read_out(command)
             case HangUpCall():
                 raise Over("completed", "agent")
             case TransferCall():
@@ -510,7 +521,40 @@ class Session:
                 raise Conflict("that cannot be done during a call")
         return False
 
+    async def _read_out(self, command: ReadOutCode) -> None:
+        """The customer hears the code instead of the agent, who goes on hearing the customer."""
+        if self._call.held_by:
+            raise Conflict("the customer is on hold: take them back first")
+        if self._reading:
+            raise Conflict("the code is being read out already")
+        make = self.desk.sounds.receipt
+        if make is None:
+            raise Conflict("nothing can be read out here")
+        try:
+            sound = await asyncio.to_thread(make, self.language, command.code)
+        except TelephonyError as error:
+            raise Conflict(f"the code cannot be read out: {error.detail}") from error
+        self._readings += 1
+        number = self._readings
+        self._reading, self._silent_until = (number, command), math.inf
+        playing = asyncio.ensure_future(self.desk.media.play(self.caller.leg, sound))
+        playing.add_done_callback(lambda _: self.mailbox.put_nowait(SaidAll(number)))
+
+    def _stop_reading(self) -> None:
+        """Who only listened may be a telephone that sends nothing while nobody speaks."""
+        if self._reading:
+            limit = self.desk.settings.sip.media_timeout_seconds
+            self._reading, self._silent_until = None, self._now() + limit
+
+    async def _read_to_the_end(self, command: ReadOutCode) -> None:
+        self._stop_reading()
+        if self._agent_leg:
+            self.caller.join(self._agent_leg)
+        read = ComplaintCodeRead(complaint=command.complaint, call=self.id, by=command.agent)
+        await self._happened(read)
+
     async def _hold(self, by: LegName) -> None:
+        self._stop_reading()  # music is played instead, or nothing is heard
         if by not in self._call.held_by:
             await self._happened(CallHeld(call=self.id, by=by))
             if by == "agent":
@@ -566,6 +610,7 @@ class Session:
         if not isinstance(caller, CallerSide) or not caller.answered:
             inbound.reject(481)
             return
+        self._stop_reading()
         try:
             await caller.replace(inbound)
         except (CallcenterError, Over):
@@ -606,6 +651,7 @@ class Session:
 
     async def _back_to_queue(self, to_queue: str | None, to_agent: str | None = None) -> None:
         """This agent's part is over; the caller waits, first in line, with music."""
+        self._stop_reading()
         former, queue = self.agent, to_queue or self._call.queue or self.line.queue
         assert former is not None
         self.caller.part(self._agent_leg)
@@ -623,7 +669,7 @@ class Session:
 
     def _demand_sound(self) -> None:
         """A caller who sends no sound for long has vanished (unless they hold the call)."""
-        if self._is_silent(self.caller):
+        if self._now() > self._silent_until and self._is_silent(self.caller):
             waits = self.agent is None
             raise Over("abandoned" if waits else "failed", "system", "media timeout")
 

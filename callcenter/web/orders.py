@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from callcenter.crm.agents import queries as outboxes
+from callcenter.crm.complaints.queries import of_call
 from callcenter.errors import Conflict, Forbidden, Invalid, Unavailable
 from callcenter.events import (
     AgentStateName,
@@ -18,6 +19,7 @@ from callcenter.events import (
     HoldCall,
     OfferAudio,
     PauseCause,
+    ReadOutCode,
     RecordingAction,
     RejectCall,
     ResumeCall,
@@ -75,6 +77,19 @@ def recording(
     call = _text(body, "call")
     command = ControlRecording(call=call, agent=person.id, action=action, cause=cause)
     return _send(parts, command, service=nodes.of_call(parts, call))
+
+
+def read_out(parts: Services, person: Who, body: Body) -> Body:
+    """Let the customer of my call hear the code of a complaint that belongs to it.
+
+    Raises NotFound for a complaint of somebody else, Conflict where nothing can be read out now.
+    """
+    call = _text(body, "call")
+    with parts.reading() as session:
+        found = of_call(session, _text(body, "code"), call)
+        complaint, code = found.id, found.code
+    command = ReadOutCode(call=call, agent=person.id, complaint=complaint, code=code)
+    return _send(parts, command, timeout=15.0, service=nodes.of_call(parts, call))
 
 
 def set_state(parts: Services, person: Who, body: Body) -> Body:

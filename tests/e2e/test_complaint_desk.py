@@ -14,7 +14,7 @@ from browser import AgentPage, chromium
 from playwright.sync_api import Browser, Page, expect
 from world import World, running, wait_for
 
-from callcenter.events import CallEnded, CallRang, ComplaintOpened
+from callcenter.events import CallEnded, CallRang, ComplaintCodeRead, ComplaintOpened
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -104,6 +104,9 @@ def an_agent_registers_it_during_the_call(world: World, browser: Browser) -> str
     assert [one["text"] for one in kept["quotes"]] == [CAST.talk[5][1]]
     wait_for(lambda: len(messages(world, opened.code)) == 2, "the receipt by mail and SMS")
     assert {one["to"] for one in messages(world, opened.code)} == {NUMBER, "customer@example.com"}
+    saved.get_by_test_id("code-read-out").click()  # the system says it, twice
+    told = world.wait_fact(ComplaintCodeRead, call=call)
+    assert (told.complaint, told.by) == (kept["id"], opened.by)
     agent.hook("call-end").click()
     expect(agent.hook("wrapup")).to_be_visible()
     agent.hook("wrapup-outcome").select_option("complaint")

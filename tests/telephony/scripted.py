@@ -11,7 +11,7 @@ import pytest
 from callcenter.bus import MemoryBus
 from callcenter.config import Settings
 from callcenter.database import open_database
-from callcenter.errors import RecordingError, SipFailure
+from callcenter.errors import RecordingError, SipFailure, TelephonyError
 from callcenter.events import (
     AgentStateChanged,
     AnswerCall,
@@ -248,7 +248,11 @@ class Stage:
         self.announcement = tones.Clip(tones.attention())
         self.announcements: dict[str, Sound] = {"en": self.announcement}
         self.prompts: dict[str, dict[str, Sound]] = {}
-        sounds = Sounds(tones.ringback(), tones.hold_music(), self.announcements, self.prompts)
+        self.receipts: list[tuple[str, str, Sound]] = []
+        self.receipt_fails = False
+        sounds = Sounds(
+            tones.ringback(), tones.hold_music(), self.announcements, self.prompts, self._receipt
+        )
         self.dialler, self.phones = FakeDialler(), FakePhones()
         parts = Parts(
             self.sip,
@@ -264,6 +268,12 @@ class Stage:
         self.service = TelephonyService(
             settings, self.log, self.bus, parts, node=node, shared=engine if shared else None
         )
+
+    def _receipt(self, language: str, code: str) -> Sound:
+        if self.receipt_fails:
+            raise TelephonyError("install espeak-ng")
+        self.receipts.append((language, code, tones.Clip(b"\x10" * 160)))
+        return self.receipts[-1][2]
 
     async def order(self, command: Command) -> dict[str, Any]:
         return await asyncio.to_thread(self.bus.request, "telephony", command)

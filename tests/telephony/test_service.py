@@ -4,8 +4,10 @@ event log. Order and content are asserted; times are the queue's own settings, k
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted import PATIENCE, Stage, StageMaker, run
@@ -15,11 +17,13 @@ from callcenter.errors import CallGone, Conflict, NoAudioLeg
 from callcenter.events import (
     AnswerCall,
     CallEnded,
+    ComplaintCodeRead,
     DescribeFloor,
     ExtendWrapUp,
     HangUpCall,
     HoldCall,
     LogAdvanced,
+    ReadOutCode,
     RejectCall,
     ResumeCall,
     ServiceStarted,
@@ -419,5 +423,88 @@ def test_calls_that_a_kill_left_open_are_interrupted_at_the_next_start(
         floor = await after.order(DescribeFloor())
         assert (floor["calls"], floor["agents"]) == ([], [])
         await after.service.stop(0.0)
+
+    run(scene())
+
+
+def reading(floor: Any, **changes: Any) -> ReadOutCode:
+    words = {"call": floor.call, "agent": "a", "complaint": "c1", "code": "C-7K3F9XA"}
+    return ReadOutCode(**(words | changes))
+
+
+def test_the_code_of_a_complaint_is_read_out_to_the_customer_alone(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            await floor.talking()
+            customer, agent = floor.customer, floor.audio.legs["a"]
+            view = await floor.order(reading(floor))
+            assert view["state"] == "talking"
+            assert customer.hears is floor.receipts[-1][2]
+            assert floor.receipts[-1][:2] == ("en", "C-7K3F9XA")
+            assert agent.hears is customer, "the agent goes on hearing the customer"
+            with pytest.raises(Conflict, match="being read out already"):
+                await floor.order(reading(floor))
+            floor.media.finish_playing(customer)
+            await floor.until("ComplaintCodeRead")
+            assert (customer.hears, agent.hears) == (agent, customer)
+            told = floor.last(ComplaintCodeRead)
+            assert (told.complaint, told.call, told.by) == ("c1", floor.call, "a")
+
+    run(scene())
+
+
+def test_a_code_that_was_not_heard_to_the_end_was_not_read_out(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            inbound = await floor.talking()
+            await floor.order(reading(floor))
+            await floor.order(HoldCall(call=floor.call, agent="a"))
+            assert floor.customer.hears == floor.sounds.music
+            with pytest.raises(Conflict, match="on hold"):
+                await floor.order(reading(floor))
+            await floor.order(ResumeCall(call=floor.call, agent="a"))
+            assert floor.customer.hears is floor.audio.legs["a"]
+            await floor.order(reading(floor))
+            inbound.leave("bye")
+            await floor.until("CallEnded")
+            assert "ComplaintCodeRead" not in floor.story()
+
+    run(scene())
+
+
+def test_what_cannot_be_read_out_is_a_refusal_and_the_call_goes_on(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            with pytest.raises(CallGone):
+                await floor.order(reading(floor, agent="b"))
+            floor.receipt_fails = True
+            with pytest.raises(Conflict, match="cannot be read out: install espeak-ng"):
+                await floor.order(reading(floor))
+            assert floor.customer.hears is floor.audio.legs["a"]
+
+    run(scene())
+
+
+def test_a_customer_who_only_listens_may_send_no_sound(stage: StageMaker) -> None:
+    """Telephones that suppress silence send nothing for as long as the code is read out."""
+
+    async def scene() -> None:
+        async with stage(sip={"media_timeout_seconds": 1}) as floor:
+            await floor.seat("a")
+            floor.calls()
+            await floor.until("AgentOffered")
+            floor.customer.alive_at = math.inf  # speaks all the time
+            await floor.order(AnswerCall(call=floor.call, agent="a"))
+            await floor.order(reading(floor))
+            floor.customer.alive_at = 0.0
+            await asyncio.sleep(2.5)  # the watch looks every second
+            assert "CallEnded" not in floor.story()
+            floor.media.finish_playing(floor.customer)
+            await floor.until("ComplaintCodeRead", "CallEnded")
+            assert floor.last(CallEnded).detail == "media timeout"
 
     run(scene())

@@ -10,6 +10,7 @@ from test_contract import problem, tab, talked, told
 from web_world import Browser, World
 
 from callcenter import events
+from callcenter.events import ComplaintCodeRead, ReadOutCode
 
 PHONE = "+989121234567"
 
@@ -250,3 +251,32 @@ def test_the_page_can_be_switched_off(world: World) -> None:
         update={"complaints": world.settings.complaints.model_copy(update={"portal": False})}
     )
     assert world.client().http.get("/portal").status_code == 404
+
+
+def test_only_a_code_that_belongs_to_the_call_is_read_out(world: World) -> None:
+    """To a stranger nobody's code is said: born in the call, tied to it, or the customer's own."""
+    agent, boss = world.client("agent"), world.client("supervisor")
+    call = world.call(agent=world.people["agent"])
+    born = agent.post(
+        "/complaints", {"subject": "Lid", "interaction": world.interaction(call)}
+    ).get_json()
+    strange = boss.post("/complaints", {"subject": "Lid"}).get_json()
+    answer = agent.post(f"/calls/{call}/reading", {"code": born["code"].lower().replace("-", " ")})
+    assert answer.status_code == 200, answer.get_json()
+    (order,) = world.telephony.told(ReadOutCode)
+    assert (order.call, order.agent) == (call, world.people["agent"])
+    assert (order.complaint, order.code) == (born["id"], born["code"])
+    for code in (strange["code"], "C-0000000", "x"):
+        refused = agent.post(f"/calls/{call}/reading", {"code": code})
+        assert (refused.status_code, refused.get_json()["type"].split(":")[-1]) == (
+            404,
+            "not-found",
+        )
+    boss.post(f"/complaints/{strange['id']}/calls", {"interaction": world.interaction(call)})
+    assert agent.post(f"/calls/{call}/reading", {"code": strange["code"]}).status_code == 200
+
+    read = ComplaintCodeRead(complaint=born["id"], call=call, by=world.people["agent"])
+    world.happens(read)
+    (change,) = agent.get(f"/complaints/{born['id']}").get_json()["changes"]
+    assert (change["field"], change["after"]) == ("code_read", "phone")
+    assert change["by"]["id"] == world.people["agent"]

@@ -41,6 +41,7 @@ AA--- POST   /calls/<id>/answer
 AA--- POST   /calls/<id>/hangup
 AA--- POST   /calls/<id>/hold
 AA--- POST   /calls/<id>/recording
+OO--- POST   /calls/<id>/reading
 AA--- POST   /calls/<id>/reject
 AA--- POST   /calls/<id>/resume
 AA--- POST   /calls/<id>/transfer
@@ -188,6 +189,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/customers/<id>/holds": {"reason": "case 7"},
     "/interactions/<id>/holds": {"reason": "case 7"},
     "/holds/<id>/release": {"reason": "case 7"},
+    "/calls/<id>/reading": {"code": "C-7K3F9XA"},
     "/complaints/<id>/calls": {"interaction": INTERACTION},
     "/complaints/<id>": {"subject": "Lid"},
     "/evaluations/<id>/notes": {"text": "x"},

@@ -28,6 +28,7 @@ _TAKEN = (
     events.ResumeCall,
     events.TransferCall,
     events.HangUpCall,
+    events.ReadOutCode,
     events.ExtendWrapUp,
     events.UnseatAgent,
     events.OfferAudio,

@@ -26,7 +26,7 @@ from callcenter.crm.interactions.models import Interaction, Utterance
 from callcenter.crm.interactions.operations import get_or_raise as interaction_or_raise
 from callcenter.crm.text import checked
 from callcenter.errors import Conflict, Invalid, NotFound
-from callcenter.events import ComplaintMoved, ComplaintOpened, now
+from callcenter.events import ComplaintCodeRead, ComplaintMoved, ComplaintOpened, now
 
 
 def get_or_raise(session: Session, complaint: str) -> Complaint:
@@ -223,6 +223,13 @@ def _tell(session: Session, complaint: Complaint, born: Interaction | None) -> N
         call=born.call_id if born else None,
     )
     log.append_within(session.connection(), fact)
+
+
+def code_read(session: Session, fact: ComplaintCodeRead) -> None:
+    """The customer heard the code: a line of the complaint's history."""
+    told = {"complaint_id": fact.complaint, "field": "code_read", "by": fact.by, "at": fact.at}
+    if session.scalar(select(ComplaintChange.number).filter_by(**told)) is None:
+        session.add(ComplaintChange(**told, after="phone"))
 
 
 def free_code(session: Session) -> str:

@@ -14,10 +14,26 @@ from callcenter.crm.complaints.codes import read
 from callcenter.crm.complaints.models import Cause, Complaint, ComplaintCall
 from callcenter.crm.complaints.operations import get_or_raise
 from callcenter.crm.complaints.stages import OPEN_STAGES, STAGES, WAITING_STAGES, Stage
+from callcenter.crm.interactions.queries import by_call
 from callcenter.crm.paging import Page, after, limited, moment_and_id
+from callcenter.errors import NotFound
 from callcenter.events import now
 
 get = get_or_raise
+
+
+def of_call(session: Session, code: str, call: str) -> Complaint:
+    """The complaint with that code, where the customer of that call may hear of it.
+
+    Raises NotFound where it was neither born in the call, nor tied to it, nor is the customer's.
+    """
+    row, contact = by_code(session, code), by_call(session, call)
+    if row is not None and contact is not None:
+        tied = session.get(ComplaintCall, (row.id, contact.id)) is not None
+        own = row.customer_id is not None and row.customer_id == contact.customer_id
+        if tied or own or row.interaction_id == contact.id:
+            return row
+    raise NotFound("there is no such complaint of this call's customer")
 
 
 def by_code(session: Session, typed: str) -> Complaint | None:

@@ -9,10 +9,13 @@ from pathlib import Path
 from callcenter.errors import ConfigError, TelephonyError
 from callcenter.telephony.media import tones
 from callcenter.telephony.ports import Sound
+from callcenter.telephony.prompts import receipt as texts_of_receipt
 from callcenter.telephony.prompts import texts
 
 _VOICES = {"en": "en-us", "fa": "fa", "he": "he"}
 _WORDS_PER_MINUTE = "140"
+PAUSE = 0.5
+"""Seconds between the characters of a code: somebody writes it down."""
 
 
 def load(folder: Path, languages: Iterable[str]) -> dict[str, dict[str, Sound]]:
@@ -24,6 +27,26 @@ def load(folder: Path, languages: Iterable[str]) -> dict[str, dict[str, Sound]]:
         }
         for language in sorted(set(languages))
     }
+
+
+def receipt(folder: Path, language: str, code: str) -> Sound:
+    """What a customer hears who is told the code. Raises TelephonyError where it cannot be made.
+
+    May take seconds where espeak-ng says something for the first time.
+    """
+    if language not in _VOICES:
+        raise TelephonyError(f"nothing can be read out in {language}")
+    try:
+        return tones.joined(
+            [
+                _sound(folder / language / f"{name}.wav", words, _VOICES[language])
+                if name
+                else tones.pause(PAUSE)
+                for name, words in texts_of_receipt(language, code)
+            ]
+        )
+    except ConfigError as error:
+        raise TelephonyError(error.problems[0].removeprefix("lines[].service: ")) from error
 
 
 def _sound(file: Path, words: str, voice: str) -> Sound:

@@ -97,6 +97,11 @@ def announcement(content: bytes) -> Clip:
     return Clip(_ulaw(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)))
 
 
+def pause(seconds: float) -> Clip:
+    """Nothing, for so long."""
+    return Clip(b"\xff" * int(seconds * SAMPLE_RATE))
+
+
 def joined(sounds: Sequence[Sound]) -> Clip:
     """Sounds that have an end, one after the other."""
     frames: list[bytes] = []

@@ -33,6 +33,12 @@ class RecordingOrder(In):
     cause: Literal["button", "api", "form"] = "api"
 
 
+class Reading(In):
+    """The code of a complaint, as it is to be heard."""
+
+    code: str = Field(min_length=1, max_length=16)
+
+
 class Done(View):
     """Telephony carried the order out; `call` is its view of the call where it gives one."""
 
@@ -131,6 +137,16 @@ _route("hangup", "End the call.")
 def transfer(id: str, body: Transfer) -> Any:
     """Pass the call on to another agent or a queue, unannounced."""
     return _order("transfer", id, body.model_dump())
+
+
+@blueprint.post("/calls/<id>/reading")
+@blueprint.input(Reading, location="json", arg_name="body")
+@blueprint.output(Done)
+@auth.requires(Permission.CALLS_TAKE)
+def reading(id: str, body: Reading) -> Any:
+    """Let the customer of my call hear the code of their complaint; 409 where that cannot be."""
+    answer = orders.read_out(services(), who(), {"call": id, "code": body.code})
+    return {"ok": True, "call": answer or None}
 
 
 @blueprint.post("/calls/<id>/recording")

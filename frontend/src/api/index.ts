@@ -174,6 +174,8 @@ export const api = {
   timeline: (id: string, query: { limit?: number; cursor?: string | null } = {}) =>
     value(client.GET("/api/v1/customers/{id}/timeline", { params: { path: { id }, query } })),
 
+  readOut: (call: string, code: string) =>
+    value(client.POST("/api/v1/calls/{id}/reading", { ...byId(call), body: { code } })),
   complaints: (query: ListOf<"/api/v1/complaints">) =>
     value(client.GET("/api/v1/complaints", { params: { query } })),
   complaint: (id: string) => value(client.GET("/api/v1/complaints/{id}", byId(id))),
