@@ -39,6 +39,7 @@ test-scaled: ## Everything once more on PostgreSQL and Redis instead of SQLite a
 	@tools/install.sh test
 	@tools/test-needs.sh
 	@$(bin)/callcenter models fetch en --if-missing || true
+	$(python) tools/frontend.py npm run check
 	$(scaled) tools/second-look.sh -n 2 -m "not integration" --ignore=tests/e2e
 	$(scaled) tools/second-look.sh -n 2 --dist loadfile -m integration --ignore=tests/e2e
 	$(scaled) tools/second-look.sh -m integration tests/e2e

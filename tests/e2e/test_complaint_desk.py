@@ -80,13 +80,17 @@ def an_agent_registers_it_during_the_call(world: World, browser: Browser) -> str
     agent = AgentPage(browser, world, CAST.agent[0]).start_shift()
     world.sipp("uac_talk.xml", seconds=120, sound=TONE, to=CAST.line, caller=NUMBER)
     expect(agent.hook("pop-name")).to_contain_text(NAME)
-    expect(agent.hook("incident-notice")).to_contain_text(CAST.trouble[1])
+    expect(agent.hook("pop-card").get_by_test_id("incident-notice")).to_contain_text(
+        CAST.trouble[1]
+    )
     call = str(world.facts(CallRang)[-1].call)
     agent.answer()
     stage.speak(world, call, CAST)
     said = agent.page.locator("[data-testid=caption][data-leg=customer][data-kind=final]")
     expect(said).to_have_count(3)
-    expect(agent.hook("incident-notice")).to_contain_text(CAST.trouble[2])
+    expect(agent.hook("customer-pane").get_by_test_id("incident-notice")).to_contain_text(
+        CAST.trouble[2]
+    )
 
     wish = said.nth(2)
     wish.hover()
