@@ -4,6 +4,7 @@ import createClient from "openapi-fetch";
 import { goToSignIn, session } from "@/session/session";
 import type { components, paths } from "./schema";
 import type { ProblemBody } from "./types";
+import { visible } from "./visible";
 
 type Schemas = components["schemas"];
 type ListOf<Path extends keyof paths> = paths[Path] extends {
@@ -47,7 +48,7 @@ async function value<T>(
   answer: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
   const { data, error, response } = await answer;
-  if (response.ok) return data as T;
+  if (response.ok) return visible(data) as T;
   const body = error && typeof error === "object" ? (error as ProblemBody) : {};
   throw new Problem({ status: response.status, ...body });
 }

@@ -1,5 +1,6 @@
 /** The socket to the server: connects, asks for what was missed, sends commands. */
 
+import { visible } from "@/api/visible";
 import { io, type Socket } from "socket.io-client";
 import type { ProblemBody } from "@/api/types";
 
@@ -44,7 +45,7 @@ export function connect(handlers: SocketHandlers): Wire {
     timeout: 5000,
   });
   for (const name of EVENTS) {
-    socket.on(name, (payload: unknown) => handlers.event(name, payload));
+    socket.on(name, (payload: unknown) => handlers.event(name, visible(payload)));
   }
   socket.on("connect", handlers.connected);
   socket.on("disconnect", (reason) => {
