@@ -28,7 +28,7 @@ from callcenter.errors import ConfigError
 PROMISED = [
     "run", "demo", "web", "telephony", "speech", "jobs", "call", "doctor", "check-config",
     "backup", "restore", "tls", "settings", "openapi", "db.upgrade",
-    "user.add", "user.passwd", "user.disable", "user.unlock", "user.reset-factors",
+    "user.add", "user.team", "user.passwd", "user.disable", "user.unlock", "user.reset-factors",
     "import.customers", "models.list",
     "models.fetch",
     "recordings.verify", "keys.list", "keys.rotate", "retention",
@@ -294,3 +294,29 @@ def test_where_the_telephone_calls(listen: list[str], found: tuple[str, int]) ->
 def test_the_telephone_needs_udp() -> None:
     with pytest.raises(ConfigError, match="needs a udp:// address"):
         trial.sip_address(["tcp://0.0.0.0:5060"])
+
+
+def test_a_user_is_put_into_a_team_and_out_of_it(settings: Settings) -> None:
+    from sqlalchemy.orm import Session
+
+    from callcenter import bootstrap, migrations
+    from callcenter.crm.users.operations import create
+    from callcenter.crm.users.queries import by_username
+
+    engine = bootstrap.open_records(settings)
+    migrations.upgrade(engine)
+    with Session(engine) as session, session.begin():
+        create(session, username="sara", password_hash="x", role="supervisor")
+    data = ["--config", str(settings.data_dir.parent / "config.json")]
+    data += ["--data-dir", str(settings.data_dir)]
+    for words, said, team in (
+        (["sara", "north"], "sara is in the team north.\n", "north"),
+        (["sara"], "sara is in no team.\n", None),
+    ):
+        done = CliRunner().invoke(app, ["user", "team", *words, *data])
+        assert (done.exit_code, done.stdout) == (0, said)
+        with Session(engine) as session:
+            user = by_username(session, "sara")
+            assert user is not None
+            assert user.team == team
+    engine.dispose()

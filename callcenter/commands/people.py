@@ -57,6 +57,7 @@ def add_to(app: typer.Typer) -> None:
         epilog=example("callcenter user add sara --role agent --password-file secret.txt")
     )(add)
     user.command(epilog=example("callcenter user passwd sara --password-file -"))(passwd)
+    user.command(epilog=example("callcenter user team sara north"))(team)
     user.command(epilog=example("callcenter user disable sara"))(disable)
     user.command(epilog=example("callcenter user unlock sara"))(unlock)
     user.command(epilog=example("callcenter user reset-factors sara"))(reset_factors)
@@ -70,6 +71,7 @@ def add(
     extension: Annotated[str | None, typer.Option(help="The user's own number.")] = None,
     language: Annotated[Language | None, typer.Option(help="Of the pages.")] = None,
     full_name: Annotated[str | None, typer.Option("--name", help="Shown to others.")] = None,
+    team: Annotated[str | None, typer.Option(help="Whose calls a supervisor hears.")] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -87,6 +89,7 @@ def add(
             role=role.value,
             extension=extension,
             language=language.value if language else settings.site.default_language,
+            team=team,
             password_hash=password_hash,
         )
     say(f"{username} can sign in as {role.value}.")
@@ -107,6 +110,25 @@ def passwd(
     with _session(settings) as session:
         operations.set_password(session, _user(session, username), password_hash)
     say(f"{username} has a new password; every session of that user has ended.")
+
+
+def team(
+    username: Username,
+    name: Annotated[
+        str | None, typer.Argument(metavar="TEAM", help="None: out of the team.")
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Put a user into a team, or out of it: a supervisor in a team hears its calls only."""
+    from callcenter.crm.audit import operations as audit
+    from callcenter.crm.users import operations
+
+    with _session(settings_of(config, data_dir)) as session:
+        user = _user(session, username)
+        operations.change(session, user, team=name)
+        audit.record(session, None, "team", "user", user.id, reason=f"command line: {name or ''}")
+    say(f"{username} is in the team {name}." if name else f"{username} is in no team.")
 
 
 def disable(username: Username, config: ConfigFile = None, data_dir: DataDir = None) -> None:

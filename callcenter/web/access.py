@@ -227,6 +227,26 @@ class Access:
             user = queries.by_id(session, person.id)
         return "phone" if user and user.preferences.get("device") == "phone" else "browser"
 
+    def members(self, team: str) -> tuple[str, ...]:
+        """The ids of everybody in that team."""
+        with Session(self._reader) as session:
+            return queries.members(session, team)
+
+    def in_teams(self, users: set[str]) -> bool:
+        """Whether one of these is in a team."""
+        with Session(self._reader) as session:
+            return any(user.team is not None for user in queries.by_ids(session, users))
+
+    def set_team(self, person: Who, user: str, team: str | None, address: str | None) -> User:
+        """Put somebody into a team, or out of it; it holds from the next request on."""
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            found = operations.get_or_raise(session, user)
+            operations.change(session, found, team=team)
+            audit.record(
+                session, person.id, "team", "user", user, reason=team or "", address=address
+            )
+            return found
+
     def set_disabled(
         self, person: Who, user: str, disabled: bool | None, address: str | None
     ) -> User:
@@ -371,6 +391,7 @@ def _who(opened: UserSession, user: User, failed: int = 0) -> Who:
         role=user.role,
         extension=user.extension,
         language=user.language,
+        team=user.team,
         session=opened.token_hash,
         csrf=opened.csrf,
         expires_at=opened.expires_at,

@@ -72,10 +72,22 @@ def every(permission: Permission) -> Who:
     return person
 
 
-def own_only(permission: Permission, *people: str | None) -> Who:
-    """Where the scope is "own", the person must be one of `people`; else it is not there."""
+def reach(permission: Permission) -> tuple[str, ...] | None:
+    """Whose things the person may see with it: ids of users; None for everybody's."""
     person, scope = allow(permission)
-    if scope is Scope.OWN and person.id not in people:
+    if scope is Scope.OWN:
+        return (person.id,)
+    if scope is Scope.TEAM and person.team is not None:
+        return services().access.members(person.team)
+    return None
+
+
+def own_only(permission: Permission, *people: str | None) -> Who:
+    """Where it reaches for one's own or one's team's only, one of `people` must be among them;
+    else it is not there."""
+    person, _ = allow(permission)
+    among = reach(permission)
+    if among is not None and not set(among) & set(people):
         raise NotFound("no such thing")
     return person
 

@@ -39,6 +39,7 @@ class Who:
     role: str
     extension: str | None
     language: str | None
+    team: str | None
     session: str
     csrf: str
     expires_at: datetime
@@ -46,7 +47,7 @@ class Who:
 
     def scope(self, permission: Permission) -> Scope | None:
         """How far a permission reaches for this person; None when denied."""
-        return scope_of(self.role, permission)
+        return scope_of(self.role, permission, self.team)
 
 
 @dataclass(slots=True)

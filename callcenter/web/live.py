@@ -30,6 +30,7 @@ from callcenter.crm.interactions.models import Interaction
 from callcenter.crm.phrases import queries as phrases
 from callcenter.crm.text import visible
 from callcenter.crm.users import queries as users
+from callcenter.crm.users.models import User
 from callcenter.events import (
     AgentStateName,
     Consent,
@@ -44,7 +45,7 @@ from callcenter.events import (
 from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
-from callcenter.web.permissions import Permission, scope_of
+from callcenter.web.permissions import Permission, Scope, scope_of
 from callcenter.web.shapes import CallView, MatchView, Moment
 
 FLOOR_ROOM = "floor"
@@ -682,7 +683,7 @@ def _escalated(live: Live, session: Session, fact: events.ComplaintEscalated) ->
 
 
 def _phrase(live: Live, session: Session, fact: events.PhraseHeard) -> Told:
-    """To everybody who manages phrases."""
+    """To everybody who manages phrases and may hear the call."""
     row = interactions.by_call(session, fact.call)
     found = phrases.mark_of(session, fact.utterance, fact.list)
     if row is None or found is None:
@@ -701,9 +702,16 @@ def _phrase(live: Live, session: Session, fact: events.PhraseHeard) -> Told:
     whom = (
         user.id
         for user in users.everybody(session)
-        if scope_of(user.role, Permission.PHRASES_MANAGE)
+        if scope_of(user.role, Permission.PHRASES_MANAGE) and _hears(session, user, row.talked)
     )
     return [(user, payload, fact.call) for user in sorted(whom)]
+
+
+def _hears(session: Session, user: User, talked: set[str]) -> bool:
+    scope = scope_of(user.role, Permission.CONVERSATION, user.team)
+    if scope is Scope.TEAM and user.team is not None:
+        return bool(talked & set(users.members(session, user.team)))
+    return scope is not None
 
 
 _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {

@@ -17,6 +17,7 @@ class Scope(StrEnum):
     """How far a permission reaches."""
 
     OWN = "own"  # only what the person took part in
+    TEAM = "team"  # what somebody of the person's team took part in; all for who is in no team
     ALL = "all"
     REASON = "reason"  # one call or one customer at a time, after a reason that the audit keeps
 
@@ -79,16 +80,22 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.INTERACTIONS_WRITE: {**_LEAD, "agent": Scope.OWN},
     Permission.CONVERSATION: {
         **_LEAD,
+        "supervisor": Scope.TEAM,
         "agent": Scope.OWN,
         "admin": Scope.REASON,
         "auditor": Scope.REASON,
     },
-    Permission.CONVERSATION_SEARCH: {**_LEAD, "agent": Scope.OWN, "auditor": Scope.ALL},
+    Permission.CONVERSATION_SEARCH: {
+        **_LEAD,
+        "supervisor": Scope.TEAM,
+        "agent": Scope.OWN,
+        "auditor": Scope.ALL,
+    },
     Permission.VIEWS_SHARE: _LEAD,
-    Permission.CONVERSATION_CORRECT: {"supervisor": Scope.ALL, "agent": Scope.OWN},
+    Permission.CONVERSATION_CORRECT: {"supervisor": Scope.TEAM, "agent": Scope.OWN},
     Permission.COMPLAINTS_READ: {**_STAFF, "auditor": Scope.ALL},
     Permission.COMPLAINTS_CREATE: _STAFF,
-    Permission.COMPLAINTS_WORK: {**_LEAD, "agent": Scope.OWN},
+    Permission.COMPLAINTS_WORK: {**_LEAD, "supervisor": Scope.TEAM, "agent": Scope.OWN},
     Permission.COMPLAINTS_CLOSE: _LEAD,
     Permission.INCIDENTS_MANAGE: _LEAD,
     Permission.QUALITY_READ: {**_LEAD, "agent": Scope.OWN, "auditor": Scope.ALL},
@@ -117,13 +124,17 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
 }
 
 
-def scope_of(role: str, permission: Permission) -> Scope | None:
-    """How far `permission` reaches for `role`; None when it is denied."""
+def scope_of(role: str, permission: Permission, team: str | None = None) -> Scope | None:
+    """How far `permission` reaches for `role`; None when it is denied.
+
+    Where nobody made teams, or the person is in none, a team is everybody.
+    """
     row = {str(name): scope for name, scope in TABLE.get(permission, {}).items()}
-    return row.get(role)
+    found = row.get(role)
+    return Scope.ALL if found is Scope.TEAM and team is None else found
 
 
-def granted(role: str) -> dict[str, str]:
+def granted(role: str, team: str | None = None) -> dict[str, str]:
     """Every permission of a role with its scope; for the browser, which hides what is denied."""
-    found = {permission: scope_of(role, permission) for permission in Permission}
+    found = {permission: scope_of(role, permission, team) for permission in Permission}
     return {str(name): str(scope) for name, scope in found.items() if scope is not None}

@@ -26,7 +26,7 @@ def recordings(
     session: Session,
     filters: Filters,
     *,
-    visible_to: str | None,
+    visible_to: Sequence[str] | None,
     measured: bool,
     limit: int,
     cursor: str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -16,7 +17,7 @@ def sentences(
     session: Session,
     q: str,
     narrowing: Row,
-    visible_to: str | None,
+    visible_to: Sequence[str] | None,
     limit: int,
     cursor: str | None,
 ) -> Row:

@@ -71,7 +71,9 @@ def recorded(floor: Floor) -> Callable[..., str]:
 
 
 def calls(session: Session, visible_to: str | None = None, **filters: Any) -> list[str]:
-    found = page(session, Filters(**filters), visible_to=visible_to).items
+    found = page(
+        session, Filters(**filters), visible_to=(visible_to,) if visible_to else None
+    ).items
     return [str(one.interaction.call_id) for one in found]
 
 

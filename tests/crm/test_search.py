@@ -17,7 +17,7 @@ from callcenter.crm.search.queries import Narrowing, transcripts
 
 
 def texts(session: Session, q: str, visible_to: str | None = None) -> list[str]:
-    found = transcripts(session, q, visible_to=visible_to).items
+    found = transcripts(session, q, visible_to=(visible_to,) if visible_to else None).items
     return sorted(hit.utterance.text for hit in found)
 
 
@@ -133,7 +133,7 @@ def test_a_word_that_was_said_is_taken_as_it_is(session: Session, floor: Floor) 
 
 def test_nobody_learns_from_corrections_what_others_said(session: Session, floor: Floor) -> None:
     floor.happened(said(floor.talk("a2"), "my divorce"))
-    found = transcripts(session, "divorse", visible_to="a1")
+    found = transcripts(session, "divorse", visible_to=("a1",))
     assert (found.items, found.also) == ([], {})
 
 
@@ -166,9 +166,9 @@ def test_a_narrow_filter_goes_on_behind_what_was_looked_at(
     monkeypatch.setattr(queries, "LOOKED", 3)
     mine, others = floor.talk("a1"), floor.talk("a2")
     floor.happened(said(mine, "parcel mine"), *(said(others, "parcel") for _ in range(4)))
-    first = transcripts(session, "parcel", visible_to="a1")
+    first = transcripts(session, "parcel", visible_to=("a1",))
     assert (first.items, first.next is None) == ([], False)
-    second = transcripts(session, "parcel", visible_to="a1", cursor=first.next)
+    second = transcripts(session, "parcel", visible_to=("a1",), cursor=first.next)
     assert [hit.utterance.text for hit in second.items] == ["parcel mine"]
     assert second.next is None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from callcenter.crm import fts
@@ -46,6 +46,7 @@ class Filters:
     direction: str | None = None
     outcomes: tuple[str, ...] = ()
     calls: Select[Any] | None = None  # only these
+    agents: tuple[str, ...] | None = None  # calls of one of these
 
 
 def page(
@@ -114,6 +115,16 @@ def of_agent(agent: str) -> ColumnElement[bool]:
     """Calls that the agent has or talked in, also before a transfer."""
     talked = select(Participant.interaction_id).where(Participant.agent == agent)
     return or_(Interaction.agent == agent, Interaction.id.in_(talked))
+
+
+def of_agents(agents: Sequence[str]) -> ColumnElement[bool]:
+    """Calls that one of them has or talked in; looked up call by call (a team has many)."""
+    if len(agents) == 1:
+        return of_agent(agents[0])
+    talked = exists().where(
+        Participant.interaction_id == Interaction.id, Participant.agent.in_(agents)
+    )
+    return or_(Interaction.agent.in_(agents), talked.correlate(Interaction))
 
 
 def transcript(session: Session, interaction: Interaction) -> Sequence[Utterance]:
@@ -237,6 +248,8 @@ def _narrowed(
             wanted.append(column == value)
     if filters.agent is not None:
         wanted.append(of_agent(filters.agent))
+    if filters.agents is not None:
+        wanted.append(of_agents(filters.agents))
     if filters.calls is not None:
         wanted.append(Interaction.call_id.in_(filters.calls))
     if filters.outcomes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased, lazyload
 
 from callcenter.crm import fts
@@ -64,11 +64,11 @@ def page(
     session: Session,
     filters: Filters = Filters(),  # noqa: B008 - frozen
     *,
-    visible_to: str | None = None,
+    visible_to: Sequence[str] | None = None,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Page[Recorded]:
-    """Sealed recordings, newest first. `visible_to`: an agent, who sees calls he talked in."""
+    """Sealed recordings, newest first. `visible_to`: agents, of whom one talked in each."""
     count = limited(limit)
     query = _ordered(session, filters, visible_to, cursor)
     if query is None:
@@ -88,14 +88,20 @@ def views(session: Session, person: str) -> Sequence[SavedView]:
 
 
 def _ordered(
-    session: Session, filters: Filters, visible_to: str | None, cursor: str | None
+    session: Session, filters: Filters, visible_to: Sequence[str] | None, cursor: str | None
 ) -> Select[Interaction] | None:
     """None where nothing can be found."""
     query = select(Interaction).options(lazyload(Interaction.participants))
     query = query.where(Interaction.recorded_seconds.is_not(None), *_facts(filters))
     began: Any = Interaction.started_at
     id_: Any = Interaction.id
-    for agent in dict.fromkeys(one for one in (filters.agent, visible_to) if one):
+    if visible_to is not None and len(visible_to) != 1:
+        among = exists().where(
+            Participant.interaction_id == Interaction.id, Participant.agent.in_(visible_to)
+        )
+        query = query.where(among.correlate(Interaction))
+    alone = visible_to[0] if visible_to is not None and len(visible_to) == 1 else None
+    for agent in dict.fromkeys(one for one in (filters.agent, alone) if one):
         talked = aliased(Participant)
         query = query.join(talked, talked.interaction_id == Interaction.id)
         query = query.where(talked.agent == agent)
@@ -140,8 +146,8 @@ def _times(began: Any, filters: Filters) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _scored(filters: Filters, about: str | None) -> ColumnElement[bool]:
-    """A submitted evaluation lies between; `about`: an agent, who reads only his own."""
+def _scored(filters: Filters, about: Sequence[str] | None) -> ColumnElement[bool]:
+    """A submitted evaluation lies between; `about`: of one of these agents only."""
     judged = select(Evaluation.interaction_id).where(
         Evaluation.state == "submitted",
         Evaluation.calibration_id.is_(None),
@@ -152,7 +158,7 @@ def _scored(filters: Filters, about: str | None) -> ColumnElement[bool]:
     if filters.highest is not None:
         judged = judged.where(Evaluation.score <= filters.highest)
     if about is not None:
-        judged = judged.where(Evaluation.agent == about)
+        judged = judged.where(Evaluation.agent.in_(about))
     return Interaction.id.in_(judged)
 
 

@@ -14,7 +14,7 @@ from callcenter.crm import fts
 from callcenter.crm.fts.finding import Newest, newest
 from callcenter.crm.fts.wanted import Piece, marked
 from callcenter.crm.interactions.models import Interaction, Utterance
-from callcenter.crm.interactions.queries import of_agent
+from callcenter.crm.interactions.queries import of_agent, of_agents
 from callcenter.crm.paging import Page, after, key_of, limited
 from callcenter.crm.phrases.queries import calls_marked
 from callcenter.errors import Invalid
@@ -62,13 +62,13 @@ def transcripts(
     q: str,
     narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
     *,
-    visible_to: str | None = None,
+    visible_to: Sequence[str] | None = None,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Hits:
     """Utterances that the query finds (`fts.query`), the last heard first.
 
-    `visible_to`: an agent, who finds only his own calls; None finds all.
+    `visible_to`: agents whose calls are looked at; None: all.
     """
     wanted = fts.wanted(session, q)
     if wanted is None:
@@ -85,7 +85,7 @@ def transcripts(
 
 
 def _among(
-    numbers: Sequence[int], narrowing: Narrowing, visible_to: str | None
+    numbers: Sequence[int], narrowing: Narrowing, visible_to: Sequence[str] | None
 ) -> Select[Utterance, Interaction]:
     """Those of the utterances that are shown and wanted."""
     query = (
@@ -105,9 +105,10 @@ def _among(
     ):
         if value is not None:
             query = query.where(column == value)
-    for agent in (narrowing.agent, visible_to):
-        if agent is not None:
-            query = query.where(of_agent(agent))
+    if narrowing.agent is not None:
+        query = query.where(of_agent(narrowing.agent))
+    if visible_to is not None:
+        query = query.where(of_agents(visible_to))
     if narrowing.mark is not None:
         query = query.where(Utterance.call_id.in_(calls_marked(narrowing.mark)))
     if narrowing.since is not None:

@@ -22,6 +22,7 @@ class User(Base):
     """A person with an account. An agent's id in facts and commands is this id."""
 
     __tablename__ = "users"
+    __table_args__ = (Index("ix_users_team", "team"),)
 
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
     username: Mapped[str] = mapped_column(String(64), unique=True)  # case-folded
@@ -29,6 +30,7 @@ class User(Base):
     role: Mapped[Role] = mapped_column(String(16))
     extension: Mapped[str | None] = mapped_column(String(16), unique=True)
     language: Mapped[str] = mapped_column(String(8))
+    team: Mapped[str | None] = mapped_column(String(64))  # a supervisor's: whose calls are theirs
     password_hash: Mapped[str] = mapped_column(String(255))
     preferences: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)

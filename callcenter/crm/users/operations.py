@@ -42,6 +42,7 @@ def create(
     name: str | None = None,
     extension: str | None = None,
     language: str = "fa",
+    team: str | None = None,
 ) -> User:
     """A new user. Invalid for a bad field, Conflict for a name or extension that is taken."""
     user = User(
@@ -50,6 +51,7 @@ def create(
         role=_role(role),
         extension=_extension(extension),
         language=_language(language),
+        team=_team(team),
         password_hash=password_hash,
     )
     _free(session, user)
@@ -75,12 +77,13 @@ def ensure_first_admin(
 
 
 def change(session: Session, user: User, **fields: Any) -> User:
-    """Set any of name, role, extension, language; a new role ends the user's sessions."""
+    """Set any of name, role, extension, language, team; a new role ends the user's sessions."""
     checks = {
         "name": lambda value: checked("name", value, most=200, needed=True),
         "role": _role,
         "extension": _extension,
         "language": _language,
+        "team": _team,
     }
     for field, value in fields.items():
         if field not in checks:
@@ -93,6 +96,10 @@ def change(session: Session, user: User, **fields: Any) -> User:
         _free(session, user)
     session.flush()
     return user
+
+
+def _team(value: str | None) -> str | None:
+    return checked("team", value, most=64) or None if value else None
 
 
 def set_password(session: Session, user: User, password_hash: str) -> None:

@@ -41,6 +41,11 @@ def by_id(session: Session, user: str) -> User | None:
     return session.get(User, user)
 
 
+def members(session: Session, team: str) -> tuple[str, ...]:
+    """The ids of everybody in that team, also of those who left: their calls stay the team's."""
+    return tuple(session.scalars(select(User.id).where(User.team == team).order_by(User.id)))
+
+
 def by_ids(session: Session, users: Iterable[str]) -> Sequence[User]:
     """These users, in one query; unknown ids are left out."""
     wanted = set(users)

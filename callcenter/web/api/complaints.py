@@ -262,7 +262,12 @@ def _may_quote(interaction: str) -> None:
 
 
 def _mine(row: Any) -> None:
-    """An agent works on complaints that they own or registered; others they may only read."""
-    person, scope = auth.allow(Permission.COMPLAINTS_WORK)
-    if scope is Scope.OWN and person.id not in (row.owner, row.created_by):
+    """An agent works on complaints that they own or registered, a supervisor on those of the team
+    and of nobody in a team; others they may only read."""
+    person, among = who(), auth.reach(Permission.COMPLAINTS_WORK)
+    concerned = {row.owner or row.created_by, row.created_by}
+    if among is None or concerned & set(among):
+        return
+    of_team = person.scope(Permission.COMPLAINTS_WORK) is Scope.TEAM
+    if not of_team or services().access.in_teams({one for one in concerned if one}):
         raise Forbidden("this complaint is another person's; ask its owner or a supervisor")

@@ -71,8 +71,7 @@ def index(query: InteractionsQuery) -> Any:
     if query.agent == "me":
         filters["agent"] = person.id
     if query.q or query.mark:
-        _, scope = auth.allow(Permission.CONVERSATION_SEARCH)
-        filters["agent"] = person.id if scope is Scope.OWN else filters.get("agent")
+        filters["agents"] = auth.reach(Permission.CONVERSATION_SEARCH)
     with services().reading() as session:
         found = records.interactions(session, filters, query.limit, query.cursor)
     if reach is Scope.REASON:

@@ -44,8 +44,8 @@ def index(query: RecordingsQuery) -> Any:
         found = recording_records.recordings(
             session,
             _filters(query, person.id),
-            visible_to=person.id if heard in (Scope.OWN, None) else None,
-            measured=heard in (Scope.OWN, Scope.ALL),
+            visible_to=auth.reach(Permission.CONVERSATION) if heard else (person.id,),
+            measured=heard in (Scope.OWN, Scope.TEAM, Scope.ALL),
             limit=query.limit,
             cursor=query.cursor,
         )

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from callcenter.events import LegName
 from callcenter.web import auth, records, search_records
-from callcenter.web.context import services
-from callcenter.web.permissions import Permission, Scope
+from callcenter.web.context import services, who
+from callcenter.web.permissions import Permission
 from callcenter.web.search_shapes import SentencesView
 from callcenter.web.shapes import (
     CustomerBrief,
@@ -46,10 +46,10 @@ class Found(View):
 @auth.requires(Permission.CONVERSATION_SEARCH)
 def search(query: SearchQuery) -> Any:
     """Customers by name or number, interactions by what was said."""
-    person, scope = auth.allow(Permission.CONVERSATION_SEARCH)
-    filters: dict[str, Any] = {"q": query.q}
-    if scope is Scope.OWN:
-        filters["agent"] = person.id
+    filters: dict[str, Any] = {
+        "q": query.q,
+        "agents": auth.reach(Permission.CONVERSATION_SEARCH),
+    }
     with services().reading() as session:
         return {
             "customers": records.customers(session, query.q, query.limit, None)["items"],
@@ -80,14 +80,13 @@ class SentencesQuery(PageQuery):
 @auth.requires(Permission.CONVERSATION_SEARCH)
 def sentences(query: SentencesQuery) -> Any:
     """Sentences that hold what is looked for, the last heard first."""
-    person, scope = auth.allow(Permission.CONVERSATION_SEARCH)
+    visible_to = auth.reach(Permission.CONVERSATION_SEARCH)
     narrowing: dict[str, Any] = query.model_dump(
         include={"leg", "agent", "queue", "language", "mark"}, exclude_none=True
     )
     narrowing |= {"since": query.from_, "until": query.to}
     if query.agent == "me":
-        narrowing["agent"] = person.id
-    visible_to = person.id if scope is Scope.OWN else None
+        narrowing["agent"] = who().id
     with services().reading() as session:
         return search_records.sentences(
             session, query.q, narrowing, visible_to, query.limit, query.cursor

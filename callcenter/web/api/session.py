@@ -71,9 +71,9 @@ class FinishedSignInView(SessionView):
     recovery_codes: list[str]
 
 
-def _permissions(role: str) -> dict[str, str]:
-    """What the role may do in this system: where no calls go out, nobody places any."""
-    found = granted(role)
+def _permissions(person: Who) -> dict[str, str]:
+    """What the person may do in this system: where no calls go out, nobody places any."""
+    found = granted(person.role, person.team)
     if services().settings.sip.outbound is None:
         found.pop(Permission.CALLS_PLACE, None)
     return found
@@ -88,7 +88,7 @@ def view(person: Who) -> dict[str, Any]:
         phone=phone.extension if phone else None,
         user=UserView.model_validate(person),
         csrf_token=person.csrf,
-        permissions=_permissions(person.role),
+        permissions=_permissions(person),
         expires_at=person.expires_at,
         failed_sign_ins=person.failed_sign_ins,
         last_seq=parts.access.last_seq(person.id),

@@ -6,27 +6,40 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import request
+from pydantic import Field
 
 from callcenter.web import auth, records
 from callcenter.web.api import factors
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
-from callcenter.web.shapes import In, Moment, OpenSessions, Page, PageQuery, UserView, View
+from callcenter.web.shapes import (
+    CleanText,
+    In,
+    Moment,
+    OpenSessions,
+    Page,
+    PageQuery,
+    UserView,
+    View,
+)
 
 blueprint = APIBlueprint("users", __name__, tag="Administration")
 
 
 class AccountView(UserView):
-    """An account."""
+    """An account. `team`: whose calls a supervisor hears; in none: everybody's."""
 
+    team: str | None = None
     created_at: Moment
     disabled_at: Moment | None = None
 
 
 class AccountPatch(In):
-    """`disabled: true` ends every session of the account within seconds."""
+    """`disabled: true` ends every session of the account within seconds; `team: null` takes the
+    person out of the team."""
 
     disabled: bool | None = None
+    team: CleanText | None = Field(None, max_length=64)
 
 
 class AuditView(View):
@@ -58,7 +71,9 @@ def index(query: PageQuery) -> Any:
 @blueprint.output(AccountView)
 @auth.requires(Permission.USERS_MANAGE)
 def change(id: str, body: AccountPatch) -> Any:
-    """Switch an account off or on."""
+    """Switch an account off or on, put it into a team."""
+    if "team" in body.model_fields_set:
+        services().access.set_team(who(), id, body.team, request.remote_addr)
     return services().access.set_disabled(who(), id, body.disabled, request.remote_addr)
 
 

@@ -1792,7 +1792,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Switch an account off or on. */
+        /** Switch an account off or on, put it into a team. */
         patch: operations["patch_users_change"];
         trace?: never;
     };
@@ -1931,7 +1931,7 @@ export interface components {
         };
         /**
          * Account
-         * @description An account.
+         * @description An account. `team`: whose calls a supervisor hears; in none: everybody's.
          */
         Account: {
             id: string;
@@ -1941,6 +1941,7 @@ export interface components {
             role: "agent" | "supervisor" | "manager" | "admin" | "auditor";
             extension: string | null;
             language: ("fa" | "he" | "en") | null;
+            team: string | null;
             /** Format: date-time */
             created_at: string;
             disabled_at: string | null;
@@ -1952,10 +1953,12 @@ export interface components {
         };
         /**
          * AccountPatch
-         * @description `disabled: true` ends every session of the account within seconds.
+         * @description `disabled: true` ends every session of the account within seconds; `team: null` takes the
+         *     person out of the team.
          */
         AccountPatch: {
             disabled?: boolean | null;
+            team?: string | null;
         };
         /**
          * Agent
