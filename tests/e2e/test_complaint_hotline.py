@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from soft_agent import SoftAgent
+from udp_peer import UdpPeer
 from world import World, running, wait_for
 
 from callcenter.crm.complaints.keypad import pressed
 from callcenter.demo.phone import place_call
-from callcenter.events import CallEnded, CallQueued
+from callcenter.events import CallEnded, CallQueued, ComplaintCodeRead
+from callcenter.telephony.adapters import prompt_files
 
 pytestmark = [
     pytest.mark.integration,
@@ -27,10 +32,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     lines = [
         {"number": "100", "queue": "support", "language": "en"},
         {"number": "300", "queue": "support", "language": "fa", "service": "complaint_status"},
+        {"number": "400", "queue": "support", "language": "fa"},
+        {"number": "500", "queue": "support", "language": "he"},
     ]
     silent = {"live": dict.fromkeys(("en", "fa", "he"), "off"), "second_pass": "off"}
     with running(folder, lines=lines, speech=silent) as started:
         started.add_user("sara", "supervisor")
+        started.add_user("dana")
         yield started
 
 
@@ -65,8 +73,51 @@ def test_a_complaint_is_followed_by_telephone(world: World) -> None:
     assert (ended.reason, ended.by, ended.detail) == (
         "completed", "system", "complaint status told",
     )  # fmt: skip
-    assert world.facts(CallQueued) == [], "nobody was rung"
+    assert world.facts(CallQueued, call=ended.call) == [], "nobody was rung"
     row = wait_for(lambda: desk.interaction(ended.call), "its row")
     assert (row["outcome"], row["policy"]) == ("completed", "never")
     spoken = sorted(path.stem for path in (world.data / "prompts" / "fa").glob("*.wav"))
     assert "stage_investigating" in spoken
+
+
+@pytest.mark.parametrize(("line", "language"), [("100", "en"), ("400", "fa"), ("500", "he")])
+def test_the_customer_hears_the_code_sample_by_sample(
+    world: World, line: str, language: str
+) -> None:
+    """The packets that reach the customer's telephone are the prompts' own, none missing."""
+    dana = SoftAgent(world, "dana").connect_audio().available()
+    peer = UdpPeer(world.sip_port)
+    try:
+        peer.invite(line)
+        call = dana.answer_next()
+        peer.answered()
+        contact = wait_for(lambda: dana.api.interaction(call), "its row")
+        wish = {"subject": "Broken lid", "interaction": contact["id"]}
+        complaint = dana.api.send("POST", "/complaints", wish)
+        dana.api.send("POST", f"/calls/{call}/reading", {"code": complaint["code"]})
+        told = world.wait_fact(ComplaintCodeRead, call=call)
+        assert (told.complaint, told.by) == (complaint["id"], dana.id)
+        assert world.facts(CallEnded, call=call) == [], "the call goes on"
+
+        spoken = prompt_files.receipt(world.data / "prompts", language, complaint["code"])
+        expected: list[bytes] = []
+        while (frame := spoken.frame(len(expected))) is not None:
+            expected.append(frame)
+        heard, said = b"".join(peer.sound), b"".join(expected)
+        assert len(said) > 8000 * 15
+        assert said in heard, "what was heard is not what the prompts say"
+
+        desk = world.api("sara")
+
+        def history() -> list[Any]:
+            kept = desk.get(f"/complaints/{complaint['id']}")
+            return [one for one in kept["changes"] if one["field"] == "code_read"]
+
+        (noted,) = wait_for(history, "a line in the complaint's history")
+        assert datetime.fromisoformat(noted["at"]) == told.at
+        assert noted["by"]["id"] == dana.id
+        peer.send("BYE")
+        world.wait_fact(CallEnded, call=call)
+    finally:
+        peer.close()
+        dana.close()

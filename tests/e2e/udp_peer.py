@@ -35,6 +35,7 @@ class UdpPeer:
     answers_bye: bool = True
     extra: str = ""  # header fields of the INVITE
     heard: list[Heard] = field(default_factory=list)
+    sound: list[bytes] = field(default_factory=list)  # payloads of RTP packets as they came
 
     def __post_init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -117,7 +118,9 @@ class UdpPeer:
                 continue
             text = data.decode(errors="replace")
             if not re.match(r"SIP/2\.0 |[A-Z]+ \S+ SIP/2\.0", text):
-                continue  # sound
+                if len(data) > 12 and data[0] == 0x80 and data[1] & 0x7F == 0:  # RTP, µ-law
+                    self.sound.append(data[12:])
+                continue
             self.heard.append(Heard(text.split("\r\n", 1)[0], time.monotonic(), text))
             if text.startswith("BYE ") and self.answers_bye:
                 self._answer(text, source)
