@@ -75,7 +75,11 @@ TABLE: dict[Permission, dict[Role, Scope]] = {
     Permission.SITE_READ: _EVERYONE,
     Permission.CUSTOMERS_READ: {**_STAFF, "admin": Scope.REASON, "auditor": Scope.ALL},
     Permission.CUSTOMERS_WRITE: _STAFF,
-    Permission.CUSTOMERS_EXPORT: {**_LEAD, "admin": Scope.REASON},
+    Permission.CUSTOMERS_EXPORT: {
+        **_LEAD,
+        "supervisor": Scope.TEAM,
+        "admin": Scope.REASON,
+    },
     Permission.INTERACTIONS_READ: {**_STAFF, "admin": Scope.REASON, "auditor": Scope.ALL},
     Permission.INTERACTIONS_WRITE: {**_LEAD, "agent": Scope.OWN},
     Permission.CONVERSATION: {

@@ -177,3 +177,19 @@ def test_a_change_holds_at_once_and_is_in_the_audit(
         rows = session.scalars(select(AuditEntry).where(AuditEntry.what == "team"))
         said: list[Any] = [(row.object, row.reason) for row in rows]
     assert said[-2:] == [(world.people["supervisor"], "south"), (world.people["supervisor"], "")]
+
+
+def test_no_archive_goes_round_the_team(world: World, calls: dict[str, dict[str, str]]) -> None:
+    """It holds all calls of a customer, also other teams'."""
+    boss, manager = world.client("supervisor"), world.client("manager")
+    customer = manager.post("/customers", {"name": "Sara"}).get_json()["id"]
+    theirs = calls["other"]["interaction"]
+    manager.send("PATCH", f"/interactions/{theirs}", {"customer": customer})
+    path = f"/customers/{customer}/exports"
+    made = manager.post(path, {"reason": "GDPR"})
+    assert made.status_code == 202
+    archive = f"/exports/{made.get_json()['id']}/archive"
+    assert boss.post(path, {"reason": "GDPR"}).status_code == 403
+    assert (boss.get(path).status_code, boss.get(archive).status_code) == (403, 403)
+    world.client("admin").send("PATCH", f"/users/{world.people['supervisor']}", {"team": None})
+    assert boss.get(path).status_code == 200

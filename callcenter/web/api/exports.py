@@ -8,9 +8,10 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from callcenter.crm.exports.operations import get_or_raise
+from callcenter.errors import Forbidden
 from callcenter.web import auth, export_records
 from callcenter.web.context import services, who
-from callcenter.web.permissions import Permission
+from callcenter.web.permissions import Permission, Scope
 from callcenter.web.shapes import Moment, Page, PageQuery, PersonView, Reason, View
 
 blueprint = APIBlueprint("exports", __name__, tag="Customers")
@@ -36,12 +37,20 @@ class CustomerExportView(View):
     expires_at: Moment | None
 
 
+def _whole() -> None:
+    """An archive holds the calls of every team."""
+    _, scope = auth.allow(Permission.CUSTOMERS_EXPORT)
+    if scope is Scope.TEAM:
+        raise Forbidden("an archive holds other teams' calls too: ask a manager for it")
+
+
 @blueprint.get("/customers/<id>/exports")
 @blueprint.input(PageQuery, location="query", arg_name="query")
 @blueprint.output(Page[CustomerExportView])
 @auth.requires(Permission.CUSTOMERS_EXPORT)
 def of_customer(id: str, query: PageQuery) -> Any:
     """The exports of one customer, newest first."""
+    _whole()
     services().access.open_customer(id, request.remote_addr)
     with services().reading() as session:
         return export_records.page(session, id, query.limit, query.cursor)
@@ -53,6 +62,7 @@ def of_customer(id: str, query: PageQuery) -> Any:
 @auth.requires(Permission.CUSTOMERS_EXPORT)
 def ask(id: str, body: Reason) -> Any:
     """Ask for all that is kept of a customer; 409 while one is being made."""
+    _whole()
     services().access.open_customer(id, request.remote_addr)
     with services().writing() as session:
         return export_records.ask(session, id, body.reason, who().id, request.remote_addr)
@@ -63,6 +73,7 @@ def ask(id: str, body: Reason) -> Any:
 @auth.requires(Permission.CUSTOMERS_EXPORT)
 def archive(id: str) -> Response:
     """The archive; every download is in the audit. 409 until it is ready, 410 after its day."""
+    _whole()
     parts = services()
     with parts.reading() as session:
         customer = get_or_raise(session, id).customer_id

@@ -17,6 +17,10 @@ export const readsCustomers = computed(() => {
   const permissions = session.value?.permissions;
   return !permissions || permissions["customers.read"] === "all";
 });
+/** Whether this person makes archives of customers: they hold every team's calls. */
+export const exportsCustomers = computed(
+  () => may("customers.export") && session.value?.permissions?.["customers.export"] !== "team",
+);
 /** Whether this person sees who opened what with a reason. */
 export const seesDisclosures = computed(() => may("disclosures.read"));
 /** Whether this person sees whose data is to be erased. */
