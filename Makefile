@@ -1,6 +1,6 @@
 # callcenter: `make run` and `make test` are the two commands to know.
 .DEFAULT_GOAL := help
-.PHONY: help run demo install test test-scaled check torture fuzz
+.PHONY: help run demo install test test-scaled check unit torture fuzz
 .PHONY: dev lock openapi docs screenshots clean
 
 bin := .venv/bin
@@ -54,13 +54,20 @@ types:
 	$(bin)/mypy
 	@for file in $$(find tests/*/ -name conftest.py); do $(bin)/mypy --no-error-summary "$$file" || exit 1; done
 
-check: ## Fast look before a commit: lint, types, unit tests (under a minute)
+# The quick tests need no disk that keeps what they wrote.
+in_memory := $(if $(wildcard /dev/shm/.),PYTEST_DEBUG_TEMPROOT=/dev/shm)
+
+check: ## Fast look before a commit: format, lint, types, import contracts, unit tests (under a minute)
 	@tools/install.sh test
 	@$(MAKE) --no-print-directory lint types
 	@if [ "$$($(python) tools/frontend.py digest)" != "$$(cat .venv/.callcenter/vitest 2>/dev/null)" ]; then \
 	  $(python) tools/frontend.py npm run check && \
 	  $(python) tools/frontend.py digest > .venv/.callcenter/vitest; fi
-	$(bin)/pytest -q -n 2 -m "not integration" --ignore=tests/e2e
+	$(in_memory) $(bin)/pytest -q -n 3 --dist worksteal -m "not integration and not application" --ignore=tests/e2e
+
+unit: ## The tests that need no other process: those of `check` and those of the whole application
+	@tools/install.sh test
+	$(in_memory) $(bin)/pytest -q -n 3 --dist worksteal -m "not integration" --ignore=tests/e2e
 
 torture: ## The torture messages (RFC 4475, RFC 5118, abuse) against a running system: the score
 	@tools/install.sh test

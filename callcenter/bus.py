@@ -114,6 +114,8 @@ def answer_to(handlers: Mapping[type[Any], Handler], service: str, command: Comm
 # The hub numbers the requests of all its clients, so that a reply finds its way back.
 
 PEER_SECONDS = 2.0
+HUB_SECONDS = 10.0
+"""How long a process waits for the hub at its start."""
 """So long the hub waits for a process that takes nothing from it."""
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -293,7 +295,7 @@ class Hub:
 class LocalBus:
     """A process's place on the hub; connects again by itself when the hub returns."""
 
-    def __init__(self, run_dir: Path, *, patience: float = 10.0) -> None:
+    def __init__(self, run_dir: Path, *, patience: float = HUB_SECONDS) -> None:
         self._run_dir = run_dir
         self._lock = threading.Lock()
         self._listeners: list[tuple[type[Any], Callable[[Any], None]]] = []

@@ -380,7 +380,7 @@ def test_without_a_hub_one_sentence_says_what_to_do(run_dir: Path) -> None:
     with pytest.raises(Unavailable, match="callcenter run"):
         LocalBus(run_dir, patience=0.1)
     with pytest.raises(Unavailable, match="bus_url"):
-        open_bus("local", run_dir)
+        open_bus("local", run_dir, patience=0.1)
 
 
 @pytest.mark.integration
