@@ -204,11 +204,11 @@ def run_speech(settings: Settings, index: int = 0) -> None:
     from callcenter.buses import open_bus
     from callcenter.crm.interactions.call_keys import KeysOfCalls
     from callcenter.log import EventLog
+    from callcenter.redaction.finding import Rules
     from callcenter.telephony.adapters import sealed_sound
     from callcenter.telephony.adapters.speech_socket import SpeechListener, socket_path
     from callcenter.telephony.adapters.vosk_engine import VoskEngine
     from callcenter.telephony.adapters.whisper_engine import WhisperEngine, WhisperTranscriber
-    from callcenter.telephony.speech.redaction.finding import Rules
     from callcenter.telephony.speech.roster import Roster
     from callcenter.telephony.speech.scribe import Scribe
     from callcenter.telephony.speech.second_pass import SecondPass
@@ -236,11 +236,7 @@ def run_speech(settings: Settings, index: int = 0) -> None:
         WhisperTranscriber,
     )
     scribe = Scribe(log, bus)
-    rules = Rules(
-        settings.redaction.cards,
-        tuple(settings.redaction.national_ids),
-        settings.redaction.patterns,
-    )
+    rules = Rules.of(settings.redaction)
     live = Live(roster, lanes, scribe, max_legs=settings.speech.max_legs or 4 * cores, rules=rules)
     tasks = Tasks(engine, node)
     worker = SpeechWorker(

@@ -9,8 +9,16 @@ from pydantic import Field
 
 from callcenter.crm.quality.coaching import MOST_MOMENTS
 from callcenter.crm.quality.models import StepKind, TaskState
+from callcenter.web.prose import Prose
 from callcenter.web.review_shapes import Second
-from callcenter.web.shapes import CleanLongText, Id, In, Moment, PageQuery, PersonView, View
+from callcenter.web.shapes import (
+    Id,
+    In,
+    Moment,
+    PageQuery,
+    PersonView,
+    View,
+)
 
 
 class MomentOfCallIn(In):
@@ -24,7 +32,7 @@ class CoachingTaskIn(In):
     """What an agent is to work on; `evaluation`: the one that it was born from."""
 
     agent: Id
-    text: CleanLongText
+    text: Prose
     due: date | None = None
     evaluation: Id | None = None
     moments: list[MomentOfCallIn] = Field([], max_length=MOST_MOMENTS)
@@ -41,7 +49,7 @@ class CoachingStepIn(In):
     """`done` by the agent; `checked` or `returned` (with a note) by a supervisor."""
 
     kind: Literal["done", "checked", "returned"]
-    note: CleanLongText = ""
+    note: Prose = ""
 
 
 class MomentOfCallView(View):

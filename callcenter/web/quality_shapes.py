@@ -12,6 +12,7 @@ from callcenter.crm.quality.models import SampledMark
 from callcenter.crm.quality.sampling import MOST_NUMBER
 from callcenter.crm.quality.scoring import MOST_QUESTIONS, MOST_SCALE, MOST_SECTIONS, MOST_WEIGHT
 from callcenter.crm.quality.trends import By
+from callcenter.web.prose import Prose
 from callcenter.web.review_shapes import Second
 from callcenter.web.shapes import (
     CleanLongText,
@@ -189,7 +190,7 @@ class SampledCallView(View):
 class PassIn(In):
     """Why a drawn call is not evaluated."""
 
-    why: CleanLongText
+    why: Prose
 
 
 # --- Evaluations -----------------------------------------------------------------------------
@@ -224,21 +225,21 @@ class EvaluationAnswerIn(In):
     question: Id
     value: int | None = Field(ge=0, le=MOST_SCALE)
     t0: Second | None = None
-    remark: CleanLongText = ""
+    remark: Prose = ""
 
 
 class EvaluationPatch(In):
     """The draft as it stands: all answers given so far."""
 
     answers: list[EvaluationAnswerIn] = Field(max_length=MOST_QUESTIONS)
-    summary: CleanLongText | None = None
+    summary: Prose | None = None
     version: int | None = None
 
 
 class NoteIn(In):
     """What somebody says about an evaluation."""
 
-    text: CleanLongText
+    text: Prose
 
 
 class EvaluationAnswerView(View):

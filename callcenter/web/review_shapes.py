@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat
 
 from callcenter.events import LegName
-from callcenter.web.shapes import CleanLongText, In, Moment, PersonView, View
+from callcenter.web.prose import Prose
+from callcenter.web.shapes import (
+    CleanLongText,
+    In,
+    Moment,
+    PersonView,
+    View,
+)
 
 
 class MarkView(View):
@@ -62,7 +69,7 @@ Second = Annotated[FiniteFloat, Field(ge=-86_400, le=86_400)]
 class CommentIn(In):
     """A remark at `t0`, or from `t0` to `t1`; seconds from the answer."""
 
-    text: CleanLongText
+    text: Prose
     t0: Second
     t1: Second | None = None
 

@@ -126,12 +126,6 @@ class UserView(View):
     language: LanguageName | None = None
 
 
-class Reason(In):
-    """Why somebody needs what their role alone does not open."""
-
-    reason: Named
-
-
 class AccessView(View):
     """The door is open until then."""
 

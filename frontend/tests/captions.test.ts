@@ -7,7 +7,7 @@ import {
   merge,
   noCaptions,
 } from "@/captions/captions";
-import { partsOf } from "@/captions/masks";
+import { partsOf, withoutCards } from "@/captions/masks";
 
 const open = captionsOf(noCaptions, "k1");
 const line = (id: string, text: string, t0: number, final: boolean, leg = "customer") =>
@@ -25,6 +25,17 @@ describe("masks", () => {
     expect(partsOf("▇▇▇▇", ["national_id"])).toEqual([{ mask: "national_id" }]);
     expect(partsOf("plain")).toEqual([{ text: "plain" }]);
     expect(partsOf("")).toEqual([]);
+  });
+
+  it.each([
+    ["4111 1111 1111 1111", "▇▇▇▇"],
+    ["pays by 5500-0000-0000-0004, soon", "pays by ▇▇▇▇, soon"],
+    ["۴۱۱۱۱۱۱۱۱۱۱۱۱۱۱۱ و ٤١١١ ١١١١ ١١١١ ١١١١", "▇▇▇▇ و ▇▇▇▇"],
+    ["order 4111111111111112", "order 4111111111111112"],
+    ["call +4111111111111111", "call +4111111111111111"],
+    ["0098 912 123 4567", "0098 912 123 4567"],
+  ])("stand for cards in what this browser keeps: %s", (typed, kept) => {
+    expect(withoutCards(typed)).toBe(kept);
   });
 
   it("stay with their caption, live and stored", () => {

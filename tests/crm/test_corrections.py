@@ -14,6 +14,7 @@ from callcenter.crm.review.models import Conversation
 from callcenter.crm.search.queries import transcripts
 from callcenter.errors import Conflict, Invalid, NotFound
 from callcenter.ids import new_id
+from callcenter.redaction.finding import Rules
 
 
 def said(floor: Floor, text: str = "the parsel is lost", *, ended: bool = True) -> Interaction:
@@ -35,7 +36,7 @@ def said(floor: Floor, text: str = "the parsel is lost", *, ended: bool = True) 
 
 def correct(session: Session, call: Interaction, text: str, was: str) -> None:
     utterance = f"u-{call.call_id}"
-    corrections.correct(session, call, utterance, by="boss", text=text, was=was)
+    corrections.correct(session, call, utterance, by="boss", text=text, was=was, rules=Rules())
     session.commit()
 
 
@@ -90,8 +91,9 @@ def test_an_old_text_a_wrong_sentence_and_nothing_are_refused(
             correct(session, call, text, was)
     with pytest.raises(NotFound):
         corrections.correct(
-            session, other, f"u-{call.call_id}", by="b", text="x", was="the parsel is lost"
-        )
+            session, other, f"u-{call.call_id}", by="b", text="x", was="the parsel is lost",
+            rules=Rules(),
+        )  # fmt: skip
     assert list(corrections.of_call(session, call)) == []
 
 
@@ -101,6 +103,17 @@ def test_what_was_taken_out_stays_taken_out(session: Session, floor: Floor) -> N
         with pytest.raises(Invalid):
             correct(session, call, text, "my card is ▇▇▇▇")
     correct(session, call, "My card: ▇▇▇▇", "my card is ▇▇▇▇")
+
+
+def test_a_number_that_is_typed_in_is_taken_out_too(session: Session, floor: Floor) -> None:
+    call = said(floor, "my id is ▇▇▇▇ and my card is new")
+    [utterance] = transcript(session, call)
+    utterance.masks = ["national_id"]
+    correct(session, call, "card 4111 1111 1111 1111, id ▇▇▇▇", utterance.text)
+    [utterance] = transcript(session, call)
+    assert (utterance.text, utterance.masks) == ("card ▇▇▇▇, id ▇▇▇▇", ["card", "national_id"])
+    assert "4111" not in "".join(one.after for one in corrections.of_call(session, call))
+    assert found(session, "1111") == []
 
 
 def test_a_text_that_is_still_being_written_waits(session: Session, floor: Floor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def let_run(world: World, customer: str) -> str:
     return erasure
 
 
-def found_in_tables(world: World) -> list[str]:
+def found_in_tables(world: World, marks: Sequence[str] = MARKS) -> list[str]:
     """table.column: where one of the marks stands."""
     found = []
     tables = [*metadata.sorted_tables, log.facts]
@@ -150,14 +151,14 @@ def found_in_tables(world: World) -> list[str]:
                 if not isinstance(column.type, String | Text | JSON):
                     continue
                 as_text = func.lower(cast(column, Text))
-                hits = [as_text.contains(mark.lower(), autoescape=True) for mark in MARKS]
+                hits = [as_text.contains(mark.lower(), autoescape=True) for mark in marks]
                 for hit in hits:
                     if session.scalar(select(func.count()).select_from(table).where(hit)):
                         found.append(f"{table.name}.{column.name}")
     return sorted(set(found))
 
 
-def found_in_files(world: World) -> list[str]:
+def found_in_files(world: World, marks: Sequence[str] = (*MARKS, NAME)) -> list[str]:
     """Files below the data directory and the recordings that hold one of the marks."""
     roots = {world.settings.data_dir, world.settings.recordings_dir, world.settings.heads_dir}
     if world.engine.url.database and world.engine.dialect.name == "sqlite":
@@ -165,11 +166,7 @@ def found_in_files(world: World) -> list[str]:
     files = {path for root in roots for path in root.rglob("*") if path.is_file()}
     name = Path(world.engine.url.database or "").name
     mine = [path for path in files if path.suffix != ".db" or path.name == name]
-    return [
-        path.name
-        for path in mine
-        if any(mark.encode() in path.read_bytes() for mark in (*MARKS, NAME))
-    ]
+    return [path.name for path in mine if any(mark.encode() in path.read_bytes() for mark in marks)]
 
 
 def test_nothing_of_the_customer_is_left(world: World, mahtab: str) -> None:

@@ -14,15 +14,25 @@ from callcenter.crm.review import asking
 from callcenter.crm.review.models import Correction
 from callcenter.crm.text import checked
 from callcenter.errors import Conflict, Invalid, NotFound
+from callcenter.redaction.finding import MASK, Rules, mask
 
 MOST_TEXT = 20_000
-MASK = "▇▇▇▇"  # stands for what was taken out (docs/operations/redaction.md)
 
 
 def correct(
-    session: Session, interaction: Interaction, utterance: str, *, by: str, text: str, was: str
+    session: Session,
+    interaction: Interaction,
+    utterance: str,
+    *,
+    by: str,
+    text: str,
+    was: str,
+    rules: Rules,
 ) -> Correction:
-    """Say what was really said. `was` is the text that the person saw: Conflict when it is old."""
+    """Say what was really said. `was` is the text that the person saw: Conflict when it is old.
+
+    `rules`: the numbers that may not be kept are taken out of what was typed, too.
+    """
     if interaction.ended_at is None or interaction.transcript_state == "pending":
         raise Conflict("this text is still being written: correct it when it is complete")
     said = session.scalar(select(Utterance).where(Utterance.id == utterance))
@@ -33,13 +43,14 @@ def correct(
     text = checked("text", text, most=MOST_TEXT, needed=True)
     if text.count(MASK) != said.text.count(MASK):
         raise Invalid("what was taken out stays taken out: keep its marks", {"text": "lost a mark"})
+    text, masks = mask(text, rules, said.masks)
     if text == said.text:
         raise Conflict("this is what stands there already")
     made = Correction(call_id=said.call_id, utterance=said.id, before=said.text, after=text, by=by)
     session.add(made)
     fts.remove(session, {said.number: said.text})
     fts.add(session, said.number, text)
-    said.text = text
+    said.text, said.masks = text, masks
     session.flush()
     asking.ask(session, said.call_id)  # words are counted anew
     return made

@@ -22,11 +22,11 @@ from callcenter.events import (
 )
 from callcenter.ids import new_id
 from callcenter.log import Entry, EventLog, facts
+from callcenter.redaction.finding import Rules
 from callcenter.telephony.media.g711 import Samples
 from callcenter.telephony.ports import Transcriber
 from callcenter.telephony.speech.captions import Caption, as_facts
-from callcenter.telephony.speech.redaction.finding import Rules
-from callcenter.telephony.speech.redaction.redactor import redact
+from callcenter.telephony.speech.redactor import redact
 from callcenter.telephony.speech.tasks import Task, Tasks, back_off, enqueue
 
 REVISION = 2

@@ -26,13 +26,13 @@ from callcenter.events import (
     SpeechStatus,
 )
 from callcenter.log import Consumer, Entry
+from callcenter.redaction.finding import Rules
 from callcenter.telephony.ports import SAMPLE_RATE
 from callcenter.telephony.speech import second_pass, wire
 from callcenter.telephony.speech.captions import Caption, Ear, as_facts, as_signal
 from callcenter.telephony.speech.lanes import Lane, LaneLine
 from callcenter.telephony.speech.ledger import Ledger, Reason
-from callcenter.telephony.speech.redaction.finding import Rules
-from callcenter.telephony.speech.redaction.redactor import Cues, Redactor
+from callcenter.telephony.speech.redactor import Cues, Redactor
 from callcenter.telephony.speech.roster import Roster
 from callcenter.telephony.speech.scribe import Scribe
 from callcenter.telephony.speech.second_pass import SecondPass, Stopped

@@ -10,7 +10,8 @@ from pydantic import Field
 from callcenter.web import auth, floor, orders
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
-from callcenter.web.shapes import AgentView, CleanText, In, View
+from callcenter.web.prose import Short
+from callcenter.web.shapes import AgentView, In, View
 
 blueprint = APIBlueprint("agents", __name__, tag="Floor")
 
@@ -19,7 +20,7 @@ class StateIn(In):
     """The state that an agent chooses; during a call it is the one after it."""
 
     state: Literal["available", "break", "training", "back_office", "offline"]
-    reason: CleanText | None = None
+    reason: Short | None = None
 
 
 class DeviceIn(In):

@@ -11,15 +11,15 @@ from pydantic import Field
 from callcenter.crm.complaints import operations as desk_operations
 from callcenter.crm.complaints import queries as desk_queries
 from callcenter.errors import Forbidden, Invalid
-from callcenter.events import now
+from callcenter.events import LegName, now
 from callcenter.web import auth, records
 from callcenter.web import complaint_records as desk
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission, Scope
+from callcenter.web.prose import Line, Prose
 from callcenter.web.shapes import (
     BoardView,
     CauseView,
-    CleanLongText,
     CleanText,
     ComplaintDetailView,
     ComplaintView,
@@ -28,7 +28,6 @@ from callcenter.web.shapes import (
     In,
     Level,
     Moment,
-    Named,
     Page,
     PageQuery,
     Remedy,
@@ -44,8 +43,8 @@ class QuoteIn(In):
     """An utterance to quote; its words are taken from the transcript."""
 
     utterance: Id
-    leg: str | None = None
-    text: CleanLongText | None = None
+    leg: LegName | None = None
+    text: Prose | None = None
     t0: float | None = None
     t1: float | None = None
 
@@ -55,35 +54,35 @@ class ComplaintIn(In):
 
     customer: Id | None = None
     interaction: Id | None = None
-    subject: Named
-    description: CleanLongText = ""
+    subject: Line
+    description: Prose = ""
     severity: Severity = "normal"
     owner: Id | None = None
     product: CleanText = ""
-    wanted: CleanLongText = ""
+    wanted: Prose = ""
     quotes: list[QuoteIn | Id] = Field(default=[], max_length=100)
 
 
 class ComplaintPatch(In):
     """What changes; `version` is the one that was shown."""
 
-    subject: Named | None = None
-    description: CleanLongText | None = None
+    subject: Line | None = None
+    description: Prose | None = None
     severity: Severity | None = None
     owner: Id | None = None
     customer: Id | None = None
     due: Moment | None = None
     product: CleanText | None = None
-    wanted: CleanLongText | None = None
+    wanted: Prose | None = None
     safety: bool | None = None
     impact: Level | None = None
     complexity: Level | None = None
     cause: Id | None = None
-    corrective: CleanLongText | None = None
+    corrective: Prose | None = None
     remedy: Remedy | None = None
     remedy_cost: float | None = Field(None, ge=0, le=1e13, allow_inf_nan=False)
     incident: Id | None = None
-    why: CleanLongText = Field("", description="kept in the history beside each changed field")
+    why: Prose = Field("", description="kept in the history beside each changed field")
     version: int | None = None
 
 
@@ -91,8 +90,8 @@ class Transition(In):
     """The next stage. `responded` needs a decision, `communicated` a channel."""
 
     to: Stage
-    note: CleanLongText = ""
-    decision: CleanLongText = ""
+    note: Prose = ""
+    decision: Prose = ""
     channel: CleanText = ""
     accepted: bool | None = Field(None, description="closing: does the customer take it")
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from callcenter.web import auth, records, timeline_records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
+from callcenter.web.prose import Prose, Reason
 from callcenter.web.shapes import (
     AccessView,
     CleanLongText,
@@ -25,7 +26,6 @@ from callcenter.web.shapes import (
     Named,
     Page,
     PageQuery,
-    Reason,
     StageChangeView,
     View,
 )
@@ -52,7 +52,7 @@ class CustomerIn(In):
     emails: list[CleanText] = Field(default=[], max_length=50)
     address: CleanLongText = ""
     tier: CleanText | None = None
-    notes: CleanLongText = ""
+    notes: Prose = ""
 
 
 class CustomerPatch(In):
@@ -65,7 +65,7 @@ class CustomerPatch(In):
     emails: list[CleanText] | None = Field(default=None, max_length=50)
     address: CleanLongText | None = None
     tier: CleanText | None = None
-    notes: CleanLongText | None = None
+    notes: Prose | None = None
     version: int | None = None
 
 

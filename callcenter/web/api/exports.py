@@ -12,7 +12,14 @@ from callcenter.errors import Forbidden
 from callcenter.web import auth, export_records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission, Scope
-from callcenter.web.shapes import Moment, Page, PageQuery, PersonView, Reason, View
+from callcenter.web.prose import Reason
+from callcenter.web.shapes import (
+    Moment,
+    Page,
+    PageQuery,
+    PersonView,
+    View,
+)
 
 blueprint = APIBlueprint("exports", __name__, tag="Customers")
 _ARCHIVE: Any = {

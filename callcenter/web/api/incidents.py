@@ -12,7 +12,14 @@ from callcenter.web import auth
 from callcenter.web import complaint_records as desk
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
-from callcenter.web.shapes import CleanLongText, CleanText, Id, In, IncidentView, Page
+from callcenter.web.prose import Prose, Short
+from callcenter.web.shapes import (
+    CleanText,
+    Id,
+    In,
+    IncidentView,
+    Page,
+)
 
 blueprint = APIBlueprint("incidents", __name__, tag="Complaints")
 
@@ -22,17 +29,17 @@ class IncidentIn(In):
 
     cause: Id
     product: CleanText = ""
-    title: CleanText = ""
-    advice: CleanLongText = ""
+    title: Short = ""
+    advice: Prose = ""
     complaints: list[Id] = Field(default=[], max_length=500)
 
 
 class IncidentPatch(In):
     """What changes. `closing` ends it: what was done about the cause."""
 
-    title: CleanText | None = None
-    advice: CleanLongText | None = None
-    closing: CleanLongText | None = None
+    title: Short | None = None
+    advice: Prose | None = None
+    closing: Prose | None = None
     version: int | None = None
 
 

@@ -13,16 +13,15 @@ from callcenter.events import Outcome
 from callcenter.web import auth, records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission, Scope
+from callcenter.web.prose import Draft, Prose, Reason
 from callcenter.web.shapes import (
     AccessView,
-    CleanLongText,
     Id,
     In,
     InteractionView,
     Moment,
     Page,
     PageQuery,
-    Reason,
     RecordingView,
     TranscriptView,
 )
@@ -50,8 +49,8 @@ class InteractionsQuery(PageQuery):
 class InteractionPatch(In):
     """What changes. `draft` keeps unsaved notes, `notes` saves them."""
 
-    notes: CleanLongText | None = None
-    draft: CleanLongText | None = None
+    notes: Prose | None = None
+    draft: Draft | None = None
     disposition: Id | None = None
     customer: Id | None = None
     handled: bool | None = None

@@ -90,7 +90,15 @@ def correct(id: str, utterance: str, body: CorrectionIn) -> Any:
         row = _heard(session, id, "transcript.correct")
         auth.own_only(Permission.CONVERSATION_CORRECT, *row.talked)
     with services().writing() as session:
-        corrections.correct(session, row, utterance, by=who().id, text=body.text, was=body.was)
+        corrections.correct(
+            session,
+            row,
+            utterance,
+            by=who().id,
+            text=body.text,
+            was=body.was,
+            rules=services().rules,
+        )
         return review_records.corrections_of(session, row)
 
 

@@ -3507,7 +3507,7 @@ export interface components {
          */
         QuoteIn: {
             utterance: string;
-            leg?: string | null;
+            leg?: ("agent" | "customer") | null;
             text?: string | null;
             t0?: number | null;
             t1?: number | null;

@@ -4,8 +4,10 @@ import { defineStore } from "pinia";
 import { computed, ref, watch } from "vue";
 import { api, Problem } from "@/api";
 import type { Caption } from "@/captions/captions";
+import { MASK, withoutCards } from "@/captions/masks";
+import { i18n } from "@/i18n";
 import { useLive } from "@/live/live";
-import { sayProblem } from "@/ui/toasts";
+import { say, sayProblem } from "@/ui/toasts";
 
 export interface ComplaintDraft {
   open: boolean;
@@ -95,10 +97,15 @@ export const useDraft = defineStore("draft", () => {
 
   function keep(): void {
     if (!call.value) return;
+    const { subject, description, ...rest } = complaint.value;
     const all: Kept = {
-      notes: notes.value,
+      notes: withoutCards(notes.value),
       disposition: disposition.value,
-      complaint: complaint.value,
+      complaint: {
+        ...rest,
+        subject: withoutCards(subject),
+        description: withoutCards(description),
+      },
       registered: registered.value,
     };
     localStorage.setItem(keyOf(call.value), JSON.stringify(all));
@@ -132,10 +139,13 @@ export const useDraft = defineStore("draft", () => {
     if (!id || !call.value) return false;
     saving.value = true;
     try {
-      await api.changeInteraction(id, {
+      const kept = await api.changeInteraction(id, {
         notes: notes.value,
         disposition: disposition.value,
       });
+      if (kept.notes.includes(MASK) && !notes.value.includes(MASK)) {
+        say(i18n.global.t("notes.masked"));
+      }
       written = notes.value;
       saved.value = "saved";
       localStorage.removeItem(keyOf(call.value));

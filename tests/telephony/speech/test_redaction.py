@@ -8,11 +8,11 @@ from itertools import count
 import pytest
 
 from callcenter.events import LegName
+from callcenter.redaction.finding import MASK, Rules, find, mask, mask_growing, masked
+from callcenter.redaction.kinds import is_national_id, luhn
+from callcenter.redaction.runs import scan
 from callcenter.telephony.speech.captions import Caption
-from callcenter.telephony.speech.redaction.finding import MASK, Rules, find, masked
-from callcenter.telephony.speech.redaction.kinds import is_national_id, luhn
-from callcenter.telephony.speech.redaction.redactor import Cues, Redactor, redact
-from callcenter.telephony.speech.redaction.runs import scan
+from callcenter.telephony.speech.redactor import Cues, Redactor, redact
 
 ALL = Rules(cards=True, national_ids=("ir", "il"))
 
@@ -337,3 +337,35 @@ def test_a_second_pass_knows_the_whole_call() -> None:
 def test_rules_that_mask_nothing_change_nothing() -> None:
     leg = Leg(Rules(cards=False)).say("4111 1111 1111 1111")
     assert leg.texts == ["4111 1111 1111 1111"]
+
+
+def test_masks_that_stand_in_a_text_keep_what_they_are_known_for() -> None:
+    text = "card ▇▇▇▇ or 4111111111111111, id ▇▇▇▇"
+    assert mask(text, ALL, ["card", "national_id"]) == (
+        "card ▇▇▇▇ or ▇▇▇▇, id ▇▇▇▇",
+        ["card", "card", "national_id"],
+    )
+    assert mask("no number here", ALL) == ("no number here", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("4111 1111 1111", "4111 1111 1111"),  # twelve digits: less than any card has
+        ("pays by 4111 1111 1111 11", "pays by ▇▇▇▇"),
+        ("pays by ۶۰۳۷۹۹۷۵۰۰۰۰۰۰", "pays by ▇▇▇▇"),
+        ("pays by 4111 1111 1111 1111 tomorrow", "pays by ▇▇▇▇ tomorrow"),
+        ("calls from +98 912 123 4567 8901", "calls from +98 912 123 4567 8901"),
+        ("calls from 0098 912 123 4567", "calls from 0098 912 123 4567"),
+        ("4111 1111 1111 11 is an order", "4111 1111 1111 11 is an order"),
+    ],
+)
+def test_a_card_number_that_is_being_typed_is_not_kept_but_for_its_last_digits(
+    text: str, kept: str
+) -> None:
+    assert mask_growing(text, Rules()) == kept
+
+
+def test_each_of_several_cards_in_one_breath_is_masked() -> None:
+    text = "4111 1111 1111 1111 and 5500 0000 0000 0004, 12 29, and 6011-1111-1111-1117 and 123"
+    assert shown(text) == f"{MASK} and {MASK}, 12 29, and {MASK}"

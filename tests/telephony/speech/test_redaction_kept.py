@@ -25,10 +25,10 @@ from callcenter.events import (
 )
 from callcenter.log import EventLog
 from callcenter.migrations import upgrade
+from callcenter.redaction.finding import MASK, Rules
 from callcenter.telephony.fakes.speech import Said, ScriptedEngine, ScriptedTranscriber
 from callcenter.telephony.ports import Codec
 from callcenter.telephony.speech import wire
-from callcenter.telephony.speech.redaction.finding import MASK, Rules
 from callcenter.telephony.speech.roster import Roster
 from callcenter.telephony.speech.scribe import Scribe
 from callcenter.telephony.speech.second_pass import SecondPass, note

@@ -26,12 +26,12 @@ from callcenter.events import (
     now,
 )
 from callcenter.log import EventLog
+from callcenter.redaction.finding import Rules
 from callcenter.telephony.adapters.speech_socket import SpeechListener, SpeechSocket
 from callcenter.telephony.fakes.speech import Said, ScriptedEngine, ScriptedTranscriber
 from callcenter.telephony.ports import Codec
 from callcenter.telephony.speech import wire
 from callcenter.telephony.speech.models import Installed
-from callcenter.telephony.speech.redaction.finding import Rules
 from callcenter.telephony.speech.roster import LiveEngine, Roster
 from callcenter.telephony.speech.scribe import Scribe
 from callcenter.telephony.speech.second_pass import SecondPass, note

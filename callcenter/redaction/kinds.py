@@ -11,7 +11,7 @@ import re
 from itertools import pairwise
 from typing import Literal
 
-from callcenter.telephony.speech.redaction import lexicon
+from callcenter.redaction import lexicon
 
 Country = Literal["ir", "il"]
 Cue = Literal["card", "national_id"]

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from callcenter.telephony.speech.redaction.kinds import (
+from callcenter.config import Redaction
+from callcenter.redaction.kinds import (
     LEAST_CARD,
     MOST_CARD,
     Country,
@@ -16,7 +17,8 @@ from callcenter.telephony.speech.redaction.kinds import (
     is_national_id,
     issued_card,
 )
-from callcenter.telephony.speech.redaction.runs import Run, folded, scan
+from callcenter.redaction.numerals import Digits
+from callcenter.redaction.runs import Run, folded, scan
 
 MASK = "▇▇▇▇"
 CARD, NATIONAL_ID = "card", "national_id"
@@ -34,6 +36,11 @@ class Rules:
     cards: bool = True
     national_ids: tuple[Country, ...] = ()
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, section: Redaction) -> Rules:
+        """Those of the settings."""
+        return cls(section.cards, tuple(section.national_ids), section.patterns)
 
     @property
     def nothing(self) -> bool:
@@ -84,13 +91,39 @@ def masked(text: str, found: Sequence[Found]) -> str:
     return "".join([*parts, text[at:]])
 
 
+def mask(text: str, rules: Rules, kinds: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """A text that somebody typed, with masks; and what each mask of it stands for, in order.
+
+    `kinds`: of the masks that it holds already, as far as they are known.
+    """
+    found = find(text, rules)
+    known = zip(_masks(text), kinds, strict=False)
+    places = sorted([*known, *((one.start, one.kind) for one in found)])
+    return masked(text, found), [kind for _, kind in places]
+
+
+def mask_growing(text: str, rules: Rules) -> str:
+    """A text that is being typed, with masks: a card number at its end may want its last digits."""
+    found = find(text, rules)
+    tail = scan(text).tail
+    if rules.cards and tail and not (tail.dialled or tail.amount):
+        grows = len(tail.digits) >= LEAST_CARD and tail.digits[0] != "0"
+        if grows and rules.may_grow(tail.digits) and all(one.end <= tail.start for one in found):
+            found.append(Found(tail.start, tail.end, CARD))
+    return masked(text, found)
+
+
+def _masks(text: str) -> Iterator[int]:
+    return (match.start() for match in re.finditer(MASK, text))
+
+
 def _in_run(run: Run, rules: Rules, about: set[Cue]) -> Iterator[Found]:
     if run.amount or run.dialled:
         return
     if rules.cards:
-        place = _card(run, cued="card" in about)
-        if place:
-            yield Found(*place, CARD)
+        places = list(_cards(run, cued="card" in about))
+        yield from (Found(*place, CARD) for place in places)
+        if places:
             return
     cued = "national_id" in about
     if any(is_national_id(run.digits, one, cued=cued) for one in rules.national_ids):
@@ -106,21 +139,33 @@ def _misheard(text: str) -> Iterator[Found]:
             yield Found(run.start, run.end, CARD)
 
 
-def _card(run: Run, *, cued: bool) -> tuple[int, int] | None:
-    """Where the card number stands; what is read out behind it goes with it."""
+def _cards(run: Run, *, cued: bool) -> Iterator[tuple[int, int]]:
+    """Where card numbers stand; what is read out behind the last one goes with it."""
     if is_card(run.digits, cued=cued):
-        return run.start, run.end
-    sizes = [len(piece.digits) for piece in run.pieces]
-    for first in range(len(sizes)):
-        for last in range(len(sizes), first, -1):
-            length = sum(sizes[first:last])
-            if length < LEAST_CARD:
+        yield run.start, run.end
+        return
+    first = 0
+    while last := _card_from(run.pieces, first):
+        begin, end = last
+        behind = sum(len(piece.digits) for piece in run.pieces[end:])
+        at = run.end if behind <= _AFTER_CARD else run.pieces[end - 1].end
+        yield run.pieces[begin].start, at
+        first = end
+
+
+def _card_from(pieces: Sequence[Digits], first: int) -> tuple[int, int] | None:
+    """The first pieces from there on that are the card number of a known issuer, the longest."""
+    for begin in range(first, len(pieces)):
+        digits = ""
+        found = None
+        for end in range(begin + 1, len(pieces) + 1):
+            digits += pieces[end - 1].digits
+            if len(digits) > MOST_CARD:
                 break
-            behind = sum(sizes[last:])
-            if length > MOST_CARD or behind > _AFTER_CARD:
-                continue
-            if issued_card("".join(piece.digits for piece in run.pieces[first:last])):
-                return run.pieces[first].start, run.end
+            if len(digits) >= LEAST_CARD and issued_card(digits):
+                found = begin, end
+        if found:
+            return found
     return None
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from callcenter.telephony.speech.redaction import lexicon
-from callcenter.telephony.speech.redaction.numerals import Digits, Spoken, read
+from callcenter.redaction import lexicon
+from callcenter.redaction.numerals import Digits, Spoken, read
 
 MOST_FILLERS = 4
 _TOKEN = re.compile(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from callcenter.telephony.speech.redaction.lexicon import NumberWord
+from callcenter.redaction.lexicon import NumberWord
 
 Place = tuple[int, int]
 """First character and the one after the last."""

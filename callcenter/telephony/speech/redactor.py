@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import get_args
 
 from callcenter.events import LegName
+from callcenter.redaction.finding import BRIDGE, CARD, Found, Rules, find, masked
+from callcenter.redaction.kinds import Cue, cues
+from callcenter.redaction.runs import scan
 from callcenter.telephony.speech.captions import Caption, Removed
-from callcenter.telephony.speech.redaction.finding import BRIDGE, CARD, Found, Rules, find, masked
-from callcenter.telephony.speech.redaction.kinds import Cue, cues
-from callcenter.telephony.speech.redaction.runs import scan
 
 HOLD_SECONDS = 10.0
 """So long after a piece the next may come; then the utterance is let go."""
