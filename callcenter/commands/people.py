@@ -80,7 +80,8 @@ def add(
     from callcenter.web.passwords import hashed
 
     settings = settings_of(config, data_dir)
-    password_hash = hashed(read_password(password_file))
+    about = (username, full_name or "", settings.site.name)
+    password_hash = hashed(read_password(password_file), about=about)
     with _session(settings) as session:
         operations.create(
             session,
@@ -106,7 +107,8 @@ def passwd(
     from callcenter.web.passwords import hashed
 
     settings = settings_of(config, data_dir)
-    password_hash = hashed(read_password(password_file))
+    about = (username, settings.site.name)
+    password_hash = hashed(read_password(password_file), about=about)
     with _session(settings) as session:
         operations.set_password(session, _user(session, username), password_hash)
     say(f"{username} has a new password; every session of that user has ended.")

@@ -17,7 +17,7 @@ from callcenter.crm.users import operations
 from callcenter.crm.users.models import User
 from callcenter.database import reading
 from callcenter.errors import Invalid, StepOver, WrongCode
-from callcenter.web import challenges, passkeys
+from callcenter.web import challenges, passkeys, passwords
 from callcenter.web.access import Access
 from callcenter.web.context import Who
 from callcenter.web.factors import Enrolment
@@ -91,6 +91,19 @@ class OwnSecurity:
                 return made
         except (WrongCode, StepOver) as error:  # not a 401: whoever asks is signed in
             raise Invalid(error.detail, {"credential": "is not accepted"}) from error
+
+    def change_password(
+        self, person: Who, password: str, fresh: str, site: str, address: str | None
+    ) -> None:
+        """Another password; every other session of the person ends. Raises Invalid."""
+        self._access.prove(person, password, address)
+        try:
+            known = passwords.hashed(fresh, about=(person.username, person.name, site))
+        except Invalid as error:
+            raise Invalid(error.detail, {"new_password": error.detail}) from error
+        with Session(self._engine) as session, session.begin():
+            operations.set_password(session, _user(session, person), known, but=person.session)
+            _note(session, person, "password.change", person.id, address)
 
     def new_codes(self, person: Who, password: str, address: str | None) -> list[str]:
         """New recovery codes in place of the old ones."""

@@ -1,9 +1,11 @@
-"""Password hashes: argon2id (RFC 9106). No Flask here: the command line uses it too."""
+"""Passwords: which are taken, and their hashes (argon2id, RFC 9106). No Flask here: the command
+line uses it too."""
 
 from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Sequence
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -12,17 +14,37 @@ from callcenter.errors import Invalid
 
 SHORTEST = 8
 LONGEST = 1024
+_GUESSED = 2
+"""zxcvbn's score below which somebody gets in who guesses a few times a minute for a year."""
+_LOOKED_AT = 72  # characters: what is longer is judged by its beginning
 _HASHER = PasswordHasher()  # 64 MiB, 3 passes, 4 lanes
 _AT_ONCE = threading.BoundedSemaphore(2)  # 64 MiB each: a flood of sign-ins must not fill memory
 
 
-def hashed(password: str) -> str:
-    """The argon2id hash of a new password. Raises Invalid for one that is no password."""
+def hashed(password: str, *, about: Sequence[str] = ()) -> str:
+    """The argon2id hash of a new password. Raises Invalid for one that is no password.
+
+    `about`: names of the person and the site, which others guess first.
+    """
     if not SHORTEST <= len(password) <= LONGEST:
         sentence = f"a password has {SHORTEST} to {LONGEST} characters"
         raise Invalid(sentence, {"password": sentence})
+    if is_guessed(password, about):
+        sentence = "this password is guessed easily: take words that do not belong together"
+        raise Invalid(sentence, {"password": sentence})
     with _AT_ONCE:
         return _HASHER.hash(password)
+
+
+def is_guessed(password: str, about: Sequence[str] = ()) -> bool:
+    """Whether it is among what is tried first: known passwords, names, dates, rows of keys.
+
+    (NIST SP 800-63B 3.1.1.2: no rules about signs, but a list of what is refused.)
+    """
+    from zxcvbn import zxcvbn  # its lists take a moment; most processes need none
+
+    words = ["callcenter", *(part for one in about for part in (one, *one.split()) if part)]
+    return bool(zxcvbn(password[:_LOOKED_AT], user_inputs=words)["score"] < _GUESSED)
 
 
 def matches(known: str | None, password: str) -> bool:

@@ -25,6 +25,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         started.add_user("sara", "supervisor")
         started.add_user("mona", "manager")
         started.add_user("reza", "agent")
+        started.add_user("dana", "agent")
         yield started
 
 
@@ -42,10 +43,10 @@ def code_of(secret: str, step: int) -> str:
     return codes.code_at(base64.b32decode(secret), step)
 
 
-def fill_sign_in(page: Page, username: str) -> None:
+def fill_sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
     page.goto("/sign-in")
     page.fill("input[name=username]", username)
-    page.fill("input[name=password]", PASSWORD)
+    page.fill("input[name=password]", password)
     page.click("button[type=submit]")
 
 
@@ -151,3 +152,32 @@ def test_a_passkey_is_made_and_opens_the_next_sign_in(world: World, browser: Bro
     expect(page.locator("input[name=code]")).to_be_visible()
     expect(page.locator("#passkey")).to_be_hidden()
     silent.close()
+
+
+def test_people_change_their_own_password(world: World, browser: Browser) -> None:
+    fresh = "lamp tuesday gravel"
+    context = browser.new_context(base_url=world.base, locale="he-IL")
+    page = context.new_page()
+    fill_sign_in(page, "dana")
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    page.get_by_test_id("my-menu").click()
+    page.get_by_test_id("my-security").click()
+    page.get_by_test_id("change-password").click()
+    page.get_by_test_id("proof-password").fill(PASSWORD)
+    page.get_by_test_id("proof-fresh").fill("dana12345")
+    page.get_by_test_id("proof-go").click()
+    expect(page.get_by_test_id("proof").get_by_role("alert")).not_to_be_empty()
+    shots = world.folder / "shots"
+    page.screenshot(path=shots / "password.png")
+    page.get_by_test_id("proof-fresh").fill(fresh)
+    page.get_by_test_id("proof-go").click()
+    expect(page.get_by_test_id("proof")).to_be_hidden()
+    context.close()
+
+    other = browser.new_context(base_url=world.base, locale="en-US", java_script_enabled=False)
+    page = other.new_page()
+    fill_sign_in(page, "dana")
+    expect(page.get_by_role("alert")).to_be_visible()
+    fill_sign_in(page, "dana", fresh)
+    wait_for(lambda: "sign-in" not in page.url, "the sign-in with the new password")
+    other.close()

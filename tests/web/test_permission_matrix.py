@@ -144,6 +144,7 @@ AAA-A GET    /sentences
 AAAAA GET    /session
 AAAAA PATCH  /session
 AAAAA DELETE /session
+AAAAA POST   /session/password
 AAAAA GET    /sessions
 AAAAA DELETE /sessions
 OOOOO DELETE /sessions/<session_id>

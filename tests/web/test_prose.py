@@ -35,7 +35,8 @@ NO_PROSE = {
     # Masked where the sentence's other masks are known (crm/review/corrections.py).
     "CorrectionIn.text", "CorrectionIn.was",
     # Secrets of a sign-in: compared, never kept.
-    "SignIn.password", "Proof.password", "NewFactor.password", "NewFactor.name",
+    "SignIn.password", "NewPassword.password", "NewPassword.new_password",
+    "Proof.password", "NewFactor.password", "NewFactor.name",
     # Words that are looked for; a saved view is its owner's own.
     "Narrowing.words", "ViewFilters.words", "SavedViewIn.name", "SavedViewPatch.name",
 }  # fmt: skip

@@ -11,6 +11,7 @@ from web_world import PASSWORD, World
 from callcenter.crm.audit.models import AuditEntry
 from callcenter.crm.users import operations as users
 from callcenter.crm.users.models import UserSession
+from callcenter.web.passwords import hashed, is_guessed
 
 
 def test_signing_in_gives_the_user_the_csrf_token_and_a_guarded_cookie(world: World) -> None:
@@ -202,8 +203,6 @@ def test_signing_in_failing_and_out_stand_in_the_audit(world: World) -> None:
 
 
 def test_blanks_around_a_password_belong_to_it(world: World) -> None:
-    from callcenter.web.passwords import hashed
-
     with Session(world.engine) as session, session.begin():
         user = users.get_or_raise(session, world.people["agent"])
         users.set_password(session, user, hashed("  spaced out  "))
@@ -212,3 +211,37 @@ def test_blanks_around_a_password_belong_to_it(world: World) -> None:
     assert browser.sign_in("agent", "  spaced out  ").status_code == 201
     form = {"username": "agent", "password": "  spaced out  "}
     assert world.client().http.post("/sign-in", data=form).status_code == 303
+
+
+def test_people_change_their_own_password(world: World) -> None:
+    here, elsewhere = world.client("agent"), world.client("agent")
+    fresh = "lamp tuesday gravel"
+    wrong = here.post("/session/password", {"password": "wrong", "new_password": fresh})
+    assert (wrong.status_code, wrong.get_json()["errors"][0]["field"]) == (422, "password")
+    assert elsewhere.get("/session").status_code == 200
+    done = here.post("/session/password", {"password": PASSWORD, "new_password": fresh})
+    assert done.status_code == 204
+    assert here.get("/session").status_code == 200
+    assert elsewhere.get("/session").status_code == 401
+    assert world.client().sign_in("agent").status_code == 401
+    assert world.client().sign_in("agent", fresh).status_code == 201
+    with Session(world.engine) as session:
+        query = select(AuditEntry.what, AuditEntry.who).where(AuditEntry.what.like("password%"))
+        assert session.execute(query).all() == [("password.change", world.people["agent"])]
+
+
+@pytest.mark.parametrize(
+    "guessed",
+    ["password", "12345678", "qwertyuiop", "Pa$$w0rd!", "callcenter1", "supervisor1", "My company"],
+)
+def test_a_password_that_is_guessed_first_is_refused(world: World, guessed: str) -> None:
+    boss = world.client("supervisor")
+    answer = boss.post("/session/password", {"password": PASSWORD, "new_password": guessed})
+    assert answer.status_code == 422
+    assert [one["field"] for one in answer.get_json()["errors"]] == ["new_password"]
+    assert world.client().sign_in("supervisor").status_code == 201
+
+
+@pytest.mark.parametrize("taken", ["correct horse", "گل سرخ باغ پنجره", "kq7-trial-9"])
+def test_long_and_unusual_ones_are_taken_without_rules_about_signs(taken: str) -> None:
+    assert not is_guessed(taken, ("sara", "Sara Ahmadi", "My company"))

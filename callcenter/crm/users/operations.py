@@ -102,10 +102,12 @@ def _team(value: str | None) -> str | None:
     return checked("team", value, most=64) or None if value else None
 
 
-def set_password(session: Session, user: User, password_hash: str) -> None:
-    """A new password; every session of the user ends."""
+def set_password(
+    session: Session, user: User, password_hash: str, *, but: str | None = None
+) -> None:
+    """A new password; every session of the user ends, except the one with token hash `but`."""
     user.password_hash = password_hash
-    revoke_all(session, user.id)
+    revoke_all(session, user.id, but=but)
 
 
 def disable(session: Session, user: User) -> None:

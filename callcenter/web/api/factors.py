@@ -1,4 +1,4 @@
-"""One's own security: second factors, recovery codes, sessions."""
+"""One's own security: password, second factors, recovery codes."""
 
 from __future__ import annotations
 
@@ -51,6 +51,12 @@ class NewFactor(Proof):
     """What to call it."""
 
     name: CleanText = Field("", max_length=60)
+
+
+class NewPassword(Proof):
+    """What comes in its place."""
+
+    new_password: Password
 
 
 class CodeIn(In):
@@ -137,6 +143,17 @@ def confirm_passkey(body: PasskeyIn) -> Any:
     party = challenges.demand_party(request, services().settings)
     made = security().confirm_passkey(who(), party, body.credential, request.remote_addr)
     return {"recovery_codes": made}
+
+
+@blueprint.post("/session/password")
+@blueprint.input(NewPassword, location="json", arg_name="body")
+@blueprint.output({}, status_code=204)
+@auth.requires(Permission.SESSION)
+def change_password(body: NewPassword) -> Any:
+    """Take another password; I am signed out everywhere else."""
+    site = services().settings.site.name
+    security().change_password(who(), body.password, body.new_password, site, request.remote_addr)
+    return ""
 
 
 @blueprint.post("/factors/recovery-codes")

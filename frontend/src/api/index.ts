@@ -68,6 +68,8 @@ export const api = {
     value(client.POST("/api/v1/factors/passkey", { body: { password, name } })),
   confirmPasskey: (credential: Record<string, unknown>) =>
     value(client.POST("/api/v1/factors/passkey/confirmation", { body: { credential } })),
+  changePassword: (password: string, new_password: string) =>
+    value(client.POST("/api/v1/session/password", { body: { password, new_password } })),
   newRecoveryCodes: (password: string) =>
     value(client.POST("/api/v1/factors/recovery-codes", { body: { password } })),
   removeFactor: (id: string, password: string) =>

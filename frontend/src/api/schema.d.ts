@@ -1642,6 +1642,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take another password; I am signed out everywhere else. */
+        post: operations["post_factors_change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/second-step": {
         parameters: {
             query?: never;
@@ -3242,6 +3259,14 @@ export interface components {
         NewFactor: {
             password: string;
             name?: string;
+        };
+        /**
+         * NewPassword
+         * @description What comes in its place.
+         */
+        NewPassword: {
+            password: string;
+            new_password: string;
         };
         /**
          * NoteIn
@@ -8024,6 +8049,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["FinishedSignIn"];
                 };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_factors_change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong (RFC 9457) */
             default: {
