@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -236,6 +236,15 @@ class Access:
         """Whether one of these is in a team."""
         with Session(self._reader) as session:
             return any(user.team is not None for user in queries.by_ids(session, users))
+
+    def demand_hearing(self, users: Iterable[str], talked: set[str]) -> None:
+        """Each of these may hear a call in which `talked` took part. Raises Invalid."""
+        with Session(self._reader) as session:
+            teams = {user.team for user in queries.by_ids(session, users)} - {None}
+            for team in teams:
+                if team and not talked & set(queries.members(session, team)):
+                    sentence = f"the call is not of team {team}: who is in it may not hear it"
+                    raise Invalid(sentence, {"judges": sentence})
 
     def set_team(self, person: Who, user: str, team: str | None, address: str | None) -> User:
         """Put somebody into a team, or out of it; it holds from the next request on."""

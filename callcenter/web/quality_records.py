@@ -14,6 +14,7 @@ from callcenter.crm.quality import evaluations, queries, scorecards
 from callcenter.crm.quality.models import Evaluation, Scorecard, ScorecardVersion
 from callcenter.crm.quality.scoring import Section, score
 from callcenter.errors import Invalid
+from callcenter.web import auth
 from callcenter.web.context import who
 from callcenter.web.permissions import Permission, Scope
 from callcenter.web.records import briefs, people
@@ -139,7 +140,13 @@ def evaluation(session: Session, row: Evaluation) -> Row:
 
 def readable(session: Session, id: str) -> Evaluation:
     """The evaluation, for somebody who may read it; else NotFound."""
-    return queries.readable(session, id, reader=who().id, own=reads_own_only())
+    return queries.readable(
+        session,
+        id,
+        reader=who().id,
+        own=reads_own_only(),
+        among=auth.reach(Permission.QUALITY_READ),
+    )
 
 
 def reads_own_only() -> bool:
@@ -148,9 +155,10 @@ def reads_own_only() -> bool:
 
 
 def judged(agent: str | None, talked: set[str]) -> str:
-    """Who is to be judged: the only one who talked, where nobody is named."""
+    """Who is to be judged: the only one who talked, where nobody is named. Of one's team only."""
     if agent is None and len(talked) == 1:
-        return next(iter(talked))
+        agent = next(iter(talked))
     if agent is None:
         raise Invalid("say whose part of the call it is", {"agent": "is needed"})
+    auth.own_only(Permission.QUALITY_EVALUATE, agent)
     return agent

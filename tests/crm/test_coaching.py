@@ -124,8 +124,10 @@ def test_agents_read_their_own_and_lists_are_narrowed_and_paged(
     rest = coaching.page(session, agent=agent, limit=2, cursor=first.next)
     assert [one.text for one in (*first.items, *rest.items)] == ["three", "two", "one"]
     assert rest.next is None
-    for reader, own in ((agent, True), ("boss", False)):
-        assert coaching.readable(session, made[0].id, reader=reader, own=own) is made[0]
+    for among in ([agent], [agent, "bob"], None):
+        assert coaching.readable(session, made[0].id, among=among) is made[0]
+        assert len(coaching.page(session, among=among).items) == 3
+    assert coaching.page(session, among=["bob"]).items == []
     for id_, reader in ((made[0].id, "bob"), ("none", agent)):
         with pytest.raises(NotFound):
-            coaching.readable(session, id_, reader=reader, own=True)
+            coaching.readable(session, id_, among=[reader])

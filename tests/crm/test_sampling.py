@@ -190,6 +190,21 @@ def test_calls_in_which_a_phrase_of_the_lists_was_said_are_drawn(
     assert sampled(session) == {AGENT: [calls[0]]}
 
 
+def test_an_evaluator_in_a_team_is_given_that_teams_calls(
+    engine: Engine, session: Session, floor: Floor, boss: str
+) -> None:
+    made = {
+        name: users.create(session, username=name, password_hash="x", role="agent", team=name)
+        for name in ("north", "south")
+    }
+    users.change(session, users.get_or_raise(session, boss), team="north")
+    for agent in made.values():
+        last_week(session, floor, 1, agent.id)
+    rule(session, boss)
+    assert Sampler(engine, WEEKS).round() == 1
+    assert set(sampled(session)) == {made["north"].id}
+
+
 def test_nobody_gets_their_own_calls_and_an_ended_rule_draws_nothing(
     engine: Engine, session: Session, floor: Floor, boss: str
 ) -> None:

@@ -50,7 +50,7 @@ def test_scores_are_means_by_agent_and_week(session: Session, floor: Floor) -> N
         ("ann", 2): (1, 0.0, 1),
         ("bob", 2): (1, 100.0, 0),
     }
-    assert {one.key for one in trends.scores(session, WEEKS, card.id, agent="bob")} == {"bob"}
+    assert {one.key for one in trends.scores(session, WEEKS, card.id, agents=["bob"])} == {"bob"}
 
 
 def test_answers_are_shares_by_question_without_what_did_not_apply(
@@ -62,7 +62,7 @@ def test_answers_are_shares_by_question_without_what_did_not_apply(
     found = {one.key: one for one in trends.questions(session, WEEKS, card.id)}
     assert (found["tone"].count, found["tone"].mean, found["tone"].worst) == (2, 0.125, 1)
     assert found["name"].count == 1
-    own = {one.key: one for one in trends.questions(session, WEEKS, card.id, agent="ann")}
+    own = {one.key: one for one in trends.questions(session, WEEKS, card.id, agents=["ann"])}
     assert (own["tone"].mean, "name" in own) == (0.25, False)
 
 
@@ -117,7 +117,7 @@ def test_conversations_are_figures_by_agent_or_queue_and_week(
         ("support", 1, 2),
         ("support", 2, 1),
     ]
-    own = trends.conversations(session, WEEKS, "queue", agent="ann")
+    own = trends.conversations(session, WEEKS, "queue", agents=["ann"])
     assert [(one.key, one.count) for one in own] == [("support", 2)]
 
 
@@ -128,7 +128,7 @@ def test_each_figure_is_one_query_over_an_index(
         trends.scores(session, WEEKS, "card")
         trends.questions(session, WEEKS, "card")
         trends.conversations(session, WEEKS, "agent")
-        trends.conversations(session, WEEKS, "agent", agent="ann")
+        trends.conversations(session, WEEKS, "agent", agents=["ann"])
     assert len(seen) == 4
     if engine.dialect.name != "sqlite":
         return

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 from test_calibrations_api import calibrated
 from test_coaching_api import coached
 from test_phrases_api import made
@@ -23,6 +24,7 @@ from test_records_api import ended, recorded
 from web_world import Browser, World
 
 from callcenter import events
+from callcenter.crm.users import operations as users
 from callcenter.ids import new_id
 from callcenter.telephony.recording import peaks
 from callcenter.web import auth
@@ -172,6 +174,35 @@ GET /healthz | GET /metrics | GET /portal | POST /portal | GET /readyz
 GET /sign-in | POST /sign-in | GET /sign-in/oidc | GET /sign-in/oidc/callback
 POST /sign-in/enrolment | POST /sign-in/second-step | GET /static/<path:path>
 """
+TEAM = """
+GET    /calibrations/<id>
+POST   /calibrations/<id>/agreement
+POST   /calibrations/<id>/closing
+POST   /coaching-tasks/<id>/steps
+PATCH  /complaints/<id>
+POST   /complaints/<id>/calls
+POST   /complaints/<id>/transitions
+GET    /customers/<id>/exports
+POST   /customers/<id>/exports
+GET    /evaluations/<id>
+POST   /evaluations/<id>/notes
+GET    /exports/<id>/archive
+PATCH  /interactions/<id>
+GET    /interactions/<id>/comments
+POST   /interactions/<id>/comments
+GET    /interactions/<id>/corrections
+GET    /interactions/<id>/conversation
+POST   /interactions/<id>/moments
+GET    /interactions/<id>/recording
+GET    /interactions/<id>/transcript
+POST   /interactions/<id>/utterances/<utterance>/correction
+GET    /moments/<token>
+GET    /recordings/<id>
+GET    /recordings/<id>/audio
+GET    /recordings/<id>/peaks
+POST   /interactions/<id>/access
+"""
+"""What a supervisor who is in a team is refused when it is another team's."""
 SOCKET = """
 AAAAA resume pop.seen
 AA--- call.dial call.answer call.reject call.hold call.resume call.transfer call.hangup
@@ -345,6 +376,35 @@ def test_every_route_answers_every_role_as_the_matrix_says(
         if not fits(letters[role], *found):
             wrong.append((method, route, letters[role], *found))
     assert wrong == []
+
+
+def test_a_supervisor_in_a_team_is_refused_what_is_another_teams(
+    world: World, things: dict[str, str]
+) -> None:
+    """A24, the letter T of the table: and nothing else is narrowed by it."""
+    with Session(world.engine) as session, session.begin():
+        hash_ = users.get_or_raise(session, world.people["supervisor"]).password_hash
+        rival = users.create(
+            session, username="rival", password_hash=hash_, role="supervisor", team="north"
+        )
+        users.change(session, users.get_or_raise(session, world.people["other"]), team="south")
+        id_ = rival.id
+    browser = world.client("rival")
+    mine = [line for line in lines() if line[2]["supervisor"] in "AOW"]
+    refused = [
+        (method, route)
+        for method, route, _ in mine
+        if "<session_id>" not in route and asked(browser, method, route, things)[0] in (403, 404)
+    ]
+    with Session(world.engine) as session, session.begin():
+        users.change(session, users.get_or_raise(session, id_), team=None)
+    browser = world.client("rival")
+    by_team = [
+        f"{method} {route}"
+        for method, route in refused
+        if asked(browser, method, route, things)[0] not in (403, 404)
+    ]
+    assert by_team == [" ".join(line.split()) for line in TEAM.strip().split("\n")]
 
 
 @pytest.mark.parametrize("role", ROLES)

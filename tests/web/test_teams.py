@@ -6,16 +6,22 @@ not there (A24).
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from test_calibrations_api import calibrated
+from test_coaching_api import coached
+from test_quality_api import rule, submitted
 from test_records_api import recorded
 from web_world import Browser, World
 
 from callcenter import events
 from callcenter.crm.audit.models import AuditEntry
+from callcenter.crm.quality.models import SampledCall
+from callcenter.crm.users import operations as users
 from callcenter.ids import new_id
 
 WORDS = "the parcel is late"
@@ -193,3 +199,103 @@ def test_no_archive_goes_round_the_team(world: World, calls: dict[str, dict[str,
     assert (boss.get(path).status_code, boss.get(archive).status_code) == (403, 403)
     world.client("admin").send("PATCH", f"/users/{world.people['supervisor']}", {"team": None})
     assert boss.get(path).status_code == 200
+
+
+@pytest.fixture
+def judged(world: World) -> dict[str, dict[str, str]]:
+    """Of `agent` and `other`, by a supervisor who is in no team yet: an evaluation, a task, a
+    calibration, a drawn call. Then `agent` and the supervisor are in north, `other` in south."""
+    with Session(world.engine) as session, session.begin():
+        known = users.get_or_raise(session, world.people["supervisor"]).password_hash
+        users.create(session, username="second", password_hash=known, role="supervisor")
+    boss = world.client("supervisor")
+    drawn = rule(world, boss).get_json()
+    found: dict[str, dict[str, str]] = {}
+    for name in ("agent", "other"):
+        evaluation = boss.get(submitted(world, world.client("second"), name)).get_json()
+        calibration = calibrated(world, boss, name)
+        found[name] = {
+            "agent": world.people[name],
+            "evaluation": evaluation["id"],
+            "interaction": evaluation["interaction"],
+            "scorecard": evaluation["scorecard"],
+            "task": coached(world, boss, name)["id"],
+            "calibration": calibration["id"],
+            "call": calibration["interaction"],
+            "judges": ",".join(one["judge"]["id"] for one in calibration["judgements"]),
+        }
+    with Session(world.engine) as session, session.begin():
+        session.add_all(
+            SampledCall(
+                rule_id=drawn["id"], interaction_id=one["call"], scorecard_id=drawn["scorecard"],
+                agent=one["agent"], evaluator=world.people["supervisor"], week=date(2026, 11, 16),
+            )
+            for one in found.values()
+        )  # fmt: skip
+        for name, team in (("agent", "north"), ("supervisor", "north"), ("other", "south")):
+            users.change(session, users.get_or_raise(session, world.people[name]), team=team)
+    return found
+
+
+def test_quality_is_the_teams_own(world: World, judged: dict[str, dict[str, str]]) -> None:
+    boss, manager = world.client("supervisor"), world.client("manager")
+    mine, theirs = judged["agent"], judged["other"]
+
+    def listed(path: str, key: str = "id") -> list[set[str]]:
+        pages = [client.get(path).get_json()["items"] for client in (boss, manager)]
+        return [{one[key] for one in page} for page in pages]
+
+    both = [{mine["evaluation"]}, {mine["evaluation"], theirs["evaluation"]}]
+    assert listed("/evaluations?state=submitted") == both
+    assert listed(f"/evaluations?state=submitted&agent={theirs['agent']}")[0] == set()
+    assert listed("/coaching-tasks") == [{mine["task"]}, {mine["task"], theirs["task"]}]
+    assert listed("/calibrations") == [
+        {mine["calibration"]},
+        {mine["calibration"], theirs["calibration"]},
+    ]
+    drawn = boss.get("/sampled-calls").get_json()["items"]
+    assert [one["agent"]["id"] for one in drawn] == [mine["agent"]]
+    for one in (mine, theirs):
+        trend = f"/trends/scores?scorecard={one['scorecard']}"
+        rows = {row["key"] for row in boss.get(trend).get_json()["items"]}
+        assert rows == ({one["agent"]} if one is mine else set())
+        assert {row["key"] for row in manager.get(trend).get_json()["items"]} == {one["agent"]}
+        asked = boss.get(f"{trend}&agent={one['agent']}").get_json()["items"]
+        assert bool(asked) is (one is mine)
+
+
+def test_nobody_is_judged_or_coached_by_another_teams_supervisor(
+    world: World, judged: dict[str, dict[str, str]]
+) -> None:
+    boss = world.client("supervisor")
+    mine, theirs = judged["agent"], judged["other"]
+
+    def begins(one: dict[str, str], **fields: str) -> int:
+        body = {"interaction": one["call"], "scorecard": one["scorecard"], **fields}
+        return int(boss.post("/evaluations", body).status_code)
+
+    assert begins(theirs) == 404
+    assert begins(mine) == 201
+    task = {"agent": theirs["agent"], "text": "Mind the tone"}
+    assert boss.post("/coaching-tasks", task).status_code == 404
+    assert boss.post("/coaching-tasks", task | {"agent": mine["agent"]}).status_code == 201
+    notes = {"notes": "seen"}
+    assert boss.patch(f"/interactions/{theirs['interaction']}", notes).status_code == 404
+    assert boss.patch(f"/interactions/{mine['interaction']}", notes).status_code == 200
+
+
+def test_a_calibration_is_for_those_who_may_hear_the_call(
+    world: World, judged: dict[str, dict[str, str]]
+) -> None:
+    boss, mine = world.client("supervisor"), judged["agent"]
+    judges = mine["judges"].split(",")
+    with Session(world.engine) as session, session.begin():
+        stranger = next(one for one in judges if one != world.people["supervisor"])
+        users.change(session, users.get_or_raise(session, stranger), team="south")
+    body = {"interaction": mine["interaction"], "scorecard": mine["scorecard"], "judges": judges}
+    refused = boss.post("/calibrations", body)
+    assert refused.status_code == 422
+    assert "south" in refused.get_json()["detail"]
+    with Session(world.engine) as session, session.begin():
+        users.change(session, users.get_or_raise(session, stranger), team="north")
+    assert boss.post("/calibrations", body).status_code == 201

@@ -25,10 +25,19 @@ from callcenter.events import now
 LEAST_JUDGES, MOST_JUDGES = 2, 10
 
 
-def get_or_raise(session: Session, calibration: str, *, lock: bool = False) -> Calibration:
-    """The calibration with that id, else NotFound. `lock`: it is about to change."""
+def get_or_raise(
+    session: Session,
+    calibration: str,
+    *,
+    among: Sequence[str] | None = None,
+    lock: bool = False,
+) -> Calibration:
+    """The calibration with that id, else NotFound. `lock`: it is about to change.
+
+    `among`: one of these agents is judged in it; None: anybody.
+    """
     found = session.get(Calibration, calibration, with_for_update=lock)
-    if found is None:
+    if found is None or (among is not None and found.agent not in among):
         raise NotFound("there is no such calibration")
     return found
 
@@ -124,10 +133,16 @@ def differences(
 
 
 def page(
-    session: Session, *, limit: int | None = None, cursor: str | None = None
+    session: Session,
+    *,
+    among: Sequence[str] | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
 ) -> Page[Calibration]:
-    """Calibrations, the newest first."""
+    """Calibrations, of the agents `among` or of all, the newest first."""
     query = select(Calibration)
+    if among is not None:
+        query = query.where(Calibration.agent.in_(among))
     if cursor:
         moment, id_ = moment_and_id(cursor)
         same = and_(Calibration.created_at == moment, Calibration.id < id_)

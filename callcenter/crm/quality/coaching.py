@@ -42,10 +42,10 @@ class MomentOfCall:
     t0: float
 
 
-def readable(session: Session, task: str, *, reader: str, own: bool) -> CoachingTask:
-    """The task, for somebody who may read it; else NotFound. `own`: an agent reads."""
+def readable(session: Session, task: str, *, among: Sequence[str] | None = None) -> CoachingTask:
+    """The task, for somebody who reads those of the agents `among`, None: of all; else NotFound."""
     found = session.get(CoachingTask, task, with_for_update=True)  # two steps at once: one
-    if found is None or (own and found.agent != reader):
+    if found is None or (among is not None and found.agent not in among):
         raise NotFound("there is no such coaching task")
     return found
 
@@ -103,12 +103,15 @@ def page(
     session: Session,
     *,
     agent: str | None = None,
+    among: Sequence[str] | None = None,
     state: TaskState | None = None,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Page[CoachingTask]:
-    """Tasks, of one agent or of all, the newest first."""
+    """Tasks, of one agent, of the agents `among` or of all, the newest first."""
     query = select(CoachingTask)
+    if among is not None:
+        query = query.where(CoachingTask.agent.in_(among))
     if agent is not None:
         query = query.where(CoachingTask.agent == agent)
     if state is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,11 +36,15 @@ def page(
     *,
     reader: str,
     own: bool,
+    among: Sequence[str] | None = None,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Page[Evaluation]:
-    """Evaluations that `reader` may read, the newest first; `own`: an agent reads."""
-    query = select(Evaluation).where(_readable(reader, own), *_narrowed(filters))
+    """Evaluations that `reader` may read, the newest first; `own`: an agent reads.
+
+    `among`: the agents of the reader's team; None: everybody.
+    """
+    query = select(Evaluation).where(_readable(reader, own, among), *_narrowed(filters))
     if cursor:
         moment, id_ = moment_and_id(cursor)
         older = Evaluation.created_at < moment
@@ -52,12 +56,20 @@ def page(
     return Page(rows[:count], after(last.created_at, last.id) if last else None)
 
 
-def readable(session: Session, evaluation: str, *, reader: str, own: bool) -> Evaluation:
-    """The evaluation, for somebody who may read it; else NotFound."""
+def readable(
+    session: Session,
+    evaluation: str,
+    *,
+    reader: str,
+    own: bool,
+    among: Sequence[str] | None = None,
+) -> Evaluation:
+    """The evaluation, for somebody who may read it (see `page`); else NotFound."""
     found = get_or_raise(session, evaluation)
     if found.evaluator == reader:
         return found
     theirs = own and (found.agent != reader or found.calibration_id)
+    theirs = theirs or (among is not None and found.agent not in among)
     if found.state != "submitted" or theirs or _is_blind(session, found):
         raise NotFound("there is no such evaluation")
     return found
@@ -83,7 +95,7 @@ def _is_blind(session: Session, evaluation: Evaluation) -> bool:
     return not calibrations.revealed(found, judged)
 
 
-def _readable(reader: str, own: bool) -> ColumnElement[bool]:
+def _readable(reader: str, own: bool, among: Sequence[str] | None) -> ColumnElement[bool]:
     """A draft is its author's; what is submitted is read by whom it is about and by those above.
 
     Others' parts of a calibration are found there, once it is blind no more.
@@ -91,6 +103,8 @@ def _readable(reader: str, own: bool) -> ColumnElement[bool]:
     submitted = and_(Evaluation.state == "submitted", Evaluation.calibration_id.is_(None))
     if own:
         submitted = and_(submitted, Evaluation.agent == reader)
+    elif among is not None:
+        submitted = and_(submitted, Evaluation.agent.in_(among))
     return or_(submitted, Evaluation.evaluator == reader)
 
 

@@ -31,6 +31,7 @@ from callcenter.crm.quality.models import (
 from callcenter.crm.quality.weeks import WEEK, Week, Weeks
 from callcenter.crm.review.models import Conversation
 from callcenter.crm.text import checked
+from callcenter.crm.users.models import User
 from callcenter.crm.users.queries import by_id
 from callcenter.database import reading
 from callcenter.errors import Conflict, Forbidden, Invalid, NotFound
@@ -99,14 +100,24 @@ def rules(session: Session) -> Sequence[SamplingRule]:
 
 
 def to_evaluate(
-    session: Session, evaluator: str, *, limit: int | None = None, cursor: str | None = None
+    session: Session,
+    evaluator: str,
+    *,
+    among: Sequence[str] | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
 ) -> Page[SampledCall]:
-    """The drawn calls that this person has neither evaluated nor passed over, the newest first."""
+    """The drawn calls that this person has neither evaluated nor passed over, the newest first.
+
+    `among`: the agents of that person's team; None: everybody.
+    """
     query = (
         select(SampledCall)
         .outerjoin(Evaluation, Evaluation.id == SampledCall.evaluation_id)
         .where(SampledCall.evaluator == evaluator, _open())
     )
+    if among is not None:
+        query = query.where(SampledCall.agent.in_(among))
     if cursor:
         moment, id_ = moment_and_id(cursor)
         same = and_(SampledCall.drawn_at == moment, SampledCall.id < id_)
@@ -195,7 +206,9 @@ def draw(session: Session, rule: SamplingRule, week: Week) -> int:
     if session.scalar(fresh) is None:
         return 0
     by_agent: dict[str, list[str]] = {}
-    for call, agent in session.execute(_candidates(rule, week)):
+    evaluator = by_id(session, rule.evaluator)
+    team = evaluator.team if evaluator else None
+    for call, agent in session.execute(_candidates(rule, week, team)):
         by_agent.setdefault(agent, []).append(call)
     picked = [
         SampledCall(
@@ -214,8 +227,11 @@ def draw(session: Session, rule: SamplingRule, week: Week) -> int:
     return len(picked)
 
 
-def _candidates(rule: SamplingRule, week: Week) -> Select[str, str]:
-    """Recorded calls of the week, with each agent who talked; nobody evaluates their own."""
+def _candidates(rule: SamplingRule, week: Week, team: str | None) -> Select[str, str]:
+    """Recorded calls of the week, with each agent who talked; nobody evaluates their own.
+
+    Whoever is in a team evaluates that team's agents only.
+    """
     query = (
         select(Interaction.id, Participant.agent)
         .join(Participant, Participant.interaction_id == Interaction.id)
@@ -227,6 +243,8 @@ def _candidates(rule: SamplingRule, week: Week) -> Select[str, str]:
             Participant.agent != rule.evaluator,
         )
     )
+    if team is not None:
+        query = query.where(Participant.agent.in_(select(User.id).where(User.team == team)))
     if rule.queue:
         query = query.where(Interaction.queue == rule.queue)
     if rule.mark == "phrase":

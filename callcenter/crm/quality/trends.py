@@ -55,21 +55,21 @@ class Spoken:
 
 
 def scores(
-    session: Session, weeks: Sequence[Week], scorecard: str, *, agent: str | None = None
+    session: Session, weeks: Sequence[Week], scorecard: str, *, agents: Sequence[str] | None = None
 ) -> Sequence[Scored]:
-    """Scores by agent; `week` counts from the first of `weeks`."""
+    """Scores by agent, of these agents or of all; `week` counts from the first of `weeks`."""
     week = _week(Evaluation.call_at, weeks)
     failed = func.sum(cast(Evaluation.knocked_out, Integer))
     query = (
         select(Evaluation.agent, week, func.count(), func.avg(Evaluation.score), failed)
-        .where(*_submitted(weeks, scorecard, agent), Evaluation.score.is_not(None))
+        .where(*_submitted(weeks, scorecard, agents), Evaluation.score.is_not(None))
         .group_by(Evaluation.agent, _WEEK)
     )
     return [Scored(*row) for row in session.execute(query)]
 
 
 def questions(
-    session: Session, weeks: Sequence[Week], scorecard: str, *, agent: str | None = None
+    session: Session, weeks: Sequence[Week], scorecard: str, *, agents: Sequence[str] | None = None
 ) -> Sequence[Scored]:
     """Answers by question, as shares of their scales; what did not apply does not count."""
     week = _week(Evaluation.call_at, weeks)
@@ -79,16 +79,16 @@ def questions(
             EvaluationAnswer.question, week, func.count(), func.avg(EvaluationAnswer.share), zero
         )
         .join(Evaluation, Evaluation.id == EvaluationAnswer.evaluation_id)
-        .where(*_submitted(weeks, scorecard, agent), EvaluationAnswer.share.is_not(None))
+        .where(*_submitted(weeks, scorecard, agents), EvaluationAnswer.share.is_not(None))
         .group_by(EvaluationAnswer.question, _WEEK)
     )
     return [Scored(*row) for row in session.execute(query)]
 
 
 def conversations(
-    session: Session, weeks: Sequence[Week], by: By, *, agent: str | None = None
+    session: Session, weeks: Sequence[Week], by: By, *, agents: Sequence[str] | None = None
 ) -> Sequence[Spoken]:
-    """What conversations were like, by agent or queue; of one agent where `agent` is given."""
+    """What conversations were like, by agent or queue; of these agents or of all."""
     week = _week(Interaction.started_at, weeks)
     key = Interaction.agent if by == "agent" else Interaction.queue
     paced = case((Conversation.agent_pace.is_not(None), Conversation.agent_seconds))
@@ -115,8 +115,8 @@ def conversations(
         )
         .group_by(key, _WEEK)
     )
-    if agent is not None:
-        query = query.where(Interaction.agent == agent)
+    if agents is not None:
+        query = query.where(Interaction.agent.in_(agents))
     return [_spoken(*row) for row in session.execute(query)]
 
 
@@ -135,7 +135,7 @@ def _spoken(key: str, week: int, count: int, share: float, *sums: Any) -> Spoken
 
 
 def _submitted(
-    weeks: Sequence[Week], scorecard: str, agent: str | None
+    weeks: Sequence[Week], scorecard: str, agents: Sequence[str] | None
 ) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = [
         Evaluation.scorecard_id == scorecard,
@@ -144,8 +144,8 @@ def _submitted(
         Evaluation.call_at >= weeks[0].since,
         Evaluation.call_at < weeks[-1].until,
     ]
-    if agent is not None:
-        wanted.append(Evaluation.agent == agent)
+    if agents is not None:
+        wanted.append(Evaluation.agent.in_(agents))
     return wanted
 
 

@@ -26,7 +26,12 @@ blueprint = APIBlueprint("calibrations", __name__, tag="Quality")
 def index(query: PageQuery) -> Any:
     """Calibrations, the newest first."""
     with services().reading() as session:
-        page = calibrations.page(session, limit=query.limit, cursor=query.cursor)
+        page = calibrations.page(
+            session,
+            among=auth.reach(Permission.CALIBRATION_READ),
+            limit=query.limit,
+            cursor=query.cursor,
+        )
         return {"items": calibration_records.rows(session, page.items), "next": page.next}
 
 
@@ -40,6 +45,7 @@ def start(body: CalibrationIn) -> Any:
         call = records.interaction_row(session, body.interaction)
         services().access.open_conversation(call, None, request.remote_addr)
     agent = quality.judged(body.agent, call.talked)
+    services().access.demand_hearing(body.judges, call.talked)
     with services().writing() as session:
         made = calibrations.start(
             session,
@@ -58,7 +64,8 @@ def start(body: CalibrationIn) -> Any:
 def show(id: str) -> Any:
     """One calibration; answers and scores only when it is blind no more."""
     with services().reading() as session:
-        found = calibrations.get_or_raise(session, id)
+        among = auth.reach(Permission.CALIBRATION_READ)
+        found = calibrations.get_or_raise(session, id, among=among)
         return calibration_records.calibration(session, found)
 
 
@@ -68,7 +75,8 @@ def show(id: str) -> Any:
 def close(id: str) -> Any:
     """End the scoring and show what there is."""
     with services().writing() as session:
-        found = calibrations.get_or_raise(session, id, lock=True)
+        among = auth.reach(Permission.QUALITY_EVALUATE)
+        found = calibrations.get_or_raise(session, id, among=among, lock=True)
         calibrations.close(session, found, by=who().id)
         return calibration_records.calibration(session, found)
 
@@ -79,5 +87,6 @@ def close(id: str) -> Any:
 def agree(id: str) -> Any:
     """Begin the evaluation that they agree on; it is answered and submitted as any other."""
     with services().writing() as session:
-        found = calibrations.get_or_raise(session, id, lock=True)
+        among = auth.reach(Permission.QUALITY_EVALUATE)
+        found = calibrations.get_or_raise(session, id, among=among, lock=True)
         return quality.evaluation(session, calibrations.agree(session, found, by=who().id))

@@ -9,7 +9,6 @@ from apiflask import APIBlueprint
 from callcenter.crm.quality import coaching
 from callcenter.crm.quality.coaching import MomentOfCall
 from callcenter.web import auth, coaching_records
-from callcenter.web import quality_records as quality
 from callcenter.web.coaching_shapes import (
     CoachingQuery,
     CoachingStepIn,
@@ -29,10 +28,14 @@ blueprint = APIBlueprint("coaching", __name__, tag="Quality")
 @auth.requires(Permission.QUALITY_READ)
 def index(query: CoachingQuery) -> Any:
     """Tasks, the newest first; an agent sees the own ones."""
-    agent = who().id if quality.reads_own_only() or query.agent == "me" else query.agent
     with services().reading() as session:
         page = coaching.page(
-            session, agent=agent, state=query.state, limit=query.limit, cursor=query.cursor
+            session,
+            agent=who().id if query.agent == "me" else query.agent,
+            among=auth.reach(Permission.QUALITY_READ),
+            state=query.state,
+            limit=query.limit,
+            cursor=query.cursor,
         )
         return {"items": coaching_records.tasks(session, page.items), "next": page.next}
 
@@ -43,6 +46,7 @@ def index(query: CoachingQuery) -> Any:
 @auth.requires(Permission.QUALITY_EVALUATE)
 def give(body: CoachingTaskIn) -> Any:
     """A task for an agent."""
+    auth.own_only(Permission.QUALITY_EVALUATE, body.agent)
     fields = body.model_dump()
     moments = [MomentOfCall(**one) for one in fields.pop("moments")]
     with services().writing() as session:
@@ -57,6 +61,6 @@ def give(body: CoachingTaskIn) -> Any:
 def step(id: str, body: CoachingStepIn) -> Any:
     """The agent is done; or a supervisor has checked it, or gives it back."""
     with services().writing() as session:
-        task = coaching.readable(session, id, reader=who().id, own=quality.reads_own_only())
+        task = coaching.readable(session, id, among=auth.reach(Permission.QUALITY_REPLY))
         coaching.take(session, task, body.kind, by=who().id, note=body.note)
         return coaching_records.tasks(session, [task])[0]

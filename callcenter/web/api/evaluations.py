@@ -45,10 +45,16 @@ def index(query: EvaluationsQuery) -> Any:
         since=query.from_,
         until=query.to,
     )
-    paging = {"limit": query.limit, "cursor": query.cursor}
     with services().reading() as session:
-        own = quality.reads_own_only()
-        found = queries.page(session, filters, reader=me, own=own, **paging)  # type: ignore[arg-type]
+        found = queries.page(
+            session,
+            filters,
+            reader=me,
+            own=quality.reads_own_only(),
+            among=auth.reach(Permission.QUALITY_READ),
+            limit=query.limit,
+            cursor=query.cursor,
+        )
         return quality.evaluation_page(session, found)
 
 

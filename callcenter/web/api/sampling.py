@@ -58,7 +58,13 @@ def end(id: str) -> Any:
 def to_evaluate(query: PageQuery) -> Any:
     """The drawn calls that wait for this person, the newest first."""
     with services().reading() as session:
-        page = sampling.to_evaluate(session, who().id, limit=query.limit, cursor=query.cursor)
+        page = sampling.to_evaluate(
+            session,
+            who().id,
+            among=auth.reach(Permission.QUALITY_EVALUATE),
+            limit=query.limit,
+            cursor=query.cursor,
+        )
         return {"items": sampling_records.calls(session, page.items), "next": page.next}
 
 

@@ -36,7 +36,7 @@ def scores(query: ScoreTrendQuery) -> Any:
     """Mean scores by agent; an agent sees the own one only."""
     weeks = _weeks(query)
     with services().reading() as session:
-        found = trends.scores(session, weeks, query.scorecard, agent=_agent(query))
+        found = trends.scores(session, weeks, query.scorecard, agents=_agents(query))
         return _table(weeks, found, _by_name(users.names(session, {one.key for one in found})))
 
 
@@ -49,7 +49,7 @@ def questions(query: ScoreTrendQuery) -> Any:
     weeks = _weeks(query)
     with services().reading() as session:
         card = scorecards.get_or_raise(session, query.scorecard)
-        found = trends.questions(session, weeks, card.id, agent=_agent(query))
+        found = trends.questions(session, weeks, card.id, agents=_agents(query))
         return _table(weeks, found, scorecards.question_texts(session, card))
 
 
@@ -61,7 +61,7 @@ def conversations(query: ConversationTrendQuery) -> Any:
     """Talk share, talk-over, silence, longest monologue and pace."""
     weeks = _weeks(query)
     with services().reading() as session:
-        found = trends.conversations(session, weeks, query.by, agent=_agent(query))
+        found = trends.conversations(session, weeks, query.by, agents=_agents(query))
         keys = {one.key for one in found}
         names = users.names(session, keys) if query.by == "agent" else {one: one for one in keys}
         return _table(weeks, found, _by_name(names))
@@ -75,10 +75,13 @@ def _weeks(query: TrendQuery) -> Sequence[Week]:
     return weeks_of(services().desk.rules.calendar).last(query.weeks, now())
 
 
-def _agent(query: TrendQuery) -> str | None:
-    if quality.reads_own_only() or query.agent == "me":
-        return who().id
-    return query.agent
+def _agents(query: TrendQuery) -> tuple[str, ...] | None:
+    """Whose figures: those asked for among those that may be read; None: everybody's."""
+    among = auth.reach(Permission.QUALITY_READ)
+    asked = who().id if query.agent == "me" else query.agent
+    if quality.reads_own_only() or asked is None:
+        return among
+    return (asked,) if among is None or asked in among else ()
 
 
 def _table(
