@@ -29,7 +29,7 @@ class MediaChanged:
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """A trusted peer wants the call moved (REFER)."""
+    """Somebody who may transfer wants the call moved (REFER): the caller's side or the agent's."""
 
     referral: Referral
 
@@ -77,6 +77,14 @@ class PhoneMedia:
 
     dialog: DialogCall
     wish: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneReferred:
+    """The agent's desk phone wants the call moved (REFER)."""
+
+    dialog: DialogCall
+    referral: Referral
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +165,10 @@ Step = (
     | AgentLost
     | Consented
 )
-Happening = CallerLeft | MediaChanged | PhoneMedia | Replaced | PauseOver | Stop | Step
-PhoneStep = PhonePickedUp | PhoneLeft | PhoneMedia
+Happening = (
+    CallerLeft | MediaChanged | PhoneMedia | PhoneReferred | Replaced | PauseOver | Stop | Step
+)
+PhoneStep = PhonePickedUp | PhoneLeft | PhoneMedia | PhoneReferred
 
 
 class Over(Exception):

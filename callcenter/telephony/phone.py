@@ -12,7 +12,13 @@ from callcenter.errors import CallcenterError, SipFailure
 from callcenter.ids import new_id
 from callcenter.telephony.caller import Side
 from callcenter.telephony.desk import Desk
-from callcenter.telephony.mailbox import PhoneLeft, PhoneMedia, PhonePickedUp, PhoneStep
+from callcenter.telephony.mailbox import (
+    PhoneLeft,
+    PhoneMedia,
+    PhonePickedUp,
+    PhoneReferred,
+    PhoneStep,
+)
 from callcenter.telephony.ports import Caller, DialogCall, MediaDescription, OutboundCall
 
 DECLINING = frozenset({486, 600, 603})
@@ -114,6 +120,7 @@ class Ringing:
         """From the INVITE to the end of the dialog."""
         dialog = side.outbound
         dialog.on_media(lambda wish: self._tell(PhoneMedia(dialog, wish)))
+        dialog.on_refer(lambda referral: self._tell(PhoneReferred(dialog, referral)))
         try:
             self._tell(PhonePickedUp(dialog, await side.invite()))
             self._tell(PhoneLeft(dialog, await dialog.ended))

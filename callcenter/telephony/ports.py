@@ -257,7 +257,7 @@ class Caller:
 
 
 class Referral(Protocol):
-    """A wish of a trusted peer to have the call moved (REFER); it is told how that goes."""
+    """A wish of a peer to have the call moved (REFER); it is told how that goes."""
 
     @property
     def user(self) -> str:
@@ -295,6 +295,10 @@ class DialogCall(Protocol):
 
     def on_digit(self, handler: Callable[[str], None]) -> None:
         """Called with each key that comes by SIP INFO."""
+
+    def on_refer(self, handler: Callable[[Referral], None]) -> None:
+        """Called when a peer that may transfer wants the call moved: a trusted trunk's caller, an
+        agent's desk phone. Without a handler it is declined."""
 
     def memo(self) -> dict[str, Any] | None:
         """What a later process needs to end this dialog (`SipBackend.say_goodbye`), as JSON
@@ -334,9 +338,6 @@ class InboundCall(DialogCall, Protocol):
 
     def reject(self, status: int, *, retry_after: int | None = None) -> None:
         """A final refusal, e.g. 486 or 503."""
-
-    def on_refer(self, handler: Callable[[Referral], None]) -> None:
-        """Called when a trusted peer wants the call moved. Without a handler it is declined."""
 
     def on_replace(self, handler: Callable[[InboundCall], None]) -> None:
         """Called with the call that is to take this one's place (Replaces): it is to be answered,

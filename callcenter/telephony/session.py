@@ -60,6 +60,7 @@ from callcenter.telephony.mailbox import (
     PhoneLeft,
     PhoneMedia,
     PhonePickedUp,
+    PhoneReferred,
     Referred,
     Replaced,
     SaidAll,
@@ -311,7 +312,7 @@ class Session:
                     asked.refuse(CallGone("the call is over"))
                 case Offered(offer):
                     unheard.append(offer)
-                case Referred(referral):
+                case Referred(referral) | PhoneReferred(_, referral):
                     referral.report(481)
                 case Replaced(inbound):
                     inbound.reject(481)
@@ -579,13 +580,12 @@ class Session:
                 raise Conflict("that agent is not available")
 
     async def _follow_referral(self, referral: Referral) -> bool:
-        """The phone's wish to move the call, inside of this system only. True when it went."""
+        """A telephone's wish to move the call, inside of this system only. True when it went."""
         status, to_queue, to_agent = self._referred_to(referral)
+        referral.report(status)  # first: to the agent's phone nothing can be said after its BYE
         if status != 200:
-            referral.report(status)
             return False
         await self._back_to_queue(to_queue, to_agent)
-        referral.report(200)
         return True
 
     def _referred_to(self, referral: Referral) -> tuple[int, str | None, str | None]:
@@ -598,8 +598,9 @@ class Session:
             return 200, line.queue, None
         if user in floor.queues:
             return 200, user, None
+        phones = {one.user: one.extension for one in self.desk.settings.sip.phones}
         for seat in floor.seats.values():
-            if user and user in (seat.extension, seat.username):
+            if user and user in (seat.extension, seat.username, phones.get(seat.username)):
                 free = seat.state.name == "available"
                 return 200 if free else 480, None, seat.agent
         return 404, None, None
@@ -738,6 +739,10 @@ class Session:
                         await (self._hold if holds else self._resume)("customer")
                 case PhoneMedia(dialog, wish):
                     await self._follow_phone(dialog, wish)
+                case PhoneReferred(dialog, referral) if self._is_agents_phone(dialog):
+                    return Referred(referral)
+                case PhoneReferred(_, referral):
+                    referral.report(481)  # the agent's part is over
                 case _:
                     return happening
 

@@ -17,6 +17,7 @@ from callcenter.events import (
     CallEnded,
     CallHeld,
     CallRang,
+    CallTransferred,
     DescribeFloor,
     DialNumber,
     HangUpCall,
@@ -394,5 +395,63 @@ def test_nobody_is_called_for_a_phone_that_is_not_registered(stage: StageMaker) 
             with pytest.raises(PhoneAway, match="desk phone"):
                 await floor.order(DialNumber(agent="a", to="0912 123 4567"))
             assert "CallRang" not in floor.story()
+
+    run(scene())
+
+
+@pytest.mark.parametrize(("target", "agent"), [("support", None), ("100", None), ("202", "b")])
+def test_the_phone_passes_the_customer_on(
+    stage: StageMaker, target: str, agent: str | None
+) -> None:
+    """A blind transfer of the phone's own (REFER): as the browser's, and the phone is free."""
+
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            for extension in ("201", "202"):
+                floor.phones.register(extension)
+            await floor.seat("a", device="phone")
+            floor.calls()
+            phone = await rung(floor)
+            phone.answer()
+            await floor.seat("b", device="phone")
+            await floor.until("CallAnswered", "RecordingStarted")
+            phone.hold()
+            await floor.until("CallHeld")
+            referral = phone.refer(target)
+            await floor.until("CallTransferred")
+            moved = floor.last(CallTransferred)
+            assert (moved.from_agent, moved.to_agent) == ("a", agent)
+            assert moved.to_queue == "support"
+            assert referral.told == [200]
+            assert phone.heard == ["INVITE", "BYE"]
+            other = await rung(floor, 2)
+            other.answer()
+            await floor.until("CallAnswered", times=2)
+            assert floor.customer.hears is floor.media.legs[2]
+            other.bye()
+            end = await ended(floor)
+            assert (end.reason, end.agent) == ("completed", "b")
+
+    run(scene())
+
+
+def test_what_a_phone_may_not_do_by_refer_is_told_and_the_two_talk_on(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            floor.calls()
+            phone = await rung(floor)
+            early = phone.refer("support")  # nobody talks yet
+            phone.answer()
+            await floor.until("CallAnswered")
+            told = {target: phone.refer(target) for target in ("+989120000000", "a", "nowhere")}
+            attended = phone.refer("202", attended=True)
+            await floor.happens(lambda: attended.told != [])
+            assert early.told == [481]
+            assert [one.told for one in told.values()] == [[404], [480], [404]]
+            assert attended.told == [501]
+            assert floor.customer.hears is floor.media.legs[1]
+            assert "CallTransferred" not in floor.story()
 
     run(scene())

@@ -288,8 +288,9 @@ class NativeSipBackend:
         if isinstance(event, IncomingInvite):
             self._begin(event.call, event.replaces)
         elif call := self._calls.get(event.call):
-            if isinstance(event, Referred) and isinstance(call, NativeOutboundCall):
-                NativeReferral(self, self._core, event.referral).report(603)
+            if isinstance(event, Referred):
+                call.refer(NativeReferral(self, self._core, event.referral))
+                return
             call.take(event)
             if isinstance(event, Ended):
                 del self._calls[event.call]
@@ -458,6 +459,10 @@ class NativeCall:
         """Called with the call that is to take this one's place."""
         self._on_replace = handler
 
+    def refer(self, referral: Referral) -> None:
+        """The peer wants the call moved."""
+        _guarded("transfer not taken", self._on_refer, referral)
+
     def make_way(self, call: NativeCall) -> None:
         """That call wants this one's place."""
         self._on_replace(call)
@@ -475,9 +480,6 @@ class NativeCall:
                 _guarded("change of media not taken", self._on_media, event.media)
             case DigitPressed():
                 _guarded("digit not taken", self._on_digit, event.digit)
-            case Referred():
-                referral = NativeReferral(self._backend, self._core, event.referral)
-                _guarded("transfer not taken", self._on_refer, referral)
 
 
 class NativeReferral:

@@ -18,7 +18,7 @@ from callcenter.errors import SipFailure
 from callcenter.telephony.adapters.sip_registrations import Listener, Listeners, Registrations
 from callcenter.telephony.adapters.sip_stream import StreamListener
 from callcenter.telephony.numbers import written
-from callcenter.telephony.ports import Address, MediaDescription, SipEnd
+from callcenter.telephony.ports import Address, MediaDescription, Referral, SipEnd
 from callcenter.telephony.sip import farewell
 from callcenter.telephony.sip.actions import (
     Answered,
@@ -159,6 +159,7 @@ class NativeOutboundCall:
         )
         self._on_media: Callable[[MediaDescription], None] = lambda media: None
         self._on_digit: Callable[[str], None] = lambda digit: None
+        self._on_refer: Callable[[Referral], None] = lambda referral: referral.report(603)
 
     @property
     def sip_call_id(self) -> str:
@@ -218,6 +219,17 @@ class NativeOutboundCall:
     def on_digit(self, handler: Callable[[str], None]) -> None:
         """Called once per key that comes by INFO."""
         self._on_digit = handler
+
+    def on_refer(self, handler: Callable[[Referral], None]) -> None:
+        """Called with each REFER of one that may transfer."""
+        self._on_refer = handler
+
+    def refer(self, referral: Referral) -> None:
+        """The called side wants the call moved."""
+        try:
+            self._on_refer(referral)
+        except Exception as error:
+            _LOGGER.error("call of ours: transfer not taken", error=type(error).__name__)
 
     def take(self, event: Event) -> None:
         """What the core tells of this call; a handler that fails ends nothing."""

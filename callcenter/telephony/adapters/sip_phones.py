@@ -181,7 +181,7 @@ class NativePhones:
         place = f"[{host}]" if ":" in host else host
         shown = NameAddr(Uri("sip", userinfo=user, host=place), caller.name)
         target = callable_uri(binding.contact)
-        invitation = Invitation(secrets.token_hex(16), target, shown)
+        invitation = Invitation(secrets.token_hex(16), target, shown, may_transfer=True)
         return NativeOutboundCall(self._outgoing, invitation, flow, None)
 
     def _write(self, binding: Binding) -> dict[str, Any]:

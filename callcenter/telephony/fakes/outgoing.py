@@ -14,11 +14,13 @@ from dataclasses import replace
 from typing import Any
 
 from callcenter.errors import SipFailure
+from callcenter.telephony.fakes.sip import FakeReferral
 from callcenter.telephony.ports import (
     Address,
     Codec,
     Direction,
     MediaDescription,
+    Referral,
     SipEnd,
 )
 
@@ -61,6 +63,7 @@ class FakeOutboundCall:
         self._on_progress: Callable[[int, MediaDescription | None], None] = lambda s, m: None
         self._on_media: Callable[[MediaDescription], None] = lambda media: None
         self._on_digit: Callable[[str], None] = lambda digit: None
+        self._on_refer: Callable[[Referral], None] = lambda referral: referral.report(603)
 
     @property
     def ended(self) -> Awaitable[SipEnd]:
@@ -107,6 +110,10 @@ class FakeOutboundCall:
         """Called with each key of `press`."""
         self._on_digit = handler
 
+    def on_refer(self, handler: Callable[[Referral], None]) -> None:
+        """Called with each wish of `refer`."""
+        self._on_refer = handler
+
     # --- the called side's doing ---------------------------------------------------------------
 
     def progress(self, status: int = 180, *, early: bool = False) -> None:
@@ -131,6 +138,12 @@ class FakeOutboundCall:
         """It hangs up."""
         if not self.over:
             self._ended.set_result("bye")
+
+    def refer(self, user: str, *, attended: bool = False) -> FakeReferral:
+        """It wants the call moved to `user`."""
+        referral = FakeReferral(user, attended)
+        self._on_refer(referral)
+        return referral
 
     def change(self, media: MediaDescription) -> None:
         """A re-INVITE."""

@@ -29,7 +29,10 @@ MOST_FORKS = 16  # dialogs of one INVITE that are looked at
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """Whom we call and as whom. `target` is the Request-URI, `fields` go into the INVITE too."""
+    """Whom we call and as whom. `target` is the Request-URI, `fields` go into the INVITE too.
+
+    `may_transfer`: who answers is one of ours and may move the call by REFER.
+    """
 
     call_id: str
     target: str
@@ -37,6 +40,7 @@ class Invitation:
     login: Login | None = None
     algorithms: tuple[str, ...] = (SHA256,)
     fields: Fields = ()
+    may_transfer: bool = False
 
 
 class OutgoingUsage(CallUsage):
@@ -49,6 +53,7 @@ class OutgoingUsage(CallUsage):
         super().__init__(core, flow, _dialog(invitation, core))
         self.invite = Request("INVITE", invitation.target)
         self.negotiation.local = local
+        self.may_transfer = invitation.may_transfer
         self._acknowledged = True  # the ACK is ours to send
         self.status = 0
         self._body = self.negotiation.offer()

@@ -70,6 +70,7 @@ class CallUsage(Timed):
         self.session_timer = SessionTimer(
             core.layer.agenda, core.timers, self._refresh, self._expired
         )
+        self.may_transfer = False  # whatever may be said of the peer's address
         self.referred = 0  # REFERs that were taken
         self._core = core
         self._emit = core.layer.emit

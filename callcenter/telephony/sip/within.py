@@ -75,7 +75,7 @@ class Within:
 
     def _refer(self, call: CallUsage, request: Request, respond: Respond, now: float) -> None:
         """403 for whom we do not trust, 400 for what names no target, else 202 (RFC 3515 2.4)."""
-        if not self.may_transfer(call.flow.remote.host):
+        if not (call.may_transfer or self.may_transfer(call.flow.remote.host)):
             respond(_simple(call, request, 403))
             return
         if call.state is not CallState.CONFIRMED:

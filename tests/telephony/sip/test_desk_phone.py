@@ -14,7 +14,14 @@ from baresip import Baresip, baresip, needs_baresip
 from real_stage import RealStage, Telephone
 
 from callcenter.config import Settings
-from callcenter.events import AgentDeclined, CallEnded, CallHeld, HangUpCall
+from callcenter.events import (
+    AgentDeclined,
+    AnswerCall,
+    CallEnded,
+    CallHeld,
+    CallTransferred,
+    HangUpCall,
+)
 from callcenter.telephony.media import g711
 from callcenter.telephony.ports import Codec
 
@@ -129,6 +136,38 @@ def test_it_holds_and_the_browser_ends_the_call(play: Callable[[Scene], None]) -
         await stage.until("CallResumed")
         await stage.order(HangUpCall(call=stage.call, agent="a"))
         await desk.event("CALL_CLOSED")
+        await customer.until(lambda: customer.requests("BYE"), "our BYE")
+
+    play(scene)
+
+
+def test_it_passes_the_customer_on_by_refer(play: Callable[[Scene], None]) -> None:
+    async def scene(stage: RealStage, customer: Telephone, desk: Baresip) -> None:
+        await talking(stage, customer, desk)
+        await desk.order("hold")
+        await stage.until("CallHeld")
+        there = stage.native.addresses[0]
+        await stage.seat("b")
+        await desk.order("transfer", f"sip:support@{there.host}:{there.port}")
+        await desk.event("CALL_CLOSED")
+        await stage.until("CallTransferred", "b ringing")
+        moved = stage.last(CallTransferred)
+        assert (moved.from_agent, moved.to_queue) == ("a", "support")
+        await stage.order(AnswerCall(call=stage.call, agent="b"))
+        await stage.until("CallAnswered", times=2)
+        assert customer.requests("BYE") == []
+
+    play(scene)
+
+
+def test_it_is_told_where_nobody_can_be_reached(play: Callable[[Scene], None]) -> None:
+    async def scene(stage: RealStage, customer: Telephone, desk: Baresip) -> None:
+        await talking(stage, customer, desk)
+        there = stage.native.addresses[0]
+        await desk.order("transfer", f"sip:+989120000000@{there.host}:{there.port}")
+        await desk.event("TRANSFER_FAILED")
+        await stage.until("CallEnded")  # baresip hangs up then, of its own accord
+        assert "CallTransferred" not in stage.story()
         await customer.until(lambda: customer.requests("BYE"), "our BYE")
 
     play(scene)

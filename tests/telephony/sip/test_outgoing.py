@@ -16,6 +16,7 @@ from callcenter.telephony.sip.actions import (
     Flow,
     MediaChanged,
     Progressed,
+    Referred,
     Send,
 )
 from callcenter.telephony.sip.digest import MD5, SHA256, Authenticator, Demand, Login, Proof
@@ -419,3 +420,13 @@ def test_requests_of_nobody_we_talk_to_change_nothing() -> None:
     )
     assert statuses(phone.send(stranger)) == [481]
     assert phone.ua.active() == 1
+
+
+def test_only_a_phone_of_ours_moves_a_call_by_refer() -> None:
+    for ours, expected in ((True, [202, "NOTIFY"]), (False, [403])):
+        phone = Phone(may_transfer=ours)
+        phone.reply(200, CONTACT, body=ANSWER)
+        actions = phone.asks("REFER", 1, extra="Refer-To: <sip:202@192.0.2.10>\r\n")
+        assert statuses(actions) == expected
+        told = [one for one in events(actions) if isinstance(one, Referred)]
+        assert [one.referral.user for one in told] == (["202"] if ours else [])
