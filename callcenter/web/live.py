@@ -24,6 +24,7 @@ from callcenter.crm import pop
 from callcenter.crm.agents import operations as outbox
 from callcenter.crm.agents import queries as outboxes
 from callcenter.crm.complaints import incidents
+from callcenter.crm.complaints import queries as complaints
 from callcenter.crm.customers import phones
 from callcenter.crm.interactions import queries as interactions
 from callcenter.crm.interactions.models import Interaction
@@ -671,6 +672,10 @@ def _state(live: Live, session: Session, fact: events.AgentStateChanged) -> Told
 
 
 def _escalated(live: Live, session: Session, fact: events.ComplaintEscalated) -> Told:
+    """To the owner, and to those of the role who may work on the complaint.
+
+    Where they all are in other teams, to the whole role: somebody has to hear of it.
+    """
     payload = Escalated(
         complaint=fact.complaint,
         code=fact.code,
@@ -678,8 +683,18 @@ def _escalated(live: Live, session: Session, fact: events.ComplaintEscalated) ->
         awaited=fact.awaited,
         due=fact.due,
     )
-    whom = {user.id for user in users.everybody(session) if user.role == fact.role}
+    of_role = [user for user in users.everybody(session) if user.role == fact.role]
+    row = complaints.by_ids(session, [fact.complaint]).get(fact.complaint)
+    owners = complaints.concerned(row) if row else set()
+    teams = {user.team for user in users.by_ids(session, owners) if user.team}
+    nearest = [user for user in of_role if not teams or _works_for(user, teams)]
+    whom = {user.id for user in nearest or of_role}
     return [(one, payload, None) for one in sorted(whom | ({fact.owner} if fact.owner else set()))]
+
+
+def _works_for(user: User, teams: set[str]) -> bool:
+    narrowed = scope_of(user.role, Permission.COMPLAINTS_WORK, user.team) is Scope.TEAM
+    return not narrowed or user.team in teams
 
 
 def _phrase(live: Live, session: Session, fact: events.PhraseHeard) -> Told:

@@ -209,6 +209,16 @@ AA--- call.dial call.answer call.reject call.hold call.resume call.transfer call
 AA--- agent.state agent.device wrap_up.extend rtc.offer
 AA--- recording.start recording.stop recording.pause recording.resume
 """
+SENT: dict[str, dict[str, Any]] = {
+    "resume": {"last_seq": 0},
+    "pop.seen": {"seq": 1},
+    "call.dial": {"to": "02188888888"},
+    "call.transfer": {"to_queue": "support"},
+    "agent.state": {"state": "available"},
+    "agent.device": {"device": "browser"},
+    "rtc.offer": {"sdp": "v=0"},
+}
+"""What an event needs beside the call, to be taken."""
 INTERACTION = "<the interaction>"
 BODIES: dict[str, dict[str, Any]] = {
     "/interactions/<id>/comments": {"text": "x", "t0": 1.0},
@@ -459,3 +469,47 @@ def test_every_socket_event_answers_every_role_as_the_matrix_says(world: World, 
             assert refused == (letter == "-"), (name, letter, answer)
     if role not in ("agent", "supervisor"):
         assert world.telephony.orders == []
+
+
+def test_no_socket_event_of_a_supervisor_in_a_team_touches_another_teams_call(
+    world: World, things: dict[str, str]
+) -> None:
+    """A24, the letter T for the events: each order names who gave it, and telephony knows whose
+    call it is; what only the talking agent is told reaches no supervisor."""
+    with Session(world.engine) as session, session.begin():
+        for name, team in (("supervisor", "north"), ("other", "south")):
+            users.change(session, users.get_or_raise(session, world.people[name]), team=team)
+    boss, theirs = (
+        world.runtime.socketio.test_client(world.app, flask_test_client=world.client(name).http)
+        for name in ("supervisor", "other")
+    )
+    call, me = world.call(agent=world.people["other"]), world.people["supervisor"]
+    world.telephony.orders.clear()
+    names = [name for line in filter(None, SOCKET.split("\n")) for name in line.split()[1:]]
+    for name in names:
+        body = {"call": call, **SENT.get(name, {})}
+        answer = boss.emit(name, body, callback=True)
+        assert answer["ok"], (name, answer)
+        if name == "resume":
+            assert (answer["ringing"], answer["call"]) == (None, None)
+        if name == "pop.seen":
+            assert answer["first"] is False
+    ordered = world.telephony.orders
+    assert {getattr(one, "agent", me) for one in ordered} == {me}
+    assert len([one for one in ordered if getattr(one, "call", None) == call]) == sum(
+        name.startswith(("call.", "recording.")) and name != "call.dial" for name in names
+    )
+    boss.get_received(), theirs.get_received()
+    world.happens(
+        events.UtteranceHeard(
+            call=call, utterance="u2", leg="agent", text="hello", t0=0, t1=2, language="en",
+            engine="vosk",
+        ),
+        events.CallHeld(call=call, by="agent"),
+        events.AgentStateChanged(
+            agent=world.people["other"], state="on_call", previous="available", call=call
+        ),
+    )  # fmt: skip
+    heard = {one["name"] for one in theirs.get_received()}
+    assert heard == {"caption", "call.updated", "agent.state"}
+    assert {one["name"] for one in boss.get_received()} <= {"floor"}

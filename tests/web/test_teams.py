@@ -165,6 +165,47 @@ def test_phrases_are_told_to_who_may_hear_the_call(
     assert told("manager") == {calls["agent"]["call"], calls["other"]["call"]}
 
 
+def test_late_complaints_are_told_to_who_may_work_on_them(
+    world: World, calls: dict[str, dict[str, str]]
+) -> None:
+    def escalated(complaint: str, tab: Any) -> bool:
+        tab.get_received()
+        owner = world.people["other"] if complaint == calls["other"]["complaint"] else None
+        world.happens(
+            events.ComplaintEscalated(
+                complaint=complaint, code="C-1234567", level=1, role="supervisor", owner=owner,
+                awaited="decide", due=events.now(),
+            )
+        )  # fmt: skip
+        return "complaint.escalated" in {one["name"] for one in tab.get_received()}
+
+    def team(name: str, of: str | None) -> None:
+        with Session(world.engine) as session, session.begin():
+            users.change(session, users.get_or_raise(session, world.people[name]), team=of)
+
+    boss = world.runtime.socketio.test_client(
+        world.app, flask_test_client=world.client("supervisor").http
+    )
+    mine, theirs = calls["agent"]["complaint"], calls["other"]["complaint"]
+    free = world.client("manager").post("/complaints", {"subject": "Nobody's"}).get_json()["id"]
+    assert escalated(mine, boss)
+    assert escalated(free, boss), "nobody's team's is everybody's"
+    assert escalated(theirs, boss), "the only supervisor there is: somebody has to hear of it"
+    with Session(world.engine) as session, session.begin():
+        hash_ = users.get_or_raise(session, world.people["supervisor"]).password_hash
+        users.create(
+            session, username="southern", password_hash=hash_, role="supervisor", team="south"
+        )
+    near = world.runtime.socketio.test_client(
+        world.app, flask_test_client=world.client("southern").http
+    )
+    assert not escalated(theirs, boss)
+    assert escalated(theirs, near)
+    assert not escalated(mine, near)
+    team("supervisor", None)
+    assert escalated(theirs, boss), "one in no team works on everybody's"
+
+
 def test_a_change_holds_at_once_and_is_in_the_audit(
     world: World, calls: dict[str, dict[str, str]]
 ) -> None:

@@ -52,6 +52,11 @@ def by_ids(session: Session, complaints: Iterable[str]) -> dict[str, Complaint]:
     }
 
 
+def concerned(complaint: Complaint) -> set[str]:
+    """Whose the complaint is: its owner's, and whoever's who registered it; ids of users."""
+    return {one for one in (complaint.owner, complaint.created_by) if one}
+
+
 def page(
     session: Session,
     *,

@@ -264,9 +264,9 @@ def _mine(row: Any) -> None:
     """An agent works on complaints that they own or registered, a supervisor on those of the team
     and of nobody in a team; others they may only read."""
     person, among = who(), auth.reach(Permission.COMPLAINTS_WORK)
-    concerned = {row.owner or row.created_by, row.created_by}
+    concerned = desk_queries.concerned(row)
     if among is None or concerned & set(among):
         return
     of_team = person.scope(Permission.COMPLAINTS_WORK) is Scope.TEAM
-    if not of_team or services().access.in_teams({one for one in concerned if one}):
+    if not of_team or services().access.in_teams(concerned):
         raise Forbidden("this complaint is another person's; ask its owner or a supervisor")
