@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from crm_floor import Counter, Floor, rang
 from quality_desk import judged, published
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 from test_subscribers import said
 
+from callcenter.crm.interactions import queries as interactions
 from callcenter.crm.interactions.queries import by_call
 from callcenter.crm.recordings import operations, queries
 from callcenter.crm.recordings.queries import Filters, page
@@ -111,6 +113,88 @@ def test_length_and_time_have_both_ends(session: Session, recorded: Callable[...
     assert calls(session, since=LONG_AGO, until=LONG_AGO + timedelta(seconds=1)) == [long]
     assert calls(session, until=LONG_AGO) == []
     assert calls(session, since=LONG_AGO + timedelta(seconds=1)) == [short]
+
+
+@pytest.mark.parametrize("few", [-1, 2_000])
+def test_a_teams_calls_come_in_order_page_by_page_however_few_they_are(
+    session: Session,
+    floor: Floor,
+    recorded: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+) -> None:
+    monkeypatch.setattr(interactions, "FEW", few)
+    team = ("a1", "a2")
+    made = [
+        recorded(
+            agent, at=LONG_AGO + timedelta(hours=hour), queue="sales" if hour > 3 else "support"
+        )
+        for hour, agent in enumerate(("a1", "b1", "a2", "b1", "a1", "b2", "a2"))
+    ]
+    passed_on = made[4]
+    floor.happened(
+        CallTransferred(call=passed_on, from_agent="a1", to_agent="a2"),
+        CallAnswered(call=passed_on, agent="a2", queue="sales", wait_seconds=1.0),
+    )
+    wanted = [made[6], passed_on, made[2], made[0]]
+    hour = timedelta(hours=1)
+    narrowed: list[tuple[dict[str, Any], list[str]]] = [
+        ({}, wanted),
+        ({"queue": "sales"}, wanted[:2]),
+        ({"since": LONG_AGO + hour, "until": LONG_AGO + 6 * hour}, wanted[1:3]),
+        ({"agent": "a2"}, wanted[:3]),
+        ({"agent": "b1"}, []),
+    ]
+    for filters, expected in narrowed:
+        found = page(session, Filters(**filters), visible_to=team).items
+        assert [one.interaction.call_id for one in found] == expected, filters
+    for limit in (1, 2, 3):
+        heard, listed = [], []
+        cursor: str | None = ""
+        while cursor is not None:
+            part = page(session, visible_to=team, limit=limit, cursor=cursor or None)
+            heard += [one.interaction.call_id for one in part.items]
+            cursor = part.next
+        cursor = ""
+        while cursor is not None:
+            narrow = interactions.Filters(agents=team)
+            rows = interactions.page(session, narrow, limit=limit, cursor=cursor or None)
+            listed += [row.call_id for row in rows.items]
+            cursor = rows.next
+        assert heard == listed == wanted
+    floor.happened(*(said(one, "the parcel") for one in (made[0], made[1], passed_on)))
+    spoken = interactions.Filters(agents=team, q="parcel")
+    assert [row.call_id for row in interactions.page(session, spoken).items] == [
+        passed_on,
+        made[0],
+    ]
+    assert page(session, visible_to=()).items == []
+
+
+def test_few_calls_of_a_team_are_looked_up_and_not_searched_for_among_all(
+    session: Session, recorded: Callable[..., str]
+) -> None:
+    if session.get_bind().dialect.name != "sqlite":
+        pytest.skip("with so few rows PostgreSQL reads whole tables, whatever the query is")
+    recorded("a1")
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(session.get_bind(), "before_cursor_execute", note)
+    try:
+        page(session, visible_to=("a1", "a2"))
+        interactions.page(session, interactions.Filters(agents=("a1", "a2")))
+    finally:
+        event.remove(session.get_bind(), "before_cursor_execute", note)
+    paged = [one for one in asked if "UNION" in one[0]]
+    assert len(paged) == 2
+    for statement, parameters in paged:
+        rows = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [str(row[-1]) for row in rows]
+        assert not [step for step in steps if step.startswith("SCAN interactions")], steps
+        assert [step for step in steps if step.startswith("SEARCH interactions")], steps
 
 
 @pytest.mark.parametrize("rare", [-1, 2_000])

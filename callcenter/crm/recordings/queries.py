@@ -2,7 +2,8 @@
 
 Made for millions of rows. Newest first is the order of an index in every case: of all
 recordings (`ix_interactions_recorded`, which holds whatever they are narrowed to), of an agent's
-calls or of a customer's. A page costs what is read until it is full.
+calls or of a customer's; the few calls of a small team are looked up and sorted. A page costs what
+is read until it is full.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session, aliased, lazyload
 from callcenter.crm import fts
 from callcenter.crm.fts import finding
 from callcenter.crm.fts.wanted import Wanted
+from callcenter.crm.interactions import queries as interactions
 from callcenter.crm.interactions.models import Interaction, Participant, Recording, Utterance
 from callcenter.crm.paging import Page, after, limited, moment_and_id
 from callcenter.crm.quality.models import Evaluation
@@ -95,17 +97,23 @@ def _ordered(
     query = query.where(Interaction.recorded_seconds.is_not(None), *_facts(filters))
     began: Any = Interaction.started_at
     id_: Any = Interaction.id
+    few = None
     if visible_to is not None and len(visible_to) != 1:
         among = exists().where(
             Participant.interaction_id == Interaction.id, Participant.agent.in_(visible_to)
         )
         query = query.where(among.correlate(Interaction))
+        few = interactions.few_of(session, visible_to)
+        if few is not None:
+            query = query.join(few, few.c.id == Interaction.id)
+            began, id_ = few.c.started_at, few.c.id
     alone = visible_to[0] if visible_to is not None and len(visible_to) == 1 else None
     for agent in dict.fromkeys(one for one in (filters.agent, alone) if one):
         talked = aliased(Participant)
         query = query.join(talked, talked.interaction_id == Interaction.id)
         query = query.where(talked.agent == agent)
-        began, id_ = talked.started_at, talked.interaction_id
+        if few is None:
+            began, id_ = talked.started_at, talked.interaction_id
     query = query.where(*_times(began, filters))
     if cursor:
         query = query.where(tuple_(began, id_) < tuple_(*moment_and_id(cursor)))
