@@ -50,16 +50,16 @@ class Baresip:
         assert answer["ok"], answer
 
     def heard(self) -> NDArray[np.int16]:
-        """What it played so far, from its module sndfile."""
-        path = next(self._folder.glob("dump-*-dec.wav"), None)
+        """What it played so far, call after call, from its module sndfile."""
         # the header is written at the end of the call only
-        sound = path.read_bytes()[44:] if path else b""
+        paths = sorted(self._folder.glob("dump-*-dec.wav"))
+        sound = b"".join(path.read_bytes()[44:] for path in paths)
         return np.frombuffer(sound[: len(sound) // 2 * 2], "<i2")
 
-    async def event(self, kind: str) -> None:
-        """Wait for it."""
+    async def event(self, kind: str, times: int = 1) -> None:
+        """Wait for it, to come that often."""
         deadline = asyncio.get_running_loop().time() + PATIENCE
-        while not any(one["type"] == kind for one in self.events):
+        while sum(one["type"] == kind for one in self.events) < times:
             assert asyncio.get_running_loop().time() < deadline, f"{kind} is not in {self.events}"
             await asyncio.sleep(0.02)
 

@@ -88,6 +88,13 @@ class PhoneReferred:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneCalls:
+    """The agent's desk phone calls somebody beside the call: a colleague, before a transfer."""
+
+    inbound: InboundCall
+
+
+@dataclass(frozen=True, slots=True)
 class Offered:
     """The floor found an agent."""
 
@@ -166,7 +173,15 @@ Step = (
     | Consented
 )
 Happening = (
-    CallerLeft | MediaChanged | PhoneMedia | PhoneReferred | Replaced | PauseOver | Stop | Step
+    CallerLeft
+    | MediaChanged
+    | PhoneMedia
+    | PhoneReferred
+    | PhoneCalls
+    | Replaced
+    | PauseOver
+    | Stop
+    | Step
 )
 PhoneStep = PhonePickedUp | PhoneLeft | PhoneMedia | PhoneReferred
 

@@ -19,7 +19,13 @@ from callcenter.telephony.mailbox import (
     PhoneReferred,
     PhoneStep,
 )
-from callcenter.telephony.ports import Caller, DialogCall, MediaDescription, OutboundCall
+from callcenter.telephony.ports import (
+    Caller,
+    DialogCall,
+    InboundCall,
+    MediaDescription,
+    OutboundCall,
+)
 
 DECLINING = frozenset({486, 600, 603})
 """What a phone answers whose owner does not want the call (RFC 3261 21.4.18, 21.6.1, 21.6.2)."""
@@ -39,6 +45,9 @@ class NoPhones:
 
     def on_change(self, handler: Callable[[str, bool], None]) -> None:
         """Nothing changes."""
+
+    def on_call(self, handler: Callable[[str, InboundCall], None]) -> None:
+        """Nobody calls."""
 
 
 class PhoneSide(Side):

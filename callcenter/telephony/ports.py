@@ -267,6 +267,9 @@ class Referral(Protocol):
     def attended(self) -> bool:
         """Whether the call is to take the place of another one there."""
 
+    def replaces(self, call: DialogCall) -> bool:
+        """Whether `call` is the one whose place it is to take."""
+
     def report(self, status: int) -> None:
         """The status of the new target, as of an INVITE; 200 and above is the last word."""
 
@@ -383,6 +386,9 @@ class Phones(Protocol):
 
     def on_change(self, handler: Callable[[str, bool], None]) -> None:
         """Call `handler(extension, reachable)` when a phone registered or is gone."""
+
+    def on_call(self, handler: Callable[[str, InboundCall], None]) -> None:
+        """Call `handler(extension, call)` when a registered phone calls somebody by itself."""
 
 
 class SipBackend(Protocol):

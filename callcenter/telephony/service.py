@@ -57,7 +57,7 @@ from callcenter.telephony.cluster import LOOK_SECONDS, Cluster
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.floor_view import agent_view, queue_view, state_facts
 from callcenter.telephony.inquiring import InquirySession, run_inquiry
-from callcenter.telephony.mailbox import AgentLost, Asked, Offered, Stop
+from callcenter.telephony.mailbox import AgentLost, Asked, Offered, PhoneCalls, Stop
 from callcenter.telephony.phone import NoPhones
 from callcenter.telephony.placing import Placing
 from callcenter.telephony.ports import (
@@ -154,6 +154,7 @@ class TelephonyService:
             await self._aftermath.end_calls_of(self._node)
         self._parts.audio.on_change(self._audio_changed)
         self._phones.on_change(self._phone_changed)
+        self._phones.on_call(self._phone_calls)
         self._bus.serve("telephony", self._handlers())
         await self._parts.sip.start(self._take_call)
         self._chore(self._aftermath.say_goodbyes(self._node))
@@ -320,6 +321,15 @@ class TelephonyService:
             self.live(session, run_inquiry(session))
         else:
             self.live(session, run_call(session))
+
+    def _phone_calls(self, extension: str, inbound: InboundCall) -> None:
+        """A desk phone calls a colleague beside its call; without one it calls nobody."""
+        for seat in self._floor.seats.values():
+            talks = seat.state.name == "on_call" and seat.state.call in self._sessions
+            if talks and self._floor.phone_of(seat.agent) == extension:
+                self._sessions[seat.state.call or ""].mailbox.put_nowait(PhoneCalls(inbound))
+                return
+        inbound.reject(403)
 
     def live(self, session: Session, course: Coroutine[Any, Any, None]) -> None:
         """A call begins; it is known under its id until its course is over."""

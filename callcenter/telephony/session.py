@@ -45,6 +45,7 @@ from callcenter.events import (
 from callcenter.telephony.acd.floor import Change, Offer
 from callcenter.telephony.call import Call, begin, evolve
 from callcenter.telephony.caller import CallerSide, Side
+from callcenter.telephony.consulting import Consultation
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.keeping import Keeping
 from callcenter.telephony.mailbox import (
@@ -57,6 +58,7 @@ from callcenter.telephony.mailbox import (
     Offered,
     Over,
     PauseOver,
+    PhoneCalls,
     PhoneLeft,
     PhoneMedia,
     PhonePickedUp,
@@ -124,6 +126,7 @@ class Session:
         self.mailbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._agent_leg: MediaLeg | None = None
         self._phone: PhoneSide | None = None  # where the agent talks by a desk phone
+        self._consultation: Consultation | None = None  # the agent's with a colleague, by phone
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._quality = CallQuality(id)
@@ -266,6 +269,7 @@ class Session:
                 case Referred(referral):
                     if await self._follow_referral(referral):
                         return
+                    agent = self.agent or agent  # a colleague's now, after an attended transfer
                 case SaidAll(number) if self._reading and self._reading[0] == number:
                     await self._read_to_the_end(self._reading[1])
                 case None:
@@ -284,6 +288,7 @@ class Session:
         measured = self._quality.finish("customer", "agent")
         self.caller.close(self._agent_leg)
         self._let_phone_go()
+        await self._stop_consulting()
         freed += self._free_agent()
         ended = CallEnded(
             call=self.id,
@@ -316,6 +321,8 @@ class Session:
                     referral.report(481)
                 case Replaced(inbound):
                     inbound.reject(481)
+                case PhoneCalls(inbound):
+                    inbound.reject(480)
         return unheard
 
     def _withdraw(self) -> list[Change]:
@@ -580,7 +587,14 @@ class Session:
                 raise Conflict("that agent is not available")
 
     async def _follow_referral(self, referral: Referral) -> bool:
-        """A telephone's wish to move the call, inside of this system only. True when it went."""
+        """A telephone's wish to move the call, inside of this system only. True when it waits for
+        somebody now; attended, a colleague has it already."""
+        if referral.attended and self._phone:
+            found = self._consultation and self._consultation.hand_over(referral)
+            referral.report(200 if found else 481)
+            if found:
+                await self._hand_over(*found)
+            return False
         status, to_queue, to_agent = self._referred_to(referral)
         referral.report(status)  # first: to the agent's phone nothing can be said after its BYE
         if status != 200:
@@ -659,6 +673,7 @@ class Session:
         self.keeping.leave("agent")
         changes, measured = self._free_agent(), self._quality.finish("agent")
         self._let_phone_go()
+        await self._stop_consulting()
         self.agent, self._agent_leg = None, None
         await self._happened(
             CallTransferred(call=self.id, from_agent=former, to_agent=to_agent, to_queue=queue),
@@ -667,6 +682,48 @@ class Session:
             *self.desk.state_facts(changes),
         )
         self.desk.distribute()
+
+    async def _hand_over(self, colleague: str, phone: PhoneSide) -> None:
+        """An attended transfer: the colleague, who is on the phone already, has the call now."""
+        self._stop_reading()
+        former, queue = self.agent, self._call.queue or self.line.queue
+        assert former is not None
+        self.caller.part(self._agent_leg)
+        self.keeping.leave("agent")
+        changes, measured = self._free_agent(), self._quality.finish("agent")
+        self._let_phone_go()
+        self._consultation = None
+        self.agent, self._agent_leg, self._phone = colleague, phone.leg, phone
+        self.caller.join(phone.leg)
+        self._measure(colleague, phone.leg)
+        offers = self._call.offers + 1
+        await self._happened(
+            CallTransferred(call=self.id, from_agent=former, to_agent=colleague, to_queue=queue),
+            CallQueued(call=self.id, queue=queue, position=1),
+            AgentOffered(call=self.id, agent=colleague, queue=queue, attempt=offers),
+            *measured,
+        )
+        await self._answered(colleague, queue, phone.leg, changes)
+        if phone.holds:
+            await self._hold("agent")
+        self.desk.distribute()
+
+    async def _consult(self, inbound: InboundCall) -> None:
+        """The agent's phone calls beside the call, one at a time and once the two have talked."""
+        if self._consultation and self._consultation.is_over:
+            self._consultation = None
+        if self._phone is None or self._answered_at is None or self._consultation:
+            inbound.reject(486)
+            return
+        assert self.agent is not None
+        tell = self.mailbox.put_nowait
+        self._consultation = Consultation(self.id, self.agent, inbound, self.desk, tell)
+
+    async def _stop_consulting(self) -> None:
+        """The agent's part is over: so is what they asked a colleague."""
+        if self._consultation:
+            await self._consultation.stop()
+        self._consultation = None
 
     def _demand_sound(self) -> None:
         """A caller who sends no sound for long has vanished (unless they hold the call)."""
@@ -743,6 +800,10 @@ class Session:
                     return Referred(referral)
                 case PhoneReferred(_, referral):
                     referral.report(481)  # the agent's part is over
+                case PhoneCalls(inbound):
+                    await self._consult(inbound)
+                case AgentLost(lost) if self._consultation and self._consultation.asks(lost):
+                    await self._stop_consulting()
                 case _:
                     return happening
 

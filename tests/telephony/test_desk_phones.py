@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from scripted import Stage, StageMaker, run
+from scripted import ScriptedCaller, Stage, StageMaker, run
 
 from callcenter.errors import Conflict, PhoneAway
 from callcenter.events import (
@@ -28,6 +28,7 @@ from callcenter.events import (
     UnseatAgent,
 )
 from callcenter.telephony.fakes.outgoing import ANSWER, FakeOutboundCall
+from callcenter.telephony.ports import Caller
 
 PHONES = [("a", "201"), ("b", "202")]
 
@@ -450,8 +451,158 @@ def test_what_a_phone_may_not_do_by_refer_is_told_and_the_two_talk_on(stage: Sta
             await floor.happens(lambda: attended.told != [])
             assert early.told == [481]
             assert [one.told for one in told.values()] == [[404], [480], [404]]
-            assert attended.told == [501]
+            assert attended.told == [481]
             assert floor.customer.hears is floor.media.legs[1]
             assert "CallTransferred" not in floor.story()
+
+    run(scene())
+
+
+async def asking(floor: Stage) -> tuple[FakeOutboundCall, ScriptedCaller, ScriptedCaller]:
+    """The customer is on hold, a's phone calls b's, which rings: a's phone, customer, a's call."""
+    for extension in ("201", "202"):
+        floor.phones.register(extension)
+    await floor.seat("a", device="phone")
+    customer = floor.calls()
+    phone = await rung(floor)
+    phone.answer()
+    await floor.until("CallAnswered", "RecordingStarted")
+    await floor.seat("b", device="phone")
+    phone.hold()
+    await floor.until("CallHeld")
+    asks = ScriptedCaller("201", "202")
+    floor.phones.dial("201", asks)
+    return phone, customer, asks
+
+
+def test_the_phone_asks_a_colleague_and_hands_the_customer_over(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, wrap_up_seconds=0) as floor:
+            phone, customer, asks = await asking(floor)
+            other = await rung(floor, 2)
+            await floor.until("b on_call")
+            assert asks.did == ["180"]
+            assert floor.phones.shown[1] == Caller("201", "a")
+            early = phone.refer("202", replaced=asks)  # nobody talks there yet
+            await floor.happens(lambda: early.told == [481])
+            other.answer()
+            await floor.happens(lambda: asks.did == ["180", "200"])
+            customer_leg, desk, consulting, colleague = floor.media.legs
+            await floor.happens(lambda: colleague.hears is consulting)
+            assert consulting.hears is colleague
+            assert customer_leg.hears is floor.sounds.music
+            wrong = phone.refer("202", replaced=ScriptedCaller())
+            await floor.happens(lambda: wrong.told == [481])
+            right = phone.refer("202", replaced=asks)
+            story = await floor.until("CallTransferred", "CallAnswered", times=1)
+            story = await floor.until("CallAnswered", times=2)
+            at = story.index("CallTransferred")
+            assert story[at : at + 3] == ["CallTransferred", "CallQueued", "AgentOffered"]
+            moved = floor.last(CallTransferred)
+            assert (moved.from_agent, moved.to_agent, moved.to_queue) == ("a", "b", "support")
+            assert right.told == [200]
+            await floor.happens(lambda: asks.did == ["180", "200", "BYE"])
+            assert phone.heard == ["INVITE", "BYE"]
+            assert other.heard == ["INVITE"]
+            assert (customer_leg.hears, colleague.hears) == (colleague, customer_leg)
+            assert (desk.closed, consulting.closed) == (True, True)
+            assert len(floor.recordings.journals) == 1
+            assert "close" not in floor.recordings.journals[0].did  # the recording goes on
+            await floor.until("a available", times=2)
+            other.hold()
+            await floor.until("CallHeld", times=2)
+            other.resume()
+            await floor.until("CallResumed")
+            assert customer.did == ["180", "200"]
+            other.bye()
+            end = await ended(floor)
+            assert (end.reason, end.by, end.agent) == ("completed", "agent", "b")
+            assert all(leg.closed for leg in floor.media.legs)
+            await floor.until("b available", times=2)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("who", ["asking", "colleague", "customer", "lost", "browser"])
+def test_a_consultation_ends_and_everybody_is_free_again(stage: StageMaker, who: str) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, wrap_up_seconds=0) as floor:
+            phone, customer, asks = await asking(floor)
+            other = await rung(floor, 2)
+            other.answer()
+            await floor.happens(lambda: "200" in asks.did)
+            if who == "asking":
+                asks.leave("bye")
+            elif who == "colleague":
+                other.bye()
+            elif who == "customer":
+                customer.leave("bye")
+            elif who == "lost":
+                await floor.order(UnseatAgent(agent="b", reason="signed_out"))
+            else:
+                await floor.order(TransferCall(call=floor.call, agent="a", to_queue="support"))
+            if who != "lost":
+                await floor.until("b available", times=2)
+            await floor.happens(lambda: asks.ended.done() and other.over)
+            assert floor.media.legs[2].closed
+            assert floor.media.legs[3].closed
+            assert ("BYE" in asks.did) is (who != "asking")
+            assert ("BYE" in other.heard) is (who != "colleague")
+            if who in ("asking", "colleague", "lost"):
+                phone.resume()
+                await floor.until("CallResumed")
+                assert floor.customer.hears is floor.media.legs[1]
+                again = ScriptedCaller("201", "nobody")
+                floor.phones.dial("201", again)
+                await floor.happens(lambda: again.did == ["404"])
+                phone.bye()
+                assert (await ended(floor)).agent == "a"
+
+    run(scene())
+
+
+@pytest.mark.parametrize(("status", "told"), [(486, "486"), (480, "480")])
+def test_a_colleague_who_does_not_pick_up_is_told_to_the_phone(
+    stage: StageMaker, status: int, told: str
+) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            _, _, asks = await asking(floor)
+            (await rung(floor, 2)).refuse(status)
+            await floor.happens(lambda: asks.did == ["180", told])
+            await floor.until("b available", times=2)
+            assert "CallTransferred" not in floor.story()
+
+    run(scene())
+
+
+def test_a_phone_calls_only_a_colleagues_phone_and_only_during_a_call(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+
+            async def dials(to: str, extension: str = "201") -> str:
+                call = ScriptedCaller(extension, to)
+                floor.phones.dial(extension, call)
+                await floor.happens(lambda: call.did != [])
+                return call.did[0]
+
+            for extension in ("201", "202"):
+                floor.phones.register(extension)
+            await floor.seat("a", device="phone")
+            assert await dials("202") == "403"  # beside no call
+            floor.calls()
+            phone = await rung(floor)
+            assert await dials("202") == "403"  # it rings only
+            phone.answer()
+            await floor.until("CallAnswered")
+            assert await dials("202") == "404"  # nobody is signed in there
+            await floor.seat("b")
+            for to, answer in (("202", "480"), ("+989120000000", "404"), ("201", "404")):
+                assert await dials(to) == answer  # b is in the browser, no number, itself
+            assert await dials("201", "202") == "403"  # b's phone is not in use
+            await floor.seat("b", device="phone")
+            assert await dials("b") == "180"
+            assert await dials("b") == "486"  # one at a time
+            assert [one for one in floor.story() if one == "CallRang"] == ["CallRang"]
 
     run(scene())

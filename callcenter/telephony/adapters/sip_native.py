@@ -28,6 +28,7 @@ from callcenter.telephony.adapters.sip_udp import UdpListener
 from callcenter.telephony.ports import (
     Address,
     Caller,
+    DialogCall,
     InboundCall,
     MediaDescription,
     OutboundCall,
@@ -52,6 +53,7 @@ from callcenter.telephony.sip.actions import (
     Send,
     Suspicious,
 )
+from callcenter.telephony.sip.dialog import DialogId
 from callcenter.telephony.sip.digest import MD5, SHA256, Authenticator, Demand, Login
 from callcenter.telephony.sip.guard import Guard, Limits
 from callcenter.telephony.sip.identity import caller_of
@@ -286,7 +288,7 @@ class NativeSipBackend:
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, IncomingInvite):
-            self._begin(event.call, event.replaces)
+            self._begin(event.call, event.replaces, event.phone)
         elif call := self._calls.get(event.call):
             if isinstance(event, Referred):
                 call.refer(NativeReferral(self, self._core, event.referral))
@@ -295,7 +297,7 @@ class NativeSipBackend:
             if isinstance(event, Ended):
                 del self._calls[event.call]
 
-    def _begin(self, usage: InviteUsage, replaces: CallUsage | None) -> None:
+    def _begin(self, usage: InviteUsage, replaces: CallUsage | None, phone: str) -> None:
         if self._core.active() > self._settings.max_calls:
             _LOGGER.warning("call refused: sip.max_calls reached", limit=self._settings.max_calls)
             self.do(self._core.reject, usage, 503, retry_after=RETRY_AFTER)
@@ -311,6 +313,8 @@ class NativeSipBackend:
                 call.reject(603)  # only an agent's click joins anybody to a call of ours
             elif replaced:
                 replaced.make_way(call)
+            elif phone:
+                self.phones.call(phone, call)
             else:
                 self._on_call(call)
         except Exception as error:
@@ -380,6 +384,11 @@ class NativeCall:
     def sip_call_id(self) -> str:
         """The Call-ID header."""
         return self._usage.invite.call_id
+
+    @property
+    def dialog_id(self) -> DialogId:
+        """Call-ID, our tag, the peer's."""
+        return self._usage.dialog.id
 
     @property
     def caller(self) -> Caller:
@@ -497,6 +506,13 @@ class NativeReferral:
     def attended(self) -> bool:
         """Whether Refer-To carries Replaces."""
         return self._referral.attended
+
+    def replaces(self, call: DialogCall) -> bool:
+        """Whether it names that dialog, by Call-ID and both tags."""
+        named = self._referral.replaces
+        if named is None or not isinstance(call, NativeCall):
+            return False
+        return call.dialog_id == (named.call_id, named.local_tag, named.remote_tag)
 
     def report(self, status: int) -> None:
         """NOTIFY; nothing after the last word."""

@@ -20,7 +20,7 @@ from callcenter.telephony.adapters.sip_outgoing import NativeOutboundCall, Outgo
 from callcenter.telephony.adapters.sip_registrations import Listener, Listeners
 from callcenter.telephony.adapters.sip_stream import StreamListener
 from callcenter.telephony.places import Places
-from callcenter.telephony.ports import Address, Caller
+from callcenter.telephony.ports import Address, Caller, InboundCall
 from callcenter.telephony.sip.actions import Action, Flow, PhoneMoves
 from callcenter.telephony.sip.digest import MD5, SHA256, Authenticator, Demand, Login
 from callcenter.telephony.sip.headers import NameAddr
@@ -74,6 +74,7 @@ class NativePhones:
         self._keeping: set[asyncio.Task[None]] = set()
         self._told: dict[str, bool] = {}
         self._on_change: Callable[[str, bool], None] = lambda extension, reachable: None
+        self._on_call: Callable[[str, InboundCall], None] = lambda extension, call: call.reject(403)
 
     # --- the port ---------------------------------------------------------------------------
 
@@ -89,7 +90,15 @@ class NativePhones:
         """Called with extension and whether it can be reached, when that changed."""
         self._on_change = handler
 
+    def on_call(self, handler: Callable[[str, InboundCall], None]) -> None:
+        """Called with extension and call, when a phone calls."""
+        self._on_call = handler
+
     # --- the backend's part -----------------------------------------------------------------
+
+    def call(self, extension: str, call: InboundCall) -> None:
+        """That phone calls, and has proven that it is that one."""
+        self._on_call(extension, call)
 
     async def start(self) -> None:
         """Take up what an earlier process kept; the listeners are bound. Raises StartError."""

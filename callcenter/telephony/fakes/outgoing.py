@@ -139,9 +139,9 @@ class FakeOutboundCall:
         if not self.over:
             self._ended.set_result("bye")
 
-    def refer(self, user: str, *, attended: bool = False) -> FakeReferral:
-        """It wants the call moved to `user`."""
-        referral = FakeReferral(user, attended)
+    def refer(self, user: str, *, attended: bool = False, replaced: object = None) -> FakeReferral:
+        """It wants the call moved to `user`, there in the place of `replaced`."""
+        referral = FakeReferral(user, attended or replaced is not None, replaced)
         self._on_refer(referral)
         return referral
 
@@ -149,6 +149,10 @@ class FakeOutboundCall:
         """A re-INVITE."""
         if not self.over:
             self._on_media(media)
+
+    def resume(self) -> None:
+        """The called phone takes us back."""
+        self.change(ANSWER)
 
     def hold(self) -> None:
         """A re-INVITE that puts us on hold."""

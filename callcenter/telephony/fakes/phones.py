@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callcenter.telephony.fakes.outgoing import FakeOutboundCall
-from callcenter.telephony.ports import Caller
+from callcenter.telephony.ports import Caller, InboundCall
 
 
 class FakePhones:
@@ -21,6 +21,7 @@ class FakePhones:
         self.shown: list[Caller] = []
         self._places: dict[str, int] = {}
         self._on_change: Callable[[str, bool], None] = lambda extension, reachable: None
+        self._on_call: Callable[[str, InboundCall], None] = lambda extension, call: call.reject(403)
 
     def reachable(self, extension: str) -> bool:
         """Whether it is registered."""
@@ -39,7 +40,15 @@ class FakePhones:
         """Called by `register` and `leave`."""
         self._on_change = handler
 
+    def on_call(self, handler: Callable[[str, InboundCall], None]) -> None:
+        """Called by `dial`."""
+        self._on_call = handler
+
     # --- the phones' doing -----------------------------------------------------------------
+
+    def dial(self, extension: str, call: InboundCall) -> None:
+        """That phone calls `call.request_user`."""
+        self._on_call(extension, call)
 
     def register(self, extension: str, places: int = 1) -> None:
         """It is at that many places now."""

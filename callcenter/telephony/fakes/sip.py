@@ -256,11 +256,16 @@ class FakeCall:
 
 @dataclass
 class FakeReferral:
-    """A `Referral`; `told` is what its sender heard."""
+    """A `Referral`; `told` is what its sender heard, `replaced` the call that it names."""
 
     user: str
     attended: bool = False
+    replaced: object = None
     told: list[int] = field(default_factory=list)
+
+    def replaces(self, call: object) -> bool:
+        """Whether it names that call."""
+        return self.replaced is call
 
     def report(self, status: int) -> None:
         """Nothing follows the last word."""

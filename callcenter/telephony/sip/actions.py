@@ -45,11 +45,13 @@ class Send:
 class IncomingInvite:
     """A new caller; 100 Trying is among the same actions.
 
-    `replaces` is the call whose place this one is to take (RFC 3891).
+    `replaces` is the call whose place this one is to take (RFC 3891), `phone` the extension of
+    the desk phone that calls and has proven it; "" for a trunk's call.
     """
 
     call: InviteUsage
     replaces: CallUsage | None = None
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ The whole order of checks per message (cheapest first, nothing is parsed for str
     parse    malformed → 400 and the like                 parser
     method   not allowed here → 405, 501                  inspection
     digest   not proven, where the trunk demands it → 401 digest
-             (a desk phone's REGISTER always)
+             (a desk phone's REGISTER and INVITE always)
     route    no such number → 404                         the application
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from callcenter.errors import SipSyntaxError
 from callcenter.telephony.sip.headers import parameter, parse_name_addr, parse_parameters
@@ -30,13 +31,15 @@ class Replaces:
 class Referral:
     """One REFER that was taken; `report` tells its sender how it goes on.
 
-    `user` is the user part of the Refer-To URI. `notify` sends a NOTIFY with these header fields
+    `user` is the user part of the Refer-To URI, `replaces` the dialog that it names (RFC 5589 7),
+    None where that cannot be read. `notify` sends a NOTIFY with these header fields
     and body. Nothing is told where the sender wants to hear nothing (RFC 4488).
     """
 
     def __init__(self, request: Request, target: Uri, notify: Notify, *, first: bool) -> None:
         self.user = target.user or ""
         self.attended = "replaces" in (target.headers or "").lower()
+        self.replaces = _replaces_within(target) if self.attended else None
         self.silent = (request.headers.get("Refer-Sub") or "").strip().lower() == "false"
         self.over = self.silent
         self._notify = notify
@@ -78,7 +81,24 @@ def replaces_of(invite: Request) -> Replaces | None:
         return None
     if len(values) != 1 or "," in values[0]:
         raise SipSyntaxError("An INVITE has one Replaces header field at most.")
-    call_id, _, rest = values[0].strip().partition(";")
+    return _replaces(values[0])
+
+
+def _replaces_within(target: Uri) -> Replaces | None:
+    """What the Replaces among a URI's header fields says; it is escaped there (RFC 3891 3)."""
+    for field in (target.headers or "").split("&"):
+        name, _, value = field.partition("=")
+        if name.lower() == "replaces":
+            try:
+                return _replaces(unquote(value))
+            except SipSyntaxError:
+                return None
+    return None
+
+
+def _replaces(value: str) -> Replaces:
+    """Raises SipSyntaxError."""
+    call_id, _, rest = value.strip().partition(";")
     parameters = parse_parameters(";" + rest)
     ours, theirs = parameter(parameters, "to-tag"), parameter(parameters, "from-tag")
     if not call_id or not ours or not theirs:

@@ -143,13 +143,27 @@ class Registrar(Timed):
 
     # --- who --------------------------------------------------------------------------------
 
+    def refusal_of_call(self, request: Request, flow: Flow, now: float) -> Refusal | None:
+        """Why a phone's INVITE is not taken: it proves itself like a REGISTER, and calls as
+        itself, from a host where it is registered."""
+        extension = request.from_.uri.user or ""
+        if refusal := self._unproven_as(extension, request, flow, now):
+            return refusal
+        here = {one.flow.remote.host for one in self.places(extension, now)}
+        return None if flow.remote.host in here else Refusal(403)
+
     def _unproven(self, request: Request, flow: Flow, now: float) -> Refusal | None:
-        """10.3, steps 3 to 5. An extension that nobody has is refused like a wrong password."""
+        """10.3, steps 3 to 5."""
+        return self._unproven_as(request.to.uri.user or "", request, flow, now)
+
+    def _unproven_as(
+        self, extension: str, request: Request, flow: Flow, now: float
+    ) -> Refusal | None:
+        """An extension that nobody has is refused like a wrong password."""
         source, judge = flow.remote.host, self._phones.authenticator
         proof = judge.judge(request, source, now)
         if proof is Proof.WRONG:
             self._layer.emit(Suspicious(source, "digest"))
-        extension = request.to.uri.user or ""
         if proof is not Proof.RIGHT:
             stale = proof is Proof.STALE
             fields = judge.challenges(source, now, stale=stale, username=extension)

@@ -64,7 +64,8 @@ class UserAgent:
     `authenticator` tells for a source who judges its credentials, None where none are needed;
     `srtp` whether its sound may or must be protected;
     `may_transfer` whether its REFER and Replaces are followed; `timers` are those of RFC 4028.
-    `phones` may register; besides them and whoever `calls_us` is true for nobody is answered.
+    `phones` may register, and call with the same password; besides them and whoever `calls_us` is
+    true for nobody is answered.
     """
 
     def __init__(
@@ -266,8 +267,6 @@ class UserAgent:
             self._respond(request, flow, now, 482)  # it came on two ways (8.2.2.2)
         elif request.method == "REGISTER" and (registrar := self._registrar_for(flow)):
             registrar.take(request, flow, now)
-        elif request.method == "INVITE" and not self._calls_us(flow.remote.host):
-            self._respond(request, flow, now, 403)  # desk phones are called; they call nobody
         elif (
             refusal := refused_method(request)
             or self._unproven(request, flow, now)
@@ -275,7 +274,9 @@ class UserAgent:
         ):
             self._respond(request, flow, now, refusal.status, refusal.fields)
         elif request.method == "INVITE":
-            self._invite(request, flow, now)
+            trunk = self._calls_us(flow.remote.host)
+            phone = "" if trunk else request.from_.uri.user or ""
+            self._invite(request, flow, now, phone)
         elif request.method == "OPTIONS":
             self._respond(request, flow, now, 200, (ALLOW, ACCEPT, SUPPORTED))
         elif request.method == "REFER":
@@ -299,12 +300,15 @@ class UserAgent:
         return request.method != "REGISTER" or not self._registrar_for(flow)
 
     def _unproven(self, request: Request, flow: Flow, now: float) -> Refusal | None:
-        """401 where the trunk's requests need credentials (22.1, 22.2).
+        """401 where the trunk's requests need credentials (22.1, 22.2); a desk phone's call does.
 
         Not asked of ACK and CANCEL, which cannot be repeated with them, and not within dialogs:
         whoever knows our tag has shown them.
         """
         source = flow.remote.host
+        if request.method == "INVITE" and not self._calls_us(source):
+            registrar = self._registrar
+            return registrar.refusal_of_call(request, flow, now) if registrar else Refusal(403)
         judge = self._authenticator(source)
         proof = judge.judge(request, source, now) if judge else Proof.RIGHT
         if judge is None or proof is Proof.RIGHT:
@@ -318,7 +322,7 @@ class UserAgent:
 
     # --- outside of dialogs ------------------------------------------------------------------
 
-    def _invite(self, request: Request, flow: Flow, now: float) -> None:
+    def _invite(self, request: Request, flow: Flow, now: float, phone: str) -> None:
         """A new call, unless its offer cannot be taken (13.3.1)."""
         if fields := too_small(request, self._core.timers):
             self._respond(request, flow, now, 422, fields)
@@ -339,7 +343,7 @@ class UserAgent:
         if refusal:
             self._respond(request, flow, now, refusal.status, refusal.fields)
         else:
-            self._begin(request, flow, offer, replaced)
+            self._begin(request, flow, offer, replaced, phone)
 
     def _replaced(self, request: Request, flow: Flow) -> tuple[CallUsage | None, Refusal | None]:
         """The call that this INVITE is to replace, or why it may not (RFC 3891 3)."""
@@ -361,13 +365,14 @@ class UserAgent:
         flow: Flow,
         offer: SessionDescription | None,
         replaced: CallUsage | None,
+        phone: str,
     ) -> None:
         transaction = InviteServer(self._layer, request, flow).opened()
         transaction.trying()
         call = InviteUsage(self._core, transaction, flow, offer)
         self._calls[call.dialog.id] = call
         self._invited[server_key(request)] = call
-        self._actions.append(IncomingInvite(call, replaced))
+        self._actions.append(IncomingInvite(call, replaced, phone))
 
     def _cancel(self, request: Request, flow: Flow, now: float) -> None:
         """RFC 3261 9.2: 200 when the INVITE is known, whatever became of it; then 487 to it."""

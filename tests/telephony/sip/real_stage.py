@@ -18,7 +18,7 @@ from callcenter.log import EventLog, metadata
 from callcenter.telephony import dialogs, places
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.adapters.recordings import DiskRecordings
-from callcenter.telephony.adapters.sip_native import NativeSipBackend
+from callcenter.telephony.adapters.sip_native import NativeCall, NativeSipBackend
 from callcenter.telephony.desk import Sounds
 from callcenter.telephony.media import tones
 from callcenter.telephony.places import PlaceStore
@@ -64,6 +64,12 @@ class RealStage(Stage):
         leg.connect(MediaDescription(voice.address, Codec.PCMU))
         voice.speak_to(leg.local)
         return voice
+
+    def consulted(self) -> str:
+        """The Replaces that names the call which a desk phone placed."""
+        calls = [one for one in self.native._calls.values() if isinstance(one, NativeCall)]
+        (call_id, ours, theirs) = next(one.dialog_id for one in calls if not one.trunk)
+        return f"{call_id};to-tag={ours};from-tag={theirs}"
 
     def recorded(self, leg: str) -> bytes:
         """The journal of the latest call's leg, as it is on the disk."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -28,7 +29,9 @@ from callcenter.telephony.ports import Codec
 pytestmark = [pytest.mark.integration, needs_baresip]
 
 HOST = "127.0.0.2"  # the phone's; the customer's trunk is 127.0.0.1
+COLLEAGUE = "127.0.0.3"  # where the colleague's phone is
 SAID = bytes([0x20, 0x21]) * 40  # what the phone says over and over, µ-law
+ALSO_SAID = bytes([0x50, 0x51]) * 40  # what the colleague's says
 CUSTOMER, RATE = 0x35, 8000
 Scene = Callable[[RealStage, Telephone, Baresip], Awaitable[None]]
 
@@ -37,11 +40,15 @@ Scene = Callable[[RealStage, Telephone, Baresip], Awaitable[None]]
 def play(make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[[Scene], None]:
     """Call it with a scene of a caller's telephone and a registered phone of agent a."""
     (tmp_path / "secret").write_text("open-sesame\n")
-    phone = {"extension": "201", "user": "a", "hosts": [f"{HOST}/32"], "algorithm": "md5"}
+    password = {"password_file": str(tmp_path / "secret"), "algorithm": "md5"}
+    phones = [
+        {"extension": "201", "user": "a", "hosts": [f"{HOST}/32"], **password},
+        {"extension": "202", "user": "b", "hosts": [f"{COLLEAGUE}/32"], **password},
+    ]
     sip: dict[str, Any] = {
         "listen": ["udp://127.0.0.1:0"],
         "trunks": [{"name": "pbx", "hosts": ["127.0.0.1/32"]}],
-        "phones": [{**phone, "password_file": str(tmp_path / "secret")}],
+        "phones": phones,
     }
     settings = make_settings(
         sip=sip,
@@ -77,11 +84,14 @@ async def opened(settings: Settings) -> AsyncIterator[RealStage]:
 
 
 @asynccontextmanager
-async def registered(folder: Path, stage: RealStage) -> AsyncIterator[Baresip]:
+async def registered(
+    folder: Path, stage: RealStage, extension: str = "201", host: str = HOST, said: bytes = SAID
+) -> AsyncIterator[Baresip]:
     there = stage.native.addresses[0]
-    account = f"<sip:201@{there.host}:{there.port};transport=udp>;auth_pass=open-sesame;regint=60"
-    async with baresip(folder, account, SAID * 1000, host=HOST) as desk:
-        await stage.happens(lambda: stage.native.phones.reachable("201"))
+    account = f"<sip:{extension}@{there.host}:{there.port};transport=udp>"
+    account += ";auth_pass=open-sesame;regint=60"
+    async with baresip(folder, account, said * 1000, host=host) as desk:
+        await stage.happens(lambda: stage.native.phones.reachable(extension))
         yield desk
 
 
@@ -156,6 +166,58 @@ def test_it_passes_the_customer_on_by_refer(play: Callable[[Scene], None]) -> No
         await stage.order(AnswerCall(call=stage.call, agent="b"))
         await stage.until("CallAnswered", times=2)
         assert customer.requests("BYE") == []
+
+    play(scene)
+
+
+def test_it_asks_a_colleague_and_hands_the_customer_over(
+    play: Callable[[Scene], None], tmp_path: Path
+) -> None:
+    """Two real phones: hold, a second call to the extension 202, REFER with Replaces."""
+
+    async def scene(stage: RealStage, customer: Telephone, desk: Baresip) -> None:
+        said, also = set(SAID), set(ALSO_SAID)
+
+        def customer_hears(voice: set[int]) -> float:
+            return share(b"".join(data for _, data in customer.voice.heard[-20:]), voice)
+
+        await talking(stage, customer, desk)
+        await stage.happens(lambda: len(customer.voice.heard) > 60 and customer_hears(said) > 0.9)
+        await desk.order("hold")
+        await stage.until("CallHeld")
+        there = stage.native.addresses[0]
+        (tmp_path / "b").mkdir()
+        async with registered(tmp_path / "b", stage, "202", COLLEAGUE, ALSO_SAID) as other:
+            await stage.seat("b", device="phone")
+            await desk.order("dial", f"sip:202@{there.host}:{there.port}")
+            await other.event("CALL_INCOMING")
+            await stage.until("b on_call")
+            await other.order("accept")
+            await other.event("CALL_ESTABLISHED")
+            await desk.event("CALL_ESTABLISHED", times=2)
+            (theirs,) = g711.decode(bytes([ALSO_SAID[0]]), Codec.PCMU)
+            await stage.happens(lambda: bool(np.count_nonzero(desk.heard() == theirs) > RATE // 2))
+            assert customer_hears(said) < 0.5  # music, neither of the two
+            assert customer_hears(also) < 0.5
+            await desk.order("line", "1")  # the customer's, for the command that follows
+            wish = quote(stage.consulted(), safe="")
+            await desk.order("transfer", f"<sip:202@{there.host}:{there.port}?Replaces={wish}>")
+            await desk.event("CALL_CLOSED", times=2)
+            await stage.until("CallTransferred", "a wrap_up")
+            await stage.until("CallAnswered", times=2)
+            moved = stage.last(CallTransferred)
+            assert (moved.from_agent, moved.to_agent) == ("a", "b")
+            await stage.happens(lambda: customer_hears(also) > 0.9)
+            (level,) = g711.decode(bytes([CUSTOMER]), Codec.PCMU)
+            await stage.happens(lambda: bool(np.count_nonzero(other.heard() == level) > RATE // 2))
+            assert customer.requests("BYE") == []
+            await other.order("hangup")
+            await stage.until("CallEnded", "b wrap_up")
+            assert stage.last(CallEnded).agent == "b"
+            kept = stage.recorded("agent")
+            assert share(kept[-RATE // 2 : -RATE // 8], also) > 0.9  # one recording, both agents
+            assert sum(byte in said for byte in kept) > RATE // 4
+            assert stage.native.active() == 0
 
     play(scene)
 

@@ -7,7 +7,7 @@ from sip_bench import OFFER, Scene, events, messages, request, statuses, tokens
 
 from callcenter.telephony.sip.actions import Action, IncomingInvite, Referred
 from callcenter.telephony.sip.message import Request, Response
-from callcenter.telephony.sip.refer import Referral
+from callcenter.telephony.sip.refer import Referral, Replaces
 from callcenter.telephony.sip.useragent import UserAgent
 
 TO_200 = "Refer-To: <sip:200@192.0.2.10>\r\n"
@@ -199,3 +199,26 @@ def test_a_call_that_was_just_hung_up_is_not_replaced() -> None:
 def test_a_replaces_that_names_no_one_dialog_is_malformed(header: str) -> None:
     data = request(body=OFFER, extra=header + "\r\n")
     assert statuses(TrustedScene().send(data)) == [400]
+
+
+@pytest.mark.parametrize(
+    ("uri", "named"),
+    [
+        (
+            "<sip:202@192.0.2.10?Replaces=a%40b%3Bto-tag%3Dours%3Bfrom-tag%3Dtheirs>",
+            Replaces("a@b", "ours", "theirs"),
+        ),
+        (
+            "<sip:202@192.0.2.10?X=1&replaces=a%3Bfrom-tag%3Dtheirs%3Bto-tag%3Dours%3Bearly-only>",
+            Replaces("a", "ours", "theirs", early_only=True),
+        ),
+        ("<sip:202@192.0.2.10?Replaces=a%3Bto-tag%3Dours>", None),
+        ("<sip:202@192.0.2.10?Replaces=>", None),
+        ("<sip:202@192.0.2.10?X=replaces>", None),
+        ("<sip:202@192.0.2.10>", None),
+    ],
+)
+def test_a_refer_names_the_call_that_is_to_be_replaced(uri: str, named: Replaces | None) -> None:
+    scene = TrustedScene()
+    scene.talking()
+    assert scene.referral(extra=f"Refer-To: {uri}\r\n").replaces == named

@@ -10,7 +10,15 @@ from sip_bench import FLOW, OFFER, SOUND, US, messages, request, tokens
 from torture_set import FOLDER
 
 from callcenter.telephony.ports import Address
-from callcenter.telephony.sip.actions import Action, Flow, PhoneMoved, PhoneMoves, Send, Suspicious
+from callcenter.telephony.sip.actions import (
+    Action,
+    Flow,
+    IncomingInvite,
+    PhoneMoved,
+    PhoneMoves,
+    Send,
+    Suspicious,
+)
 from callcenter.telephony.sip.digest import (
     MD5,
     NONCE_SECONDS,
@@ -425,7 +433,7 @@ def test_addresses_are_compared_as_the_rfc_says() -> None:
 # --- what strangers hear ---------------------------------------------------------------------
 
 
-def test_a_phones_network_hears_silence_before_it_registers_and_403_to_calls_after() -> None:
+def test_a_phones_network_hears_silence_before_it_registers_and_401_to_calls_after() -> None:
     desk = Desk()
     for method in ("INVITE", "OPTIONS", "BYE", "REFER", "MESSAGE"):
         body = OFFER if method == "INVITE" else ""
@@ -435,7 +443,85 @@ def test_a_phones_network_hears_silence_before_it_registers_and_403_to_calls_aft
     desk.register(MINE)
     assert final(desk.send(request("OPTIONS", branch="o", call_id="o"))).status == 200
     refused = final(desk.send(request(body=OFFER, branch="i", call_id="i")))
-    assert refused.status == 403
+    assert refused.status == 401
+
+
+def calls(
+    desk: Desk,
+    user: str = "201",
+    flow: Flow = DESK,
+    signs: str | None = None,
+    password: str | None = None,
+    extra: str = "",
+) -> list[Action]:
+    """The phone of `user` calls 202, with the credentials (those of `signs`) it is asked for."""
+    desk.cseq += 1
+    name = f"call{desk.cseq}"
+
+    def invite(cseq: int, more: str = "") -> bytes:
+        return request(
+            branch=f"{name}{cseq}",
+            call_id=name,
+            cseq=cseq,
+            from_=f"<sip:{user}@192.0.2.10>;tag=phone",
+            uri="sip:202@192.0.2.10",
+            body=OFFER,
+            extra=extra + more,
+        )
+
+    asked = final(desk.send(invite(1), flow))
+    assert asked.status == 401
+    signer = signs or user
+    login = Login(signer, password or PASSWORDS[signer])
+    answerer = Answerer(login, (SHA256, MD5), tokens(900))
+    signed = answerer.credentials(asked, parsed(invite(2)))
+    assert signed is not None
+    return desk.send(invite(2, f"{signed[0]}: {signed[1]}\r\n"), flow)
+
+
+def incoming(actions: list[Action]) -> list[IncomingInvite]:
+    return [one for one in actions if isinstance(one, IncomingInvite)]
+
+
+def test_a_registered_phone_that_proves_itself_may_call() -> None:
+    desk = Desk()
+    desk.register(MINE)
+    (told,) = incoming(calls(desk))
+    assert (told.phone, told.replaces) == ("201", None)
+    assert told.call.invite.target.user == "202"
+
+
+def test_a_wrong_password_calls_nobody_and_counts() -> None:
+    desk = Desk()
+    desk.register(MINE)
+    wrong = calls(desk, password="guess")
+    assert final(wrong).status == 401
+    assert Suspicious(DESK.remote.host, "digest") in wrong
+    assert incoming(wrong) == []
+
+
+def test_a_phone_calls_as_itself_and_from_where_it_is_registered() -> None:
+    desk = Desk()
+    there = replace(DESK, remote=Address(HOME + "9", 5062))
+    desk.register("<sip:202@198.51.100.9>", user="202", flow=there, algorithm=MD5)
+    desk.register(MINE)
+    for user, flow, signs in (("202", DESK, "202"), ("201", there, "201"), ("202", there, "201")):
+        refused = calls(desk, user, flow, signs)
+        assert final(refused).status in ((401,) if signs != user else (403,))
+        assert incoming(refused) == []
+    assert len(incoming(calls(desk, "202", there))) == 1
+
+
+def test_a_phones_invite_replaces_nobody() -> None:
+    desk = Desk()
+    desk.register(MINE)
+    (told,) = incoming(calls(desk))
+    desk.ua.answer(told.call, SOUND, desk.now)
+    ours = told.call.dialog.local_tag
+    wish = f"Replaces: {told.call.invite.call_id};to-tag={ours};from-tag=phone\r\n"
+    refused = calls(desk, extra=wish)
+    assert final(refused).status == 403
+    assert incoming(refused) == []
 
 
 def test_a_trunks_register_is_refused_as_ever() -> None:
