@@ -20,7 +20,9 @@ from web_world import Browser, World
 
 from callcenter import events
 from callcenter.crm.audit.models import AuditEntry
+from callcenter.crm.interactions import operations as interactions
 from callcenter.crm.quality.models import SampledCall
+from callcenter.crm.review.models import Conversation
 from callcenter.crm.users import operations as users
 from callcenter.ids import new_id
 
@@ -303,6 +305,18 @@ def test_quality_is_the_teams_own(world: World, judged: dict[str, dict[str, str]
         assert {row["key"] for row in manager.get(trend).get_json()["items"]} == {one["agent"]}
         asked = boss.get(f"{trend}&agent={one['agent']}").get_json()["items"]
         assert bool(asked) is (one is mine)
+        answers = boss.get(f"/trends/questions?scorecard={one['scorecard']}").get_json()["items"]
+        assert bool(answers) is (one is mine)
+    with Session(world.engine) as session, session.begin():
+        for one in (mine, theirs):
+            call = interactions.get_or_raise(session, one["interaction"]).call_id
+            session.merge(
+                Conversation(call_id=call, state="measured", seconds=60.0, agent_share=0.5)
+            )
+    assert listed("/trends/conversations", "key") == [
+        {mine["agent"]},
+        {mine["agent"], theirs["agent"]},
+    ]
 
 
 def test_nobody_is_judged_or_coached_by_another_teams_supervisor(
