@@ -153,6 +153,7 @@ class Consultation:
                         await self._side.answer()
                         self._keep_dialog()
                         self._side.join(side.leg)
+                        await self._desk.record()  # sound first, then what a kill leaves open
                 case PhoneLeft(dialog) if self._phone is None:
                     if why := ringing.left(dialog):
                         self._refuse(486 if why == "declined" else 480)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scripted import ScriptedCaller, Stage, StageMaker, run
 
-from callcenter.errors import Conflict, PhoneAway
+from callcenter.errors import Conflict, PhoneAway, Unavailable
 from callcenter.events import (
     AgentDeclined,
     AnswerCall,
@@ -27,8 +27,9 @@ from callcenter.events import (
     TransferCall,
     UnseatAgent,
 )
+from callcenter.telephony import consulting, dialogs
 from callcenter.telephony.fakes.outgoing import ANSWER, FakeOutboundCall
-from callcenter.telephony.ports import Caller
+from callcenter.telephony.ports import Caller, Direction
 
 PHONES = [("a", "201"), ("b", "202")]
 
@@ -604,5 +605,137 @@ def test_a_phone_calls_only_a_colleagues_phone_and_only_during_a_call(stage: Sta
             assert await dials("b") == "180"
             assert await dials("b") == "486"  # one at a time
             assert [one for one in floor.story() if one == "CallRang"] == ["CallRang"]
+
+    run(scene())
+
+
+def test_a_colleague_who_does_not_answer_in_time_is_free_again(
+    stage: StageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consulting, "RING_SECONDS", 0.2)
+
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            _, _, asks = await asking(floor)
+            other = await rung(floor, 2)
+            await floor.happens(lambda: asks.did == ["180", "480"])
+            await floor.happens(lambda: other.heard == ["INVITE", "CANCEL"])
+            await floor.until("b available", times=2)
+
+    run(scene())
+
+
+def test_a_question_that_cannot_be_told_to_the_database_rings_nowhere(
+    stage: StageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+
+            async def fail(*facts: object) -> None:
+                raise Unavailable("the database is away")
+
+            monkeypatch.setattr(floor.service, "commit", fail)  # calls `record` all else
+            phone, _, asks = await asking(floor)
+            await floor.happens(lambda: asks.did == ["503"])
+            assert len(floor.phones.calls) == 1
+            assert floor.service.floor.state_of("b").name == "available"
+            assert floor.media.legs[2].closed
+            phone.resume()
+            await floor.until("CallResumed")  # the customer is there as ever
+
+    run(scene())
+
+
+def test_the_question_is_held_and_taken_back_by_either_phone(stage: StageMaker) -> None:
+    """Many phones hold it while they ask whether to transfer; no fact of the call's."""
+
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            phone, _, asks = await asking(floor)
+            other = await rung(floor, 2)
+            other.answer()
+            await floor.happens(lambda: "200" in asks.did)
+            asks.wants(Direction.SENDONLY)
+            other.hold()
+            other.resume()
+            pressed = other.refer("support")  # the customer is not theirs yet
+            await floor.happens(lambda: pressed.told == [480])
+            right = phone.refer("202", replaced=asks)
+            await floor.until("CallAnswered", times=2)
+            assert right.told == [200]
+            assert floor.story().count("CallHeld") == 1
+            assert floor.customer.hears is floor.media.legs[3]
+
+    run(scene())
+
+
+def test_a_blind_transfer_ends_the_question(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            phone, _, asks = await asking(floor)
+            other = await rung(floor, 2)
+            other.answer()
+            await floor.happens(lambda: "200" in asks.did)
+            busy = phone.refer("202")  # b is on a call: a's own
+            await floor.happens(lambda: busy.told == [480])
+            referral = phone.refer("support")
+            await floor.until("CallTransferred")
+            assert referral.told == [200]
+            assert floor.last(CallTransferred).to_agent is None
+            await floor.happens(lambda: asks.ended.done() and other.over)
+            await rung(floor, 3)  # it comes to b again, as to anybody
+
+    run(scene())
+
+
+def test_a_call_out_is_handed_over_like_one_that_came_in(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES, outbound={}) as floor:
+            for extension in ("201", "202"):
+                floor.phones.register(extension)
+            await floor.seat("a", "b", device="phone")
+            await floor.order(DialNumber(agent="a", to="0912 123 4567"))
+            phone = await rung(floor)
+            phone.answer()
+            await floor.happens(lambda: "INVITE" in floor.dialler.calls[-1].heard)
+            early = ScriptedCaller("201", "202")
+            floor.phones.dial("201", early)
+            await floor.happens(lambda: early.did == ["486"])  # the customer comes first
+            floor.dialler.calls[-1].answer()
+            await floor.until("CallAnswered")
+            asks = ScriptedCaller("201", "202")
+            floor.phones.dial("201", asks)
+            other = await rung(floor, 2)
+            other.answer()
+            await floor.happens(lambda: "200" in asks.did)
+            phone.refer("202", replaced=asks)
+            await floor.until("CallAnswered", times=2)
+            other.bye()
+            assert (await ended(floor)).agent == "b"
+            assert floor.dialler.calls[-1].heard[-1] == "BYE"
+
+    run(scene())
+
+
+def test_every_dialog_of_a_question_is_kept_while_it_is_open(stage: StageMaker) -> None:
+    """Should we be killed meanwhile, the phone that asks gets its BYE, too."""
+
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+
+            def kept() -> int:
+                return len(dialogs.left_open(floor.log.engine, "node-1"))
+
+            phone, _, asks = await asking(floor)
+            assert kept() == 1  # the customer's; scripted phones that we call have none
+            other = await rung(floor, 2)
+            other.answer()
+            await floor.happens(lambda: kept() == 2)
+            phone.refer("202", replaced=asks)
+            await floor.until("CallAnswered", times=2)
+            await floor.happens(lambda: kept() == 1)
+            other.bye()
+            await ended(floor)
+            await floor.happens(lambda: kept() == 0)
 
     run(scene())
