@@ -82,9 +82,18 @@ class Baresip:
 
 @asynccontextmanager
 async def baresip(
-    folder: Path, account: str, speech: bytes, certificate: Path | None = None, host: str = HOST
+    folder: Path,
+    account: str,
+    speech: bytes,
+    certificate: Path | None = None,
+    host: str = HOST,
+    modules: tuple[str, ...] = (),
+    rate: int = 8000,
 ) -> AsyncIterator[Baresip]:
-    """A running baresip at `host` with that account; `speech` (µ-law) is what it says."""
+    """A running baresip at `host` with that account; `speech` (µ-law) is what it says.
+
+    `modules`: beside the usual ones; `rate`: of the speech, what its codec wants.
+    """
     sip_port, control = _free(socket.SOCK_DGRAM), _free(socket.SOCK_STREAM)
     settings = [
         f"net_interface {host}",
@@ -92,13 +101,13 @@ async def baresip(
         f"ctrl_tcp_listen {HOST}:{control}",
         f"module_path {_MODULES}",
         "audio_player aubridge,pseudo0",
-        f"audio_source aufile,{_wave(folder, speech)}",
+        f"audio_source aufile,{_wave(folder, speech, rate)}",
         f"snd_path {folder}",
         "audio_alert aubridge,pseudo1",
         "audio_path /usr/share/baresip",
         "rtp_ports 47000-47999",
         "rtp_timeout 60",
-        *(f"{_kind(name)} {name}.so" for name in _NEEDED),
+        *(f"{_kind(name)} {name}.so" for name in (*_NEEDED, *modules)),
     ]
     if certificate:
         settings.append(f"sip_cafile {certificate}")
@@ -136,10 +145,10 @@ async def _connected(
     raise AssertionError("baresip does not listen for commands")
 
 
-def _wave(folder: Path, speech: bytes) -> Path:
+def _wave(folder: Path, speech: bytes, rate: int) -> Path:
     path = folder / "speech.wav"
     with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.setparams((1, 2, rate, 0, "NONE", ""))
         file.writeframes(g711.decode(speech, Codec.PCMU).astype("<i2").tobytes())
     return path
 

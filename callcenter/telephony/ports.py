@@ -84,6 +84,7 @@ class MediaDescription:
     offered. `rtcp` is where its RTCP is (RFC 3605), None: one port above its sound;
     `rtcp_mux`: RTCP goes with the sound (RFC 5761). `srtp` is None where the sound is plain.
     `signalling` is the host that its signalling comes from: NAT gives sound the same.
+    `g722`: its packets hold G.722, which is translated to and from `codec` where they come and go.
     """
 
     address: Address
@@ -95,6 +96,7 @@ class MediaDescription:
     rtcp_mux: bool = False
     srtp: SrtpKeys | None = None
     signalling: str | None = None
+    g722: bool = False
 
 
 @dataclass(frozen=True, slots=True)

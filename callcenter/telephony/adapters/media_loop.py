@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 import structlog
 
+from callcenter.telephony.adapters.g722 import G722
 from callcenter.telephony.adapters.rtp_ports import PortPool
 from callcenter.telephony.adapters.socket_time import age_of_datagram
 from callcenter.telephony.adapters.srtp import Srtp
@@ -53,7 +54,7 @@ _NO_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, no
 _LISTENING = frozenset({Direction.SENDRECV, Direction.RECVONLY})
 
 
-Packet = bytearray | memoryview
+Packet = bytes | bytearray | memoryview
 
 
 class Carrier(Protocol):
@@ -85,6 +86,8 @@ class SocketLeg:
         self._local = Address(host, port)
         self._latch = SourceLatch()
         self._srtp: Srtp | None = None
+        self._g722: G722 | None = None
+        self._usual = True  # nothing stands between socket and sound
         self.sound = Leg(name)
         self.sound.sends = False
 
@@ -124,6 +127,12 @@ class SocketLeg:
             self._srtp = None
         elif self._srtp is None or self._srtp.keys != remote.srtp:
             self._srtp = Srtp(remote.srtp, self._srtp)
+        if not remote.g722:
+            self._g722 = None
+        elif self._g722 is None:
+            self._g722 = G722()
+        self._usual = self._srtp is None and self._g722 is None
+        self.sound.carried_as = "G722" if remote.g722 else None
         self.sound.use_codec(remote.codec)
         self.sound.use_ptime(remote.ptime)
         self.sound.telephone_event = remote.telephone_event
@@ -141,7 +150,7 @@ class SocketLeg:
         except OSError:
             return  # nothing there, or an ICMP error of an earlier packet
         moment = now - age_of_datagram(self._descriptor)
-        if self._srtp is not None or (size > 1 and 192 <= buffer[1] <= 223):
+        if not self._usual or (size > 1 and 192 <= buffer[1] <= 223):
             self._take_otherwise(buffer[:size], source, moment)
         elif self._latch.accepts(source):
             precise = (moment - self._plane.epoch) * SAMPLE_RATE
@@ -151,14 +160,18 @@ class SocketLeg:
                 arrivals.put(self.sound, buffer[:size], arrival, precise)
 
     def _take_otherwise(self, data: memoryview, source: Source, moment: float) -> None:
-        """RTCP, or SRTP: only what is authentic teaches the latch where the telephone is."""
+        """RTCP, SRTP, G.722: only what is authentic teaches the latch where the telephone is."""
         if is_rtcp(data):
             if source == self._latch.target:
                 self._take_rtcp(data, moment)
             return
-        plain = self._srtp.unprotect(data) if self._srtp else None
+        plain = self._srtp.unprotect(data) if self._srtp else data
         if plain is None or not self._latch.accepts(source):
             return
+        if self._g722 is not None:
+            plain = self._g722.received(plain)
+            if plain is None:
+                return
         precise = (moment - self._plane.epoch) * SAMPLE_RATE
         self._plane.arrivals.put(self.sound, plain, int(precise), precise)
 
@@ -193,8 +206,9 @@ class SocketLeg:
     def send(self, packet: Packet) -> None:
         """Bring one RTP packet to the telephone."""
         target = self._latch.target
-        if target is not None and self._srtp is not None:
-            protected = self._srtp.protect(packet)
+        if target is not None and not self._usual:
+            packet = self._g722.sent(packet) if self._g722 else packet
+            protected = self._srtp.protect(packet) if self._srtp else packet
             if protected is not None:
                 with contextlib.suppress(OSError):
                     self._socket.sendto(protected, target)

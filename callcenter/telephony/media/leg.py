@@ -111,6 +111,8 @@ class Leg:
         self._name = name
         self.row = Row()
         self._codec = Codec.PCMU
+        self.carried_as: str | None = None
+        """What its packets hold, where the transport translates."""
         self._rests = rests
         self.telephone_event: int | None = None
         self.closed = False

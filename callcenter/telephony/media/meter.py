@@ -30,7 +30,7 @@ class Meter:
         jitter = reports.remote_jitter
         return LegQuality(
             seconds=round(now.at - before.at, 1),
-            codec=leg.codec.name,
+            codec=leg.carried_as or leg.codec.name,
             received=received,
             lost=lost,
             late=late,

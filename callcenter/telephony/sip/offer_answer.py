@@ -1,4 +1,7 @@
-"""Offer and answer (RFC 3264) for one G.711 stream with RFC 4733 digits, plain or as SRTP."""
+"""Offer and answer (RFC 3264) for one G.711 stream with RFC 4733 digits, plain or as SRTP.
+
+G.722 is the last resort, for peers that have no G.711.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ from callcenter.telephony.sip.sdes import Crypto, Keyring, SrtpPolicy, cryptos
 from callcenter.telephony.sip.sdp import Line, Media, Part, SessionDescription
 
 TELEPHONE_EVENT = 101  # the payload type we offer digits under
+G722 = "9"
+"""Its static payload type; the clock of 8000 is RFC 3551 4.5.2."""
+_G722_NAME = "G722/8000"
 PTIME = 20  # milliseconds in a packet where nobody wishes something else
 MOST_PTIME = 60
 
@@ -116,7 +122,7 @@ def offer(
     terms = terms or Terms()
     if not terms.possible:
         raise NothingInCommon(_wanted(terms))
-    wish = MediaDescription(local, codecs[0], telephone_event=TELEPHONE_EVENT)
+    wish = MediaDescription(local, codecs[0], telephone_event=TELEPHONE_EVENT, g722=True)
     profile = _SECURE if terms.srtp == "required" else _PLAIN
     stream = _stream(local.port, wish, Direction.SENDRECV, codecs, profile)
     keys = [crypto.line() for crypto in terms.keys.offered()] if terms.protects else []
@@ -136,7 +142,7 @@ def conclude(
     stream = answer.media[0] if answer.media else None
     ours = {crypto.tag: crypto.suite for crypto in terms.keys.offered()} if stream else {}
     keys = [one for one in cryptos(stream) if ours.get(one.tag) is one.suite] if stream else []
-    media = _usable(answer, stream, local, terms, keys)[0] if stream else None
+    media = _usable(answer, stream, local, terms, keys, answers=True)[0] if stream else None
     if media is None:
         raise NothingInCommon("The answer takes none of the codecs and keys that were offered.")
     return media
@@ -144,8 +150,8 @@ def conclude(
 
 def _wanted(terms: Terms) -> str:
     if terms.srtp == "required":
-        return "SRTP is required and needs TLS signalling and PCMU or PCMA with keys (SDES)."
-    return "The offer has no audio stream of PCMU or PCMA that can be taken without SRTP."
+        return "SRTP is required and needs TLS signalling and PCMU, PCMA or G722 with keys (SDES)."
+    return "The offer has no audio stream of PCMU, PCMA or G722 that can be taken without SRTP."
 
 
 def _usable(
@@ -154,12 +160,17 @@ def _usable(
     local: Address,
     terms: Terms,
     keys: list[Crypto],
+    *,
+    answers: bool = False,
 ) -> tuple[MediaDescription | None, Crypto | None]:
-    """What the stream asks of us and its key; None when we cannot take part in it."""
+    """What the stream asks of us and its key; None when we cannot take part in it.
+
+    `answers`: it is an answer to an offer of ours.
+    """
     crypto = keys[0] if keys and terms.protects else None
     if stream.kind != "audio" or stream.port == 0 or not _protected(stream, terms, crypto):
         return None, None
-    codec = next(filter(None, (_codec(stream, each) for each in stream.formats)), None)
+    codec, g722 = _carried(stream, answers=answers)
     host = description.connection(stream)
     if codec is None or host is None or not _reachable(host, local.host):
         return None, None
@@ -172,6 +183,7 @@ def _usable(
         rtcp=_rtcp(stream, host, local),
         rtcp_mux=stream.has("rtcp-mux"),
         srtp=SrtpKeys(crypto.suite, terms.keys.key(crypto.suite), crypto.key) if crypto else None,
+        g722=g722,
     )
     return media, crypto
 
@@ -203,6 +215,25 @@ def _codec(stream: Media, payload_type: str) -> Codec | None:
         if payload_type == str(codec.value):
             return codec if stream.encoding(codec.value) in (None, _name(codec).lower()) else None
     return None
+
+
+def _carried(stream: Media, *, answers: bool) -> tuple[Codec | None, bool]:
+    """What we take it in, and whether that is G.722 by the way.
+
+    Of an offer G.722 is taken where there is nothing else. Who answers "9 0 8" to ours will send 9.
+    """
+    known = [_codec(stream, one) for one in stream.formats]
+    first = next((place for place, codec in enumerate(known) if codec), None)
+    if not _has_g722(stream):
+        return (None if first is None else known[first]), False
+    if first is None or (answers and stream.formats.index(G722) < first):
+        return Codec.PCMU, True
+    return known[first], False
+
+
+def _has_g722(stream: Media) -> bool:
+    """Under its static payload type, unless `a=rtpmap` says something else."""
+    return G722 in stream.formats and stream.encoding(9) in (None, _G722_NAME.lower())
 
 
 def _name(codec: Codec) -> str:
@@ -277,9 +308,11 @@ def _stream(
     profile: str = _PLAIN,
 ) -> Media:
     """An audio stream of ours with one codec (an answer) or several (an offer)."""
-    codecs = codecs or (media.codec,)
-    lines = [("a", f"rtpmap:{codec.value} {_name(codec)}") for codec in codecs]
-    formats = [str(codec.value) for codec in codecs]
+    kinds = [(str(one.value), _name(one)) for one in codecs or (media.codec,)]
+    if media.g722:
+        kinds = [*kinds, (G722, _G722_NAME)] if codecs else [(G722, _G722_NAME)]
+    lines = [("a", f"rtpmap:{number} {name}") for number, name in kinds]
+    formats = [number for number, _ in kinds]
     if (event := media.telephone_event) is not None:
         formats.append(str(event))
         lines += [("a", f"rtpmap:{event} telephone-event/8000"), ("a", f"fmtp:{event} 0-15")]

@@ -219,7 +219,7 @@ def test_a10_hold_in_all_forms_codec_change_and_late_offer_leave_one_whole_recor
         await voice.says(0x92)
         await telephone.until(lambda: voice.heard and voice.heard[-1][0] == 8, "we send PCMA")
         late = await telephone.reinvite(21, "", telephone.offer(formats="0"))
-        assert {"RTP/AVP 0 8 101"} <= {"RTP/AVP 0 8 101"} & set(late_formats(late))
+        assert {"RTP/AVP 0 8 9 101"} <= {"RTP/AVP 0 8 9 101"} & set(late_formats(late))
         voice.kind = 0
         await voice.says(0x23)
         await telephone.until(lambda: voice.heard[-1][0] == 0, "we send PCMU again")

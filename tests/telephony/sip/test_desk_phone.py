@@ -20,6 +20,7 @@ from callcenter.events import (
     AnswerCall,
     CallEnded,
     CallHeld,
+    CallQualityMeasured,
     CallTransferred,
     HangUpCall,
 )
@@ -37,7 +38,7 @@ Scene = Callable[[RealStage, Telephone, Baresip], Awaitable[None]]
 
 
 @pytest.fixture
-def play(make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[[Scene], None]:
+def play(make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[..., None]:
     """Call it with a scene of a caller's telephone and a registered phone of agent a."""
     (tmp_path / "secret").write_text("open-sesame\n")
     password = {"password_file": str(tmp_path / "secret"), "algorithm": "md5"}
@@ -56,9 +57,9 @@ def play(make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[[Sc
         queues=[{"name": "support"}],
     )
 
-    def run(scene: Scene) -> None:
+    def run(scene: Scene, **phone: Any) -> None:
         async def whole() -> None:
-            async with opened(settings) as stage, registered(tmp_path, stage) as desk:
+            async with opened(settings) as stage, registered(tmp_path, stage, **phone) as desk:
                 await stage.seat("a", device="phone")
                 customer = stage.telephone()
                 customer.voice.byte = CUSTOMER
@@ -85,12 +86,18 @@ async def opened(settings: Settings) -> AsyncIterator[RealStage]:
 
 @asynccontextmanager
 async def registered(
-    folder: Path, stage: RealStage, extension: str = "201", host: str = HOST, said: bytes = SAID
+    folder: Path,
+    stage: RealStage,
+    extension: str = "201",
+    host: str = HOST,
+    said: bytes = SAID,
+    codec: str = "",
+    **options: Any,
 ) -> AsyncIterator[Baresip]:
     there = stage.native.addresses[0]
     account = f"<sip:{extension}@{there.host}:{there.port};transport=udp>"
-    account += ";auth_pass=open-sesame;regint=60"
-    async with baresip(folder, account, said * 1000, host=host) as desk:
+    account += f";auth_pass=open-sesame;regint=60{codec}"
+    async with baresip(folder, account, said * 1000, host=host, **options) as desk:
         await stage.happens(lambda: stage.native.phones.reachable(extension))
         yield desk
 
@@ -149,6 +156,35 @@ def test_it_holds_and_the_browser_ends_the_call(play: Callable[[Scene], None]) -
         await customer.until(lambda: customer.requests("BYE"), "our BYE")
 
     play(scene)
+
+
+def test_a_phone_that_has_g722_only_is_heard_and_recorded(play: Callable[..., None]) -> None:
+    """Both ways through libav's and spandsp's G.722; the recording is telephone sound."""
+
+    async def scene(stage: RealStage, customer: Telephone, desk: Baresip) -> None:
+        await talking(stage, customer, desk)
+        await stage.happens(lambda: len(customer.voice.heard) > 150)
+        (level,) = g711.decode(bytes([CUSTOMER]), Codec.PCMU)
+
+        def understood() -> bool:
+            off = np.abs(desk.heard().astype(np.int32) - int(level))
+            return int(np.count_nonzero(off < abs(int(level)) // 10)) > 2 * RATE
+
+        await stage.happens(understood)
+        await desk.order("hangup")
+        await stage.until("CallEnded")
+        said = g711.decode(stage.recorded("agent"), Codec.PCMU).astype(np.float64)
+        spectrum = np.abs(np.fft.rfft(said[RATE : 2 * RATE]))
+        assert spectrum.argmax() == 1000
+        assert said[RATE : 2 * RATE].std() * np.sqrt(2) == pytest.approx(8000, rel=0.1)
+        facts = [entry.fact for entry in stage.log.read(limit=500)]
+        measured = [one for one in facts if isinstance(one, CallQualityMeasured)]
+        assert {one.leg: one.codec for one in measured} == {"customer": "PCMU", "agent": "G722"}
+        assert share(stage.recorded("customer")[RATE // 2 : -RATE // 2], {CUSTOMER}) > 0.9
+
+    time = np.arange(960) / 16_000
+    tone = g711.encode((8000 * np.sin(2 * np.pi * 1000 * time)).astype(np.int16))
+    play(scene, codec=";audio_codecs=G722/16000/1", said=tone, modules=("g722",), rate=16_000)
 
 
 def test_it_passes_the_customer_on_by_refer(play: Callable[[Scene], None]) -> None:

@@ -162,13 +162,34 @@ def test_ipv6_is_answered_in_ipv6() -> None:
 
 def test_our_offer_names_both_codecs_and_their_answer_decides() -> None:
     ours = offer(LOCAL, ORIGIN, (Codec.PCMU, Codec.PCMA))
-    assert ours.media[0].formats == ("0", "8", "101")
+    assert ours.media[0].formats == ("0", "8", "9", "101")
     theirs = described("m=audio 4000 RTP/AVP 8")
     assert conclude(theirs, LOCAL) == MediaDescription(
         Address("192.0.2.20", 4000), Codec.PCMA, Direction.SENDRECV, 20, None
     )
     with pytest.raises(NothingInCommon):
         conclude(described("m=audio 0 RTP/AVP 8"), LOCAL)
+
+
+def test_g722_is_the_last_resort_and_keeps_its_old_clock() -> None:
+    both = agree("m=audio 4000 RTP/AVP 9 8", "a=rtpmap:9 G722/8000")
+    assert (both.media.codec, both.media.g722) == (Codec.PCMA, False)
+    alone = agree("m=audio 4000 RTP/AVP 9 101", "a=rtpmap:101 telephone-event/8000")
+    assert (alone.media.codec, alone.media.g722) == (Codec.PCMU, True)
+    (stream,) = alone.answer.media
+    assert stream.formats == ("9", "101")
+    assert ("a", "rtpmap:9 G722/8000") in stream.lines
+    with pytest.raises(NothingInCommon):
+        agree("m=audio 4000 RTP/AVP 9", "a=rtpmap:9 X-OTHER/8000")
+
+
+@pytest.mark.parametrize(
+    ("formats", "codec", "g722"),
+    [("9 0 8", "PCMU", True), ("8 9", "PCMA", False), ("9", "PCMU", True), ("0", "PCMU", False)],
+)
+def test_who_answers_g722_first_will_send_it(formats: str, codec: str, g722: bool) -> None:
+    media = conclude(described(f"m=audio 4000 RTP/AVP {formats}"), LOCAL)
+    assert (media.codec.name, media.g722) == (codec, g722)
 
 
 # --- packets' length, RTCP -------------------------------------------------------------------

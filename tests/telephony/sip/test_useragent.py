@@ -375,7 +375,7 @@ def test_a_late_offer_is_ours_and_the_ack_answers_it() -> None:
     scene = Scene()
     call = scene.invite(body="")
     (ok,) = messages(scene.answer())
-    assert parse_sdp(ok.body).media[0].formats == ("0", "8", "101")
+    assert parse_sdp(ok.body).media[0].formats == ("0", "8", "9", "101")
     assert call.media is None
     (told,) = events(scene.ack(body=PCMA_ONLY))
     assert isinstance(told, Acknowledged)
