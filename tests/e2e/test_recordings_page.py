@@ -10,7 +10,7 @@ from browser import AgentPage, chromium
 from playwright.sync_api import Browser, expect
 from test_review import happens
 from test_screens import AXE, CHECK, SIDEWAYS, TAGS
-from world import World, running
+from world import World, running, wait_for
 
 from callcenter.events import CallAnswered, CallEnded, CallRang, RecordingSealed, UtteranceHeard
 from callcenter.ids import new_id
@@ -87,6 +87,8 @@ def test_a_supervisor_narrows_the_list_keeps_it_as_a_view_and_opens_a_call(
     recorded(world, "Kaveh", 45, "only a question")
     call = recorded(world, "Omid", 900, "the parcel never came")
     recorded(world, "Leila", 700, "the invoice is wrong")
+    api = world.api(BOSSES["en"])  # the page shows what was there when it was opened
+    wait_for(lambda: len(api.get("/recordings")["items"]) == 3, "all three are in the list")
     boss = AgentPage(browser, world, BOSSES["en"])
     boss.page.wait_for_url(lambda url: "sign-in" not in url)
     boss.page.goto("/recordings")
