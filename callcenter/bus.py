@@ -114,9 +114,9 @@ def answer_to(handlers: Mapping[type[Any], Handler], service: str, command: Comm
 # The hub numbers the requests of all its clients, so that a reply finds its way back.
 
 PEER_SECONDS = 2.0
-HUB_SECONDS = 10.0
-"""How long a process waits for the hub at its start."""
 """So long the hub waits for a process that takes nothing from it."""
+HUB_SECONDS = 10.0
+"""So long a process waits for the hub at its start."""
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder().decode

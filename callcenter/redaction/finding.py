@@ -105,12 +105,21 @@ def mask(text: str, rules: Rules, kinds: Sequence[str] = ()) -> tuple[str, list[
 def mask_growing(text: str, rules: Rules) -> str:
     """A text that is being typed, with masks: a card number at its end may want its last digits."""
     found = find(text, rules)
-    tail = scan(text).tail
-    if rules.cards and tail and not (tail.dialled or tail.amount):
-        grows = len(tail.digits) >= LEAST_CARD and tail.digits[0] != "0"
-        if grows and rules.may_grow(tail.digits) and all(one.end <= tail.start for one in found):
-            found.append(Found(tail.start, tail.end, CARD))
-    return masked(text, found)
+    cards = Rules(cards=rules.cards)  # only the end of a card number is waited for
+    return masked(text, [*found, *growing_end(text, found, cards, shown=LEAST_CARD - 1)])
+
+
+def growing_end(
+    text: str, found: Sequence[Found], rules: Rules, *, shown: int, bridge: int = 0
+) -> list[Found]:
+    """The number that ends the text, if it could yet become one that is masked, is longer than
+    `shown` digits and is not among what was `found`. `bridge`: see `scan`."""
+    tail = scan(text, bridge=bridge).tail
+    if tail is None or tail.dialled or len(tail.digits) <= shown:
+        return []
+    if not rules.may_grow(tail.digits) or any(one.end > tail.start for one in found):
+        return []
+    return [Found(tail.start, tail.end, CARD)]
 
 
 def _masks(text: str) -> Iterator[int]:

@@ -191,14 +191,12 @@ class Consultation:
 
     def _whom(self) -> tuple[str | None, str | None]:
         """The colleague of the extension that was dialled, and their phone if they talk by one."""
-        user, floor = self._inbound.request_user, self._desk.floor
-        phones = {one.user: one.extension for one in self._desk.settings.sip.phones}
-        for seat in floor.seats.values():
-            names = (seat.extension, seat.username, phones.get(seat.username))
-            if user and user in names and seat.agent != self._agent:
-                free = seat.state.name == "available"
-                return seat.agent, floor.phone_of(seat.agent) if free else None
-        return None, None
+        floor = self._desk.floor
+        seat = floor.seat_called(self._inbound.request_user)
+        if seat is None or seat.agent == self._agent:
+            return None, None
+        free = seat.state.name == "available"
+        return seat.agent, floor.phone_of(seat.agent) if free else None
 
     def _shown(self) -> Caller:
         """Who asks, by extension and user name."""

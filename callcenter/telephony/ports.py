@@ -36,6 +36,10 @@ class Codec(Enum):
         return 0xFF if self is Codec.PCMU else 0xD5
 
 
+G722 = 9
+"""The static payload type of G.722 (RFC 3551): translated to and from G.711 where it comes in."""
+
+
 class Suite(Enum):
     """What protects SRTP, by its name in SDP (RFC 4568 6.2, RFC 7714 14.2)."""
 

@@ -612,12 +612,10 @@ class Session:
             return 200, line.queue, None
         if user in floor.queues:
             return 200, user, None
-        phones = {one.user: one.extension for one in self.desk.settings.sip.phones}
-        for seat in floor.seats.values():
-            if user and user in (seat.extension, seat.username, phones.get(seat.username)):
-                free = seat.state.name == "available"
-                return 200 if free else 480, None, seat.agent
-        return 404, None, None
+        seat = floor.seat_called(user)
+        if seat is None:
+            return 404, None, None
+        return 200 if seat.state.name == "available" else 480, None, seat.agent
 
     async def _take_over(self, inbound: InboundCall) -> None:
         """Another dialog is the caller now: same call, same agent, same recording."""
@@ -666,15 +664,9 @@ class Session:
 
     async def _back_to_queue(self, to_queue: str | None, to_agent: str | None = None) -> None:
         """This agent's part is over; the caller waits, first in line, with music."""
-        self._stop_reading()
-        former, queue = self.agent, to_queue or self._call.queue or self.line.queue
-        assert former is not None
-        self.caller.part(self._agent_leg)
-        self.keeping.leave("agent")
-        changes, measured = self._free_agent(), self._quality.finish("agent")
-        self._let_phone_go()
+        queue = to_queue or self._call.queue or self.line.queue
+        former, changes, measured = self._leave()
         await self._stop_consulting()
-        self.agent, self._agent_leg = None, None
         await self._happened(
             CallTransferred(call=self.id, from_agent=former, to_agent=to_agent, to_queue=queue),
             self._enqueue(queue, self._now(), first=True, only=to_agent),
@@ -683,15 +675,22 @@ class Session:
         )
         self.desk.distribute()
 
-    async def _hand_over(self, colleague: str, phone: PhoneSide) -> None:
-        """An attended transfer: the colleague, who is on the phone already, has the call now."""
-        self._stop_reading()
-        former, queue = self.agent, self._call.queue or self.line.queue
+    def _leave(self) -> tuple[str, list[Change], list[Fact]]:
+        """The agent's part is over: who it was, how their state changed, how it sounded."""
+        former = self.agent
         assert former is not None
+        self._stop_reading()
         self.caller.part(self._agent_leg)
         self.keeping.leave("agent")
         changes, measured = self._free_agent(), self._quality.finish("agent")
         self._let_phone_go()
+        self.agent, self._agent_leg = None, None
+        return former, changes, measured
+
+    async def _hand_over(self, colleague: str, phone: PhoneSide) -> None:
+        """An attended transfer: the colleague, who is on the phone already, has the call now."""
+        queue = self._call.queue or self.line.queue
+        former, changes, measured = self._leave()
         self._consultation = None
         self.agent, self._agent_leg, self._phone = colleague, phone.leg, phone
         self.caller.join(phone.leg)

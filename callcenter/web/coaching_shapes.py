@@ -11,14 +11,7 @@ from callcenter.crm.quality.coaching import MOST_MOMENTS
 from callcenter.crm.quality.models import StepKind, TaskState
 from callcenter.web.prose import Prose
 from callcenter.web.review_shapes import Second
-from callcenter.web.shapes import (
-    Id,
-    In,
-    Moment,
-    PageQuery,
-    PersonView,
-    View,
-)
+from callcenter.web.shapes import Id, In, Moment, PageQuery, PersonView, View
 
 
 class MomentOfCallIn(In):

@@ -8,13 +8,7 @@ from pydantic import Field, FiniteFloat
 
 from callcenter.events import LegName
 from callcenter.web.prose import Prose
-from callcenter.web.shapes import (
-    CleanLongText,
-    In,
-    Moment,
-    PersonView,
-    View,
-)
+from callcenter.web.shapes import CleanLongText, In, Moment, PersonView, View
 
 
 class MarkView(View):

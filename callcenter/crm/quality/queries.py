@@ -40,11 +40,12 @@ def page(
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Page[Evaluation]:
-    """Evaluations that `reader` may read, the newest first; `own`: an agent reads.
+    """Evaluations that `reader` may read, the newest first; `own`: only what is about them.
 
     `among`: the agents of the reader's team; None: everybody.
     """
-    query = select(Evaluation).where(_readable(reader, own, among), *_narrowed(filters))
+    about = (reader,) if own else among
+    query = select(Evaluation).where(_readable(reader, about), *_narrowed(filters))
     if cursor:
         moment, id_ = moment_and_id(cursor)
         older = Evaluation.created_at < moment
@@ -68,9 +69,10 @@ def readable(
     found = get_or_raise(session, evaluation)
     if found.evaluator == reader:
         return found
-    theirs = own and (found.agent != reader or found.calibration_id)
-    theirs = theirs or (among is not None and found.agent not in among)
-    if found.state != "submitted" or theirs or _is_blind(session, found):
+    about = (reader,) if own else among
+    theirs = about is not None and found.agent not in about
+    hidden = theirs or (own and found.calibration_id is not None)
+    if found.state != "submitted" or hidden or _is_blind(session, found):
         raise NotFound("there is no such evaluation")
     return found
 
@@ -95,16 +97,14 @@ def _is_blind(session: Session, evaluation: Evaluation) -> bool:
     return not calibrations.revealed(found, judged)
 
 
-def _readable(reader: str, own: bool, among: Sequence[str] | None) -> ColumnElement[bool]:
+def _readable(reader: str, about: Sequence[str] | None) -> ColumnElement[bool]:
     """A draft is its author's; what is submitted is read by whom it is about and by those above.
 
     Others' parts of a calibration are found there, once it is blind no more.
     """
     submitted = and_(Evaluation.state == "submitted", Evaluation.calibration_id.is_(None))
-    if own:
-        submitted = and_(submitted, Evaluation.agent == reader)
-    elif among is not None:
-        submitted = and_(submitted, Evaluation.agent.in_(among))
+    if about is not None:
+        submitted = and_(submitted, Evaluation.agent.in_(about))
     return or_(submitted, Evaluation.evaluator == reader)
 
 

@@ -128,6 +128,12 @@ class Floor:
         seat = self.seats.get(agent)
         return seat.phone if seat and seat.device == "phone" else None
 
+    def seat_called(self, name: str) -> Seat | None:
+        """Whom colleagues dial by that: extension, user name or desk phone's extension."""
+        seats = self.seats.values()
+        called = (one for one in seats if name in (one.extension, one.username, one.phone))
+        return next(called, None) if name else None
+
     def choose(
         self, agent: str, name: AgentStateName, reason: str | None, now: float
     ) -> list[Change]:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callcenter.telephony.media import g711, rtp
+from callcenter.telephony.ports import G722 as PAYLOAD_TYPE
 from callcenter.telephony.ports import Codec
 
-PAYLOAD_TYPE = 9
 _WIDE_RATE = 16_000
 _FRAME = 320  # samples that the encoder takes at once: 160 octets
 _TAPS = 63

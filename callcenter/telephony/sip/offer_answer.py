@@ -11,14 +11,12 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from callcenter.errors import TelephonyError
-from callcenter.telephony.ports import Address, Codec, Direction, MediaDescription, SrtpKeys
+from callcenter.telephony.ports import G722, Address, Codec, Direction, MediaDescription, SrtpKeys
 from callcenter.telephony.sip.sdes import Crypto, Keyring, SrtpPolicy, cryptos
 from callcenter.telephony.sip.sdp import Line, Media, Part, SessionDescription
 
 TELEPHONE_EVENT = 101  # the payload type we offer digits under
-G722 = "9"
-"""Its static payload type; the clock of 8000 is RFC 3551 4.5.2."""
-_G722_NAME = "G722/8000"
+_G722 = (str(G722), "G722/8000")  # a clock of 8000 for 16,000 samples: RFC 3551 4.5.2
 PTIME = 20  # milliseconds in a packet where nobody wishes something else
 MOST_PTIME = 60
 
@@ -226,14 +224,15 @@ def _carried(stream: Media, *, answers: bool) -> tuple[Codec | None, bool]:
     first = next((place for place, codec in enumerate(known) if codec), None)
     if not _has_g722(stream):
         return (None if first is None else known[first]), False
-    if first is None or (answers and stream.formats.index(G722) < first):
+    if first is None or (answers and stream.formats.index(_G722[0]) < first):
         return Codec.PCMU, True
     return known[first], False
 
 
 def _has_g722(stream: Media) -> bool:
     """Under its static payload type, unless `a=rtpmap` says something else."""
-    return G722 in stream.formats and stream.encoding(9) in (None, _G722_NAME.lower())
+    number, name = _G722
+    return number in stream.formats and stream.encoding(G722) in (None, name.lower())
 
 
 def _name(codec: Codec) -> str:
@@ -308,9 +307,8 @@ def _stream(
     profile: str = _PLAIN,
 ) -> Media:
     """An audio stream of ours with one codec (an answer) or several (an offer)."""
-    kinds = [(str(one.value), _name(one)) for one in codecs or (media.codec,)]
-    if media.g722:
-        kinds = [*kinds, (G722, _G722_NAME)] if codecs else [(G722, _G722_NAME)]
+    told = codecs or (() if media.g722 else (media.codec,))
+    kinds = [(str(one.value), _name(one)) for one in told] + [_G722] * media.g722
     lines = [("a", f"rtpmap:{number} {name}") for number, name in kinds]
     formats = [number for number, _ in kinds]
     if (event := media.telephone_event) is not None:

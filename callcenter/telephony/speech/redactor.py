@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import get_args
 
 from callcenter.events import LegName
-from callcenter.redaction.finding import BRIDGE, CARD, Found, Rules, find, masked
+from callcenter.redaction.finding import BRIDGE, Found, Rules, find, growing_end, masked
 from callcenter.redaction.kinds import Cue, cues
 from callcenter.redaction.runs import scan
 from callcenter.telephony.speech.captions import Caption, Removed
@@ -111,7 +111,8 @@ class Redactor:
         text = _joined(captions)
         found = find(text, self._rules, self._cues.at(captions[-1].t1))
         if growing:
-            found = [*found, *self._hidden(text, found, captions[-1].t1)]
+            bridge = self._bridge(captions[-1].t1)
+            found += growing_end(text, found, self._rules, shown=_SHOWN_DIGITS, bridge=bridge)
         made, at = [], 0
         for caption in captions:
             made.append(_mask(caption, _within(found, at, len(caption.text))))
@@ -120,14 +121,6 @@ class Redactor:
 
     def _bridge(self, second: float) -> int:
         return BRIDGE if "card" in self._cues.at(second) else 0
-
-    def _hidden(self, text: str, found: list[Found], second: float) -> list[Found]:
-        tail = scan(text, bridge=self._bridge(second)).tail
-        if tail is None or tail.dialled or len(tail.digits) <= _SHOWN_DIGITS:
-            return []
-        if not self._rules.may_grow(tail.digits) or any(one.end > tail.start for one in found):
-            return []
-        return [Found(tail.start, tail.end, CARD)]
 
 
 def redact(

@@ -11,13 +11,7 @@ from callcenter.web import auth, erasure_records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
 from callcenter.web.prose import Reason
-from callcenter.web.shapes import (
-    Moment,
-    Page,
-    PageQuery,
-    PersonView,
-    View,
-)
+from callcenter.web.shapes import Moment, Page, PageQuery, PersonView, View
 
 blueprint = APIBlueprint("erasures", __name__, tag="Administration")
 

@@ -13,13 +13,7 @@ from callcenter.web import auth, export_records
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission, Scope
 from callcenter.web.prose import Reason
-from callcenter.web.shapes import (
-    Moment,
-    Page,
-    PageQuery,
-    PersonView,
-    View,
-)
+from callcenter.web.shapes import Moment, Page, PageQuery, PersonView, View
 
 blueprint = APIBlueprint("exports", __name__, tag="Customers")
 _ARCHIVE: Any = {

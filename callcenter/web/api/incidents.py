@@ -13,13 +13,7 @@ from callcenter.web import complaint_records as desk
 from callcenter.web.context import services, who
 from callcenter.web.permissions import Permission
 from callcenter.web.prose import Prose, Short
-from callcenter.web.shapes import (
-    CleanText,
-    Id,
-    In,
-    IncidentView,
-    Page,
-)
+from callcenter.web.shapes import CleanText, Id, In, IncidentView, Page
 
 blueprint = APIBlueprint("incidents", __name__, tag="Complaints")
 
