@@ -476,6 +476,17 @@ async def asking(floor: Stage) -> tuple[FakeOutboundCall, ScriptedCaller, Script
     return phone, customer, asks
 
 
+async def consulted(
+    floor: Stage,
+) -> tuple[FakeOutboundCall, ScriptedCaller, ScriptedCaller, FakeOutboundCall]:
+    """The same, and b picked up: b's phone as the fourth."""
+    phone, customer, asks = await asking(floor)
+    other = await rung(floor, 2)
+    other.answer()
+    await floor.happens(lambda: "200" in asks.did)
+    return phone, customer, asks, other
+
+
 def test_the_phone_asks_a_colleague_and_hands_the_customer_over(stage: StageMaker) -> None:
     async def scene() -> None:
         async with stage(phones=PHONES, wrap_up_seconds=0) as floor:
@@ -528,10 +539,7 @@ def test_the_phone_asks_a_colleague_and_hands_the_customer_over(stage: StageMake
 def test_a_consultation_ends_and_everybody_is_free_again(stage: StageMaker, who: str) -> None:
     async def scene() -> None:
         async with stage(phones=PHONES, wrap_up_seconds=0) as floor:
-            phone, customer, asks = await asking(floor)
-            other = await rung(floor, 2)
-            other.answer()
-            await floor.happens(lambda: "200" in asks.did)
+            phone, customer, asks, other = await consulted(floor)
             if who == "asking":
                 asks.leave("bye")
             elif who == "colleague":
@@ -651,10 +659,7 @@ def test_the_question_is_held_and_taken_back_by_either_phone(stage: StageMaker) 
 
     async def scene() -> None:
         async with stage(phones=PHONES) as floor:
-            phone, _, asks = await asking(floor)
-            other = await rung(floor, 2)
-            other.answer()
-            await floor.happens(lambda: "200" in asks.did)
+            phone, _, asks, other = await consulted(floor)
             asks.wants(Direction.SENDONLY)
             other.hold()
             other.resume()
@@ -672,10 +677,7 @@ def test_the_question_is_held_and_taken_back_by_either_phone(stage: StageMaker) 
 def test_a_blind_transfer_ends_the_question(stage: StageMaker) -> None:
     async def scene() -> None:
         async with stage(phones=PHONES) as floor:
-            phone, _, asks = await asking(floor)
-            other = await rung(floor, 2)
-            other.answer()
-            await floor.happens(lambda: "200" in asks.did)
+            phone, _, asks, other = await consulted(floor)
             busy = phone.refer("202")  # b is on a call: a's own
             await floor.happens(lambda: busy.told == [480])
             referral = phone.refer("support")
