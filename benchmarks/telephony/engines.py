@@ -114,6 +114,20 @@ class Ours:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+class Talkers:
+    """The agents' telephones that talk by themselves; see talkers.py."""
+
+    def __init__(self, prefix: list[str], host: str, port: int) -> None:
+        self._process = _program("talkers.py", host, str(port), prefix=prefix)
+        self._said: str | None = None
+
+    def stop(self) -> str:
+        """End them; what they say of themselves."""
+        if self._said is None:
+            self._said = _end(self._process)
+        return self._said
+
+
 class Asterisk:
     """Asterisk with Dial and MixMonitor."""
 
