@@ -4,7 +4,8 @@
 
 The plane runs in a process of its own; its CPU time (user + system) is measured there. Each
 call is two parties with 50 packets a second each way, both sides tapped. "telephone" calls are
-RTP to RTP, "browser" calls RTP to WebRTC (SRTP). The parties run in a second process.
+RTP to RTP, "browser" calls RTP to WebRTC (SRTP), "opus" calls the same with Opus in the browser.
+The parties run in a second process. The last row is what Opus alone costs, a packet.
 Figures of a loopback without a network card; the machine must be idle otherwise.
 """
 
@@ -22,15 +23,40 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
+import av
+import numpy as np
 import uvloop
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
+from callcenter.telephony.adapters.opus import Opus
 from callcenter.telephony.adapters.webrtc import BrowserLegs
+from callcenter.telephony.media import g711
 from callcenter.telephony.ports import FRAME_SAMPLES, Address, Codec, MediaDescription, MediaLeg
 
 _SOUND = bytes(range(160))
 _HEAD = struct.Struct("!BBHII")
+_OPUS_TYPE = 96  # aiortc's first
+
+
+def _noisy_tone(rate: int, seconds: float) -> np.ndarray[Any, np.dtype[np.int16]]:
+    moment = np.arange(int(rate * seconds)) / rate
+    swelling = 6000 * np.sin(2 * np.pi * 3 * moment) * np.sin(2 * np.pi * 440 * moment)
+    noise = np.random.default_rng(1).standard_normal(len(moment)) * 300
+    return (swelling + noise).astype(np.int16)
+
+
+def _opus_payloads() -> list[bytes]:
+    """A second of Opus as browsers send it: 20 ms a packet."""
+    encoder = av.AudioCodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.bit_rate = 48_000, "mono", 24_000
+    encoder.format, encoder.options = av.AudioFormat("s16"), {"application": "voip"}
+    sound, made = _noisy_tone(48_000, 1.0), []
+    for at in range(0, len(sound), 960):
+        frame = av.AudioFrame.from_ndarray(sound[None, at : at + 960], "s16", "mono")
+        frame.sample_rate = 48_000
+        made += [bytes(one) for one in encoder.encode(frame)]
+    return made
 
 
 class Counter:
@@ -63,7 +89,7 @@ async def _all_connected(legs: BrowserLegs, calls: int) -> None:
 
 async def _plane(pipe: Connection, calls: int, kind: str, seconds: float) -> None:
     plane = BatchingMediaPlane((41000, 48999))
-    legs = BrowserLegs(plane)
+    legs = BrowserLegs(plane, ("opus",) if kind == "opus" else ("pcmu",))
     ports = await _ask(pipe)
     assert isinstance(ports, list)
     phones = [plane.open_rtp("127.0.0.1") for _ in ports]
@@ -71,7 +97,7 @@ async def _plane(pipe: Connection, calls: int, kind: str, seconds: float) -> Non
         phone.connect(MediaDescription(Address("127.0.0.1", port), Codec.PCMU))
     pipe.send([phone.local.port for phone in phones])
     pairs: list[tuple[MediaLeg, MediaLeg]] = list(zip(phones[::2], phones[1::2], strict=False))
-    if kind == "browser":
+    if kind != "telephone":
         for number in range(calls):
             offer = await _ask(pipe)
             assert isinstance(offer, str)
@@ -98,11 +124,12 @@ async def _plane(pipe: Connection, calls: int, kind: str, seconds: float) -> Non
     plane.close()
 
 
-async def _browser(pipe: Connection) -> RTCPeerConnection:
+async def _browser(pipe: Connection, kind: str) -> RTCPeerConnection:
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     line = peer.addTransceiver("audio", direction="sendrecv")
     codecs = RTCRtpSender.getCapabilities("audio").codecs
-    line.setCodecPreferences([codec for codec in codecs if codec.mimeType == "audio/PCMU"])
+    name = "audio/opus" if kind == "opus" else "audio/PCMU"
+    line.setCodecPreferences([codec for codec in codecs if codec.mimeType == name])
     await peer.setLocalDescription(await peer.createOffer())
     pipe.send(peer.localDescription.sdp)
     sdp = await _ask(pipe)
@@ -127,7 +154,7 @@ def _be_deaf(peer: RTCPeerConnection) -> None:
 
 async def _parties(pipe: Connection, calls: int, kind: str, seconds: float) -> None:
     phones = []
-    for _ in range(calls if kind == "browser" else calls * 2):
+    for _ in range(calls * 2 if kind == "telephone" else calls):
         phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         phone.bind(("127.0.0.1", 0))
         phone.setblocking(False)
@@ -136,8 +163,9 @@ async def _parties(pipe: Connection, calls: int, kind: str, seconds: float) -> N
     ports = await _ask(pipe)
     assert isinstance(ports, list)
     peers = []
-    if kind == "browser":
-        peers = [await _browser(pipe) for _ in range(calls)]
+    opus = _opus_payloads() if kind == "opus" else None
+    if kind != "telephone":
+        peers = [await _browser(pipe, kind) for _ in range(calls)]
         for peer in peers:
             _be_deaf(peer)
     asked = asyncio.ensure_future(_ask(pipe))
@@ -151,6 +179,9 @@ async def _parties(pipe: Connection, calls: int, kind: str, seconds: float) -> N
                 while True:
                     phone.recv(2048)
                     heard += 1
+        if opus:
+            head = _HEAD.pack(0x80, _OPUS_TYPE, number & 0xFFFF, number * 960, 7)
+            data = head + opus[number % len(opus)]
         for peer in peers:
             _send_srtp(peer, data)
         number += 1
@@ -184,10 +215,30 @@ def measure(calls: int, kind: str, seconds: float) -> None:
     process.join()
 
 
+def measure_translation(packets: int = 5000) -> None:
+    """Microseconds of processor that Opus needs for a packet each way, on one core."""
+    here, sound = Opus(_OPUS_TYPE, error_correction=True), _noisy_tone(8000, 1.0)
+    payloads = [g711.encode(sound[at : at + 160]) for at in range(0, 8000, 160)]
+    theirs = _opus_payloads()
+    began = time.process_time()
+    for number in range(packets):
+        here.sent(_HEAD.pack(0x80, 0, number & 0xFFFF, number * 160, 7) + payloads[number % 50])
+    middle = time.process_time()
+    for number in range(packets):
+        head = _HEAD.pack(0x80, _OPUS_TYPE, number & 0xFFFF, number * 960, 7)
+        here.received(memoryview(head + theirs[number % len(theirs)]))
+    there, back = middle - began, time.process_time() - middle
+    sys.stdout.write(
+        f"Opus to the browser {there / packets * 1e6:.0f} us a packet, "
+        f"from it {back / packets * 1e6:.0f} us\n"
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
-    for what in ("telephone", "browser"):
+    for what in ("telephone", "browser", "opus"):
         measure(given.calls, what, given.seconds)
+    measure_translation()

@@ -141,7 +141,7 @@ async def _telephony(settings: Settings) -> None:
     node = _node(settings)
     bus = open_bus(settings.bus_url, settings.run_dir)
     media = BatchingMediaPlane(settings.sip.rtp_ports)
-    audio = BrowserLegs(media)
+    audio = BrowserLegs(media, settings.browser.codecs)
     speech = SpeechSocket(settings.run_dir, workers=settings.speech.workers)
     engine = open_database(settings.database_url)
     sip, dialler, phones = _sip(settings.sip, engine, node)

@@ -557,6 +557,16 @@ class Sip(Section):
         return peer is not None and peer.may_transfer
 
 
+class BrowserSound(Section):
+    """The sound of agents who talk in the browser."""
+
+    codecs: list[Literal["pcmu", "opus"]] = Field(
+        ["pcmu", "opus"],
+        min_length=1,
+        description="the first that a browser offers; opus costs processor, docs/operations/sip.md",
+    )
+
+
 class Line(Section):
     """A number that people call."""
 
@@ -839,6 +849,7 @@ class Settings(Section):
     web: Web = Field(Web(), description="pages, API and sockets")
     sign_in: SignIn = Field(SignIn(), description="how people sign in")
     sip: Sip = Field(Sip(), description="the SIP listener and its sound")
+    browser: BrowserSound = Field(BrowserSound(), description="sound of agents in the browser")
     lines: list[Line] = Field(
         [Line(number="100", queue="support", language="en")],
         min_length=1,

@@ -121,7 +121,7 @@ def test_data_dir_leaves_a_database_server_alone(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("web: {prot: 1}", "web.prot: unknown key; did you mean port? allowed here: host, port"),
-        ("colour: red", "colour: unknown key; allowed here: bus_url, "),
+        ("colour: red", "colour: unknown key; allowed here: browser, bus_url, "),
         ("web: {port: high}", "web.port: found 'high', allowed: a whole number"),
         ("web: {port: 70000}", "web.port: found 70000, allowed: less than or equal to 65535"),
         ("web: 8080", "web: found 8080, allowed: a map of settings"),
@@ -134,6 +134,8 @@ def test_data_dir_leaves_a_database_server_alone(tmp_path: Path) -> None:
             "sip: {trunks: [{name: a, hosts: [10.0.0.0/99]}]}",
             "sip.trunks[0].hosts[0]: found '10.0.0.0/99', allowed: a network such as",
         ),
+        ("browser: {codecs: [g729]}", "browser.codecs[0]: found 'g729', allowed: 'pcmu' or 'opus'"),
+        ("browser: {codecs: []}", "browser.codecs: found [], allowed: "),
         ("lines: [{number: 100, queue: support}]", "lines[0].number: found 100, allowed: text; "),
         ("lines: [{number: '100'}]", "lines[0].queue: found nothing, allowed: queue its calls"),
         ("lines: []", "lines: found [], allowed: "),

@@ -39,6 +39,9 @@ class Codec(Enum):
 G722 = 9
 """The static payload type of G.722 (RFC 3551): translated to and from G.711 where it comes in."""
 
+BrowserCodec = Literal["pcmu", "opus"]
+"""What a browser's connection carries; Opus is translated to and from PCMU where it comes in."""
+
 
 class Suite(Enum):
     """What protects SRTP, by its name in SDP (RFC 4568 6.2, RFC 7714 14.2)."""

@@ -60,6 +60,16 @@ def tone_share(channel: Channel, frequency: float) -> float:
     return float(spectrum[near].sum() / max(spectrum.sum(), 1e-9))
 
 
+def lag_seconds(early: Channel, late: Channel) -> float:
+    """By how much the beeps of `late` follow those of `early` (cross-correlation of loudness)."""
+    blocks = [np.abs(one[: len(one) // 40 * 40]).reshape(-1, 40).mean(1) for one in (early, late)]
+    left, right = (block - block.mean() for block in blocks)
+    size = 1 << (2 * len(left)).bit_length()
+    both = np.fft.irfft(np.conj(np.fft.rfft(left, size)) * np.fft.rfft(right, size))
+    shift = int(np.argmax(both))
+    return (shift if shift < size // 2 else shift - size) * 40 / 8000
+
+
 EDGE = 10
 """Frames at the ends of a call that are not asked for: SIPp starts its stream some
 milliseconds after the ACK, and what it sends beside its BYE may come after the end."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from browser import BEEP_HERTZ, AgentPage, chromium
 from playwright.sync_api import Browser, expect
-from sounds import Channel, clips, sealed_sound, tone_share, ulaw_of, word_error_rate
+from sounds import clips, lag_seconds, sealed_sound, tone_share, ulaw_of, word_error_rate
 from world import DATA, World, finish, running, wait_for
 
 from callcenter.events import (
     CallAnswered,
     CallEnded,
+    CallQualityMeasured,
     CallRang,
     ComplaintOpened,
     TranscriptCompleted,
@@ -51,16 +51,6 @@ def dana(world: World, browser: Browser) -> Iterator[AgentPage]:
     page = AgentPage(browser, world, "dana").start_shift()
     yield page
     page.close()
-
-
-def lag_seconds(early: Channel, late: Channel) -> float:
-    """By how much the beeps of `late` follow those of `early` (cross-correlation of loudness)."""
-    blocks = [np.abs(one[: len(one) // 40 * 40]).reshape(-1, 40).mean(1) for one in (early, late)]
-    left, right = (block - block.mean() for block in blocks)
-    size = 1 << (2 * len(left)).bit_length()
-    both = np.fft.irfft(np.conj(np.fft.rfft(left, size)) * np.fft.rfft(right, size))
-    shift = int(np.argmax(both))
-    return (shift if shift < size // 2 else shift - size) * 40 / 8000
 
 
 def test_a_complaint_is_heard_read_registered_and_kept(world: World, dana: AgentPage) -> None:
@@ -144,6 +134,7 @@ def test_both_really_hear_each_other_and_the_recording_keeps_them_aligned(
     # The caller says back what it hears: the same beeps, later by one way through the bridge
     # and back, and by nothing else.
     assert 0.0 < lag_seconds(agent, customer) < 0.5
+    assert world.wait_fact(CallQualityMeasured, call=call, leg="agent").codec == "PCMU"
 
 
 def test_a_page_that_is_reloaded_during_a_call_takes_it_up_again(

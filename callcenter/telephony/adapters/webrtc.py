@@ -1,9 +1,10 @@
 """Browser legs: aiortc's ICE, DTLS and SRTP carry the sound of agents.
 
-Only the transports of aiortc are used, none of its tracks: no decoder, no thread, no task per
-packet. RTP goes between its SRTP sessions and the media loop as it is. That seam touches
-private names of aiortc 1.16 and aioice (all in `_Link`); `tests/telephony/media/test_webrtc.py`
-covers it, so a new version shows there what changed.
+Only the transports of aiortc are used, none of its tracks: no thread, no task per packet. RTP goes
+between its SRTP sessions and the media loop as it is, without a decoder; or through `Opus`, where
+the settings prefer that. That seam touches private names of aiortc 1.16 and aioice (all in
+`_Link`); `tests/telephony/media/test_webrtc.py` covers it, so a new version shows there what
+changed.
 
 An agent keeps one `BrowserLeg` for a whole shift. The connection underneath is swapped when
 the browser offers a new one (page reload, other network); a bridge simply goes on.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import structlog
@@ -23,10 +24,11 @@ from pylibsrtp import Error as SrtpError
 from callcenter.errors import Conflict, Invalid
 from callcenter.telephony.adapters.browser_sdp import Offer, answer, parse_offer
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, Packet
+from callcenter.telephony.adapters.opus import Opus
 from callcenter.telephony.media.leg import Leg
 from callcenter.telephony.media.meter import Meter
 from callcenter.telephony.media.rtp import HEADER_BYTES
-from callcenter.telephony.ports import Codec
+from callcenter.telephony.ports import BrowserCodec, Codec
 
 _LOGGER = structlog.get_logger()
 _CONNECT_SECONDS = 15.0
@@ -56,7 +58,7 @@ class BrowserLeg:
 
     @property
     def codec(self) -> Codec:
-        """PCMU, always."""
+        """PCMU, always: behind the connection."""
         return self.sound.codec
 
     @property
@@ -97,9 +99,12 @@ class _Link:
         self.datagram_at = self._loop.time()
         self.patience = _IDLE_SECONDS
         self._connection = cast(Any, self._gatherer._connection)
+        self.opus: Opus | None = None
 
     async def describe(self, offer: Offer) -> str:
         """Gather candidates and make the answer's SDP."""
+        if offer.codec == "opus":
+            self.opus = Opus(offer.payload_type, error_correction=offer.error_correction)
         await self._gatherer.gather()
         if offer.knows_loopback or not self._connection.local_candidates:
             self._connection._local_candidates += await self._connection.get_component_candidates(
@@ -159,8 +164,10 @@ class _Link:
         srtp = self._dtls._tx_srtp
         pair = self._connection._nominated.get(1)
         if srtp is not None and pair is not None:
-            with contextlib.suppress(SrtpError, OSError):
-                pair.protocol.transport.sendto(srtp.protect(bytes(packet)), pair.remote_addr)
+            plain = bytes(packet) if self.opus is None else self.opus.sent(packet)
+            if plain is not None:
+                with contextlib.suppress(SrtpError, OSError):
+                    pair.protocol.transport.sendto(srtp.protect(plain), pair.remote_addr)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Protect and send one RTCP compound."""
@@ -201,7 +208,11 @@ class _Link:
             return
         with contextlib.suppress(SrtpError):
             arrival = leg.plane.arrival(now)
-            leg.plane.arrivals.put(sound, memoryview(srtp.unprotect(data)), arrival, arrival)
+            plain: memoryview | None = memoryview(srtp.unprotect(data))
+            if self.opus is not None and plain is not None:
+                plain = self.opus.received(plain)
+            if plain is not None:
+                leg.plane.arrivals.put(sound, plain, arrival, arrival)
 
     def _pass_over(self, data: bytes, srtp: Any) -> None:
         """Sound that nobody listens to: its loss is no loss, the roll-over has to be seen."""
@@ -221,8 +232,12 @@ class _Link:
 class BrowserLegs:
     """The agents' browser connections, at most one an agent; implements `AudioLegs`."""
 
-    def __init__(self, plane: BatchingMediaPlane) -> None:
+    def __init__(
+        self, plane: BatchingMediaPlane, codecs: Sequence[BrowserCodec] = ("pcmu",)
+    ) -> None:
+        """Of `codecs` the first that a browser offers is taken."""
         self._plane = plane
+        self._codecs = codecs
         self._handlers: list[Callable[[str, bool], None]] = []
         self._certificate = RTCCertificate.generateCertificate()
         self._legs: dict[str, BrowserLeg] = {}
@@ -242,7 +257,7 @@ class BrowserLegs:
         """
         if type != "offer":
             raise Invalid("rtc.offer takes type 'offer' only", {"type": "must be offer"})
-        offer = parse_offer(sdp)
+        offer = parse_offer(sdp, self._codecs)
         leg = self._seat(agent)
         link = _Link(leg, self._certificate)
         try:
@@ -343,6 +358,8 @@ class BrowserLegs:
     async def _swap(self, leg: BrowserLeg, link: _Link) -> None:
         former, leg.link = leg.link, link
         leg.sound.forget_stream()
+        leg.sound.reports.wire = link.opus
+        leg.sound.carried_as = "opus" if link.opus else None
         self._watch()
         if former is not None:
             self._close_later(former)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from typing import Protocol
 
 from callcenter.telephony.media.quality import Reception
 from callcenter.telephony.media.rtcp import Goodbye, Report, Sender, compound, parse
@@ -18,6 +19,20 @@ _SINCE_1900 = 2_208_988_800
 _LONGEST_TRIP = 10.0
 
 
+class Wire(Protocol):
+    """A transport that translates: how the party sees what is counted here in samples."""
+
+    @property
+    def units(self) -> int:
+        """Units of its RTP clock in one sample of ours."""
+
+    def timestamp(self, ours: int) -> int:
+        """That RTP timestamp of what we send, on its clock."""
+
+    def octets(self, ours: int) -> int:
+        """Of payload that it was sent, where `ours` were made."""
+
+
 class Reports:
     """What goes to the party in RTCP, and what its own reports say of what it hears."""
 
@@ -25,11 +40,14 @@ class Reports:
         self._reception = reception
         self._writer = writer
         self.cname = secrets.token_urlsafe(12)  # RFC 7022: a new one each time, of nobody
+        self.wire: Wire | None = None
+        """None where packets go as they are made."""
         self.due = 0.0
         """Loop time of the next report."""
         self.round_trip: float | None = None
         """Seconds there and back, as last measured."""
         self.remote_jitter: int | None = None
+        """In samples."""
         self.remote_lost: int | None = None
         self.remote_expected: int | None = None
         """Packets that were sent until the party's last report."""
@@ -54,10 +72,14 @@ class Reports:
         sender = None
         if writer.packets != self._told_packets:
             self._told_packets = writer.packets
-            time = writer.timestamp(position)
-            sender = Sender(_ntp(wall), time, writer.packets & _WORD, writer.octets & _WORD)
+            time, octets = writer.timestamp(position), writer.octets
+            if self.wire is not None:
+                time, octets = self.wire.timestamp(time), self.wire.octets(octets)
+            sender = Sender(_ntp(wall), time, writer.packets & _WORD, octets & _WORD)
         since = int((now - self._last_sr_at) * 65536) if self._last_sr else 0
         block = self._reception.block(self._last_sr, min(max(since, 0), _WORD))
+        if block is not None and self.wire is not None:
+            block = block._replace(jitter=block.jitter * self.wire.units)
         report = Report(writer.ssrc, sender, (block,) if block else ())
         return compound(report, self.cname, bye=bye)
 
@@ -77,7 +99,8 @@ class Reports:
         for block in report.blocks:
             if block.ssrc != self._writer.ssrc:
                 continue
-            self.remote_jitter, self.remote_lost = block.jitter, block.lost
+            units = self.wire.units if self.wire is not None else 1
+            self.remote_jitter, self.remote_lost = block.jitter // units, block.lost
             self.remote_expected = self._writer.packets
             if block.last_sr:
                 units = (_ntp(wall) >> 16) - block.last_sr - block.delay & _WORD

@@ -1,8 +1,9 @@
 /**
  * The agent's one audio leg: a peer connection that lives through the shift.
  *
- * PCMU, one bidirectional track, every candidate in the offer (design/contract.md). It is offered
- * again at once when it breaks, so that sound is back within seconds without losing the call.
+ * PCMU or, where the settings prefer it, Opus; one bidirectional track, every candidate in the offer
+ * (design/contract.md). It is offered again at once when it breaks, so that sound is back within
+ * seconds without losing the call.
  */
 
 import { ref } from "vue";
@@ -111,7 +112,7 @@ async function offer(): Promise<boolean> {
       direction: "sendrecv",
       streams: [stream.value],
     });
-    preferPcmu(transceiver);
+    offerCodecs(transceiver);
     fresh.ontrack = (event) => play(event.streams[0] ?? new MediaStream([event.track]));
     await fresh.setLocalDescription(await fresh.createOffer());
     await gathered(fresh);
@@ -130,10 +131,15 @@ async function offer(): Promise<boolean> {
   return true;
 }
 
-function preferPcmu(transceiver: RTCRtpTransceiver): void {
-  const codecs = RTCRtpSender.getCapabilities("audio")?.codecs ?? [];
-  const pcmu = codecs.filter((codec) => codec.mimeType.toLowerCase() === "audio/pcmu");
-  if (pcmu.length) transceiver.setCodecPreferences(pcmu);
+/** What the other end can take; it answers with one of them, as it is set up. */
+const CODECS = ["audio/pcmu", "audio/opus"];
+
+function offerCodecs(transceiver: RTCRtpTransceiver): void {
+  const known = RTCRtpSender.getCapabilities("audio")?.codecs ?? [];
+  const offered = CODECS.flatMap((type) =>
+    known.filter((codec) => codec.mimeType.toLowerCase() === type),
+  );
+  if (offered.length) transceiver.setCodecPreferences(offered);
 }
 
 function gathered(connection: RTCPeerConnection): Promise<void> {

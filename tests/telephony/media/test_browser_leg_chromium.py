@@ -16,10 +16,12 @@ import uvloop
 from playwright.sync_api import Browser, Page, sync_playwright
 from soundlink import Recorder
 
+from callcenter.config import Settings
 from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.adapters.webrtc import BrowserLeg, BrowserLegs
 from callcenter.telephony.media import g711
 from callcenter.telephony.media.tones import hold_music
+from callcenter.telephony.ports import BrowserCodec
 
 pytestmark = pytest.mark.integration
 
@@ -39,7 +41,7 @@ async function begin() {
   const peer = window.peer = new RTCPeerConnection();
   const line = peer.addTransceiver(stream.getAudioTracks()[0], {streams: [stream]});
   line.setCodecPreferences(RTCRtpReceiver.getCapabilities('audio').codecs
-    .filter(codec => codec.mimeType === 'audio/PCMU'));
+    .filter(codec => ['audio/PCMU', 'audio/opus'].includes(codec.mimeType)));
   peer.ontrack = event => {
     window.speaker = new Audio();
     speaker.srcObject = new MediaStream([event.track]);
@@ -66,7 +68,8 @@ T = TypeVar("T")
 class TelephonyThread:
     """The plane and the legs on a loop of their own, as in the telephony process."""
 
-    def __init__(self) -> None:
+    def __init__(self, codecs: list[BrowserCodec]) -> None:
+        self._codecs = codecs
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -74,7 +77,7 @@ class TelephonyThread:
 
     async def _start(self) -> tuple[BatchingMediaPlane, BrowserLegs]:
         plane = BatchingMediaPlane((41000, 46999))
-        return plane, BrowserLegs(plane)
+        return plane, BrowserLegs(plane, self._codecs)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         future: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -100,8 +103,8 @@ class TelephonyThread:
 
 
 @pytest.fixture
-def telephony() -> Iterator[TelephonyThread]:
-    there = TelephonyThread()
+def telephony(request: pytest.FixtureRequest) -> Iterator[TelephonyThread]:
+    there = TelephonyThread(request.param)
     yield there
     there.stop()
 
@@ -141,8 +144,16 @@ def loudness(sink: Recorder) -> float:
     return max((float(np.sqrt(np.mean(frame**2))) for frame in frames), default=0.0)
 
 
+@pytest.mark.parametrize(
+    ("telephony", "codec"),
+    [
+        (Settings().browser.codecs, "audio/PCMU"),
+        (["opus", "pcmu"], "audio/opus"),
+    ],
+    indirect=["telephony"],
+)
 def test_sound_goes_both_ways_with_a_real_browser_and_survives_a_reload(
-    chromium: Browser, telephony: TelephonyThread
+    chromium: Browser, telephony: TelephonyThread, codec: str
 ) -> None:
     page = open_leg(chromium, telephony)
     sink = Recorder()
@@ -152,7 +163,14 @@ def test_sound_goes_both_ways_with_a_real_browser_and_survives_a_reload(
     until(page, lambda: loudness(sink) > 500)
     until(page, lambda: page.evaluate("heard()").get("energy", 0) > 0.001)
     until(page, lambda: page.evaluate("heard()")["bytes"] > 160 * 10)
-    assert page.evaluate("heard()")["codec"] == "audio/PCMU"
+    assert page.evaluate("heard()")["codec"] == codec
+    reports = leg.sound.reports
+    until(page, lambda: reports.round_trip is not None)
+    assert reports.round_trip is not None
+    assert reports.round_trip < 1
+    assert reports.remote_jitter is not None
+    assert reports.remote_jitter < 800  # samples: 0.1 s
+    assert telephony.call(lambda: leg.sound.reception.jitter) < 800
 
     spoken = len(sink.written)
     begun = time.monotonic()

@@ -17,15 +17,18 @@ import uvloop
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 from av import AudioFrame
+from numpy.typing import NDArray
 from soundlink import Recorder, numbered, numbers_of, packet
 
+from callcenter.config import Settings
 from callcenter.errors import Conflict, Invalid
 from callcenter.telephony.adapters.browser_sdp import Offer
-from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
+from callcenter.telephony.adapters.media_loop import BatchingMediaPlane, Packet
 from callcenter.telephony.adapters.webrtc import BrowserLeg, BrowserLegs, _Link
-from callcenter.telephony.media import g711
+from callcenter.telephony.media import g711, rtcp
+from callcenter.telephony.media.rtp import distance
 from callcenter.telephony.media.tones import Clip
-from callcenter.telephony.ports import Address, Codec, MediaDescription
+from callcenter.telephony.ports import Address, BrowserCodec, Codec, MediaDescription
 
 pytestmark = pytest.mark.integration  # real sockets, models or processes, in real time
 
@@ -55,15 +58,58 @@ class Numbers(MediaStreamTrack):
         return frame
 
 
-class Browser:
-    """A stock aiortc peer in the browser's place."""
+class Tone(MediaStreamTrack):
+    """A microphone in which a tone sounds: 48 kHz, stereo (aiortc makes mono 3 dB quieter)."""
 
-    def __init__(self, first: int = 0) -> None:
+    kind = "audio"
+
+    def __init__(self, hertz: float) -> None:
+        super().__init__()
+        self._hertz = hertz
+        self._index = 0
+        self._start = 0.0
+
+    async def recv(self) -> AudioFrame:
+        now = asyncio.get_running_loop().time()
+        self._start = self._start or now
+        await asyncio.sleep(max(0.0, self._start + self._index * 0.02 - now))
+        moment = (np.arange(960) + self._index * 960) / 48_000
+        samples = (8000 * np.sin(2 * np.pi * self._hertz * moment)).astype(np.int16)
+        frame = AudioFrame.from_ndarray(samples.repeat(2)[None, :], "s16", "stereo")
+        frame.pts, frame.sample_rate = self._index * 960, 48_000
+        frame.time_base = Fraction(1, 48_000)
+        self._index += 1
+        return frame
+
+
+class Sounds:
+    """A tap's sink that keeps the sound, each piece at its place."""
+
+    def __init__(self) -> None:
+        self.sound = bytearray()
+
+    def write(self, position: int, payload: bytes, codec: Codec) -> None:
+        assert codec is Codec.PCMU
+        self.sound += b"\xff" * (position + len(payload) - len(self.sound))
+        self.sound[position : position + len(payload)] = payload
+
+
+class Browser:
+    """A stock aiortc peer in the browser's place, which offers these codecs in this order."""
+
+    def __init__(
+        self,
+        first: int = 0,
+        *,
+        says: MediaStreamTrack | None = None,
+        codecs: tuple[str, ...] = ("audio/PCMU",),
+    ) -> None:
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.heard: list[bytes] = []
-        transceiver = self.peer.addTransceiver(Numbers(first), direction="sendrecv")
-        codecs = RTCRtpSender.getCapabilities("audio").codecs
-        transceiver.setCodecPreferences([c for c in codecs if c.mimeType == "audio/PCMU"])
+        self.linear: list[NDArray[np.int16]] = []
+        transceiver = self.peer.addTransceiver(says or Numbers(first), direction="sendrecv")
+        known = RTCRtpSender.getCapabilities("audio").codecs
+        transceiver.setCodecPreferences([c for name in codecs for c in known if c.mimeType == name])
         self.peer.on("track", self._on_track)
         self._listening: asyncio.Task[None] | None = None
 
@@ -76,7 +122,8 @@ class Browser:
                 frame = await track.recv()
                 assert isinstance(frame, AudioFrame)
                 mono = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
-                self.heard.append(g711.encode(mono.astype(np.int16)))
+                self.linear.append(mono.astype(np.int16))
+                self.heard.append(g711.encode(self.linear[-1]))
 
     async def offer(self) -> str:
         await self.peer.setLocalDescription(await self.peer.createOffer())
@@ -134,10 +181,10 @@ class PhoneEnd:
 class Floor:
     """A plane and its browser legs; `changes` is what `on_change` told."""
 
-    def __init__(self) -> None:
+    def __init__(self, codecs: tuple[BrowserCodec, ...]) -> None:
         self.plane = BatchingMediaPlane((41000, 46999))
         self.changes: list[tuple[str, bool]] = []
-        self.legs = BrowserLegs(self.plane)
+        self.legs = BrowserLegs(self.plane, codecs)
         self.legs.on_change(lambda *change: self.changes.append(change))
 
     def leg(self) -> BrowserLeg:
@@ -151,8 +198,8 @@ class Floor:
 
 
 @contextlib.asynccontextmanager
-async def floor() -> AsyncIterator[Floor]:
-    there = Floor()
+async def floor(*codecs: BrowserCodec) -> AsyncIterator[Floor]:
+    there = Floor(codecs or tuple(Settings().browser.codecs))
     try:
         yield there
     finally:
@@ -363,6 +410,156 @@ def test_the_answer_has_one_pcmu_line_with_candidates_and_refuses_the_rest() -> 
             assert "a=end-of-candidates" in audio
             assert video.startswith("video 0 ")
             assert "a=mid:7\r\n" in video
+            await browser.close()
+
+    run(call())
+
+
+BOTH = ("audio/opus", "audio/PCMU")
+
+
+def pitch(sound: NDArray[np.int16], rate: int) -> float:
+    """Of the loudest tone, in Hz."""
+    return float(np.abs(np.fft.rfft(sound * 1.0)).argmax() * rate / len(sound))
+
+
+def level(sound: NDArray[np.int16]) -> float:
+    """Of a tone, in dB against an amplitude of 8000."""
+    return float(20 * np.log10(sound.astype(float).std() * np.sqrt(2) / 8000 + 1e-9))
+
+
+def test_who_offers_both_speaks_g711_unless_opus_is_preferred() -> None:
+    async def call() -> None:
+        for codecs, line, name in (
+            ((), "audio 9 UDP/TLS/RTP/SAVPF 0\r\n", "PCMU/8000"),
+            (("pcmu", "opus"), "audio 9 UDP/TLS/RTP/SAVPF 0\r\n", "PCMU/8000"),
+            (("opus", "pcmu"), "audio 9 UDP/TLS/RTP/SAVPF 96\r\n", "opus/48000/2"),
+        ):
+            async with floor(*codecs) as there:
+                browser = Browser(codecs=BOTH)
+                answer = await there.legs.negotiate(AGENT, await browser.offer(), "offer")
+                (audio,) = answer.split("m=")[1:]
+                assert audio.startswith(line)
+                assert [row for row in audio.split("\r\n") if "rtpmap" in row] == [
+                    f"a=rtpmap:{line.split()[-1]} {name}"
+                ]
+                assert ("a=fmtp:96 " in audio) == ("opus" in name)
+                await browser.close()
+
+    run(call())
+
+
+@pytest.mark.parametrize("codecs", [("opus", "pcmu"), ("opus",)])
+def test_opus_goes_both_ways_where_it_is_preferred(codecs: tuple[BrowserCodec, ...]) -> None:
+    async def call() -> None:
+        async with floor(*codecs) as there:
+            browser = Browser(says=Tone(1000.0), codecs=BOTH)
+            await browser.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            leg, sink = there.leg(), Sounds()
+            meter = leg.measure()
+            there.plane.tap(leg, sink, start=asyncio.get_running_loop().time())
+            moment = np.arange(8000 * 6) / 8000
+            sound = (8000 * np.sin(2 * np.pi * 700.0 * moment)).astype(np.int16)
+            there.plane.play(leg, Clip(g711.encode(sound)))
+            await until(lambda: len(sink.sound) > 8000 * 3)
+            await until(lambda: sum(map(len, browser.linear)) > 48_000 * 4)
+            await until(lambda: leg.sound.reports.remote_jitter is not None)
+            quality = meter.read()
+            await browser.close()
+            said = g711.decode(bytes(sink.sound), Codec.PCMU)[8000:16_000]
+            assert abs(pitch(said, 8000) - 1000) < 3
+            assert abs(level(said)) < 1.0
+            heard = np.concatenate(browser.linear)
+            loud = np.flatnonzero(np.abs(heard) > 4000)
+            heard = heard[loud[0] + 24_000 : loud[0] + 72_000]
+            assert abs(pitch(heard, 48_000) - 700) < 3
+            assert abs(level(heard)) < 1.0
+            assert (quality.codec, quality.lost) == ("opus", 0)
+            assert quality.received > 100
+            assert quality.remote_lost == 0
+
+    run(call())
+
+
+def test_the_browser_is_told_of_its_stream_in_its_own_clock() -> None:
+    async def call() -> None:
+        async with floor("opus") as there:
+            browser = Browser(says=Tone(500.0), codecs=BOTH)
+            await browser.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            leg, packets, told = there.leg(), [], []
+            link = leg.link
+            assert link is not None
+            assert link.opus is not None
+            sent, send_rtcp = link.opus.sent, link.send_rtcp
+
+            def sent_too(packet: Packet) -> bytes | None:
+                packets.append(sent(packet))
+                return packets[-1]
+
+            def told_too(packet: bytes) -> None:
+                told.append((len(packets), rtcp.parse(packet)))
+                send_rtcp(packet)
+
+            link.opus.sent, link.send_rtcp = sent_too, told_too  # type: ignore[method-assign]
+            there.plane.tap(leg, Sounds(), start=asyncio.get_running_loop().time())
+            there.plane.play(leg, Clip(bytes(8000 * 15)))
+            await until(lambda: bool(told) and len(packets) > told[0][0] + 10)
+            until_then, parts = told[0]
+            assert parts is not None
+            report = parts[0]
+            assert isinstance(report, rtcp.Report)
+            assert report.sender is not None
+            before = [packet for packet in packets[:until_then] if packet]
+            latest = int.from_bytes(before[-1][4:8], "big")
+            assert 0 <= distance(report.sender.timestamp, latest, 32) < 48_000 / 10
+            assert report.sender.octets == sum(len(packet) - 12 for packet in before)
+            # The stock peer reads it so, too: what it reports of its delay gives a round trip.
+            await until(lambda: leg.sound.reports.round_trip is not None)
+            assert leg.sound.reports.round_trip is not None
+            assert leg.sound.reports.round_trip < 1
+            assert leg.sound.reports.remote_jitter is not None
+            assert leg.sound.reports.remote_jitter < 800  # samples: 0.1 s
+            await browser.close()
+
+    run(call())
+
+
+def test_a_page_that_comes_back_with_another_codec_is_heard_all_the_same() -> None:
+    async def call() -> None:
+        async with floor("opus", "pcmu") as there:
+            first = Browser(says=Tone(1000.0), codecs=BOTH)
+            await first.connect(there.legs)
+            await until(lambda: there.legs.connected(AGENT))
+            leg, sink = there.leg(), Sounds()
+            there.plane.tap(leg, sink, start=asyncio.get_running_loop().time())
+            await until(lambda: len(sink.sound) > 8000)
+            assert leg.sound.carried_as == "opus"
+            for codecs, name in ((("audio/PCMU",), None), (BOTH, "opus")):
+                hertz = 600.0 if name is None else 1400.0
+                other = Browser(says=Tone(hertz), codecs=codecs)
+                await other.connect(there.legs)
+                await until(lambda: leg.sound.carried_as == name)  # noqa: B023 - waited for here
+                assert (leg.sound.reports.wire is None) == (name is None)
+                begun = len(sink.sound)
+                await until(lambda: len(sink.sound) > begun + 12_000)  # noqa: B023
+                part = g711.decode(bytes(sink.sound[begun + 4000 : begun + 12_000]), Codec.PCMU)
+                assert abs(pitch(part, 8000) - hertz) < 10
+                await first.close()
+                first = other
+            await first.close()
+
+    run(call())
+
+
+def test_payload_types_that_look_like_rtcp_are_not_taken() -> None:
+    async def call() -> None:
+        async with floor() as there:
+            browser = Browser(codecs=("audio/opus",))
+            sdp = (await browser.offer()).replace(" 96\r\n", " 72\r\n").replace(":96 ", ":72 ")
+            with pytest.raises(Invalid, match="PCMU/8000 or opus/48000/2"):
+                await there.legs.negotiate(AGENT, sdp, "offer")
             await browser.close()
 
     run(call())
