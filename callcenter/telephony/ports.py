@@ -207,6 +207,12 @@ class MediaPlane(Protocol):
     def unbridge(self, one: MediaLeg, other: MediaLeg) -> None:
         """Both hear silence."""
 
+    def mix(self, *legs: MediaLeg) -> MediaLeg:
+        """A leg that says what all of these say, until it is closed; nobody hears by it."""
+
+    def hear(self, leg: MediaLeg, other: MediaLeg) -> None:
+        """Let `leg` hear `other`, which goes on hearing what it heard."""
+
     def play(self, leg: MediaLeg, sound: Sound) -> Awaitable[None]:
         """Let the leg hear `sound` instead; done at its end or when replaced."""
 

@@ -13,7 +13,7 @@ import select
 import selectors
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ from callcenter.telephony.media.batch import USUAL_BYTES, Arrivals
 from callcenter.telephony.media.latch import Source, SourceLatch
 from callcenter.telephony.media.leg import FEED_FRAMES, Leg, Playback, Tap
 from callcenter.telephony.media.meter import Meter
+from callcenter.telephony.media.mixing import Mix
 from callcenter.telephony.media.rows import Rows
 from callcenter.telephony.media.rtcp import is_rtcp
 from callcenter.telephony.ports import (
@@ -237,6 +238,50 @@ class SocketLeg:
         return self._local.port
 
 
+class MixedLeg:
+    """A leg that says what several others say; implements `MediaLeg` and `Carrier`."""
+
+    def __init__(self, plane: BatchingMediaPlane, sources: Sequence[Leg], name: str) -> None:
+        self._plane = plane
+        self.mix = Mix(name, sources)
+
+    @property
+    def sound(self) -> Leg:
+        """The sum."""
+        return self.mix.sound
+
+    @property
+    def name(self) -> str:
+        """For logs: no number, no person."""
+        return self.sound.name
+
+    @property
+    def codec(self) -> Codec:
+        """What the sum is in."""
+        return self.sound.codec
+
+    @property
+    def alive_at(self) -> float:
+        """Loop time of its beginning: nothing is received."""
+        return self.sound.alive_at
+
+    def measure(self) -> Meter:
+        """Nothing is carried: it stays empty."""
+        return Meter(self.sound, self._plane.now)
+
+    def send(self, packet: Packet) -> None:
+        """Nobody hears by it."""
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Nobody is reported to."""
+
+    def close(self) -> None:
+        """Whoever heard it hears silence."""
+        if not self.sound.closed:
+            self.mix.close()
+            self._plane.remove(self)
+
+
 _Take = Callable[[Arrivals, float, int], None]
 """Takes one datagram of one socket: where to, loop time, and that in samples of our clock."""
 
@@ -295,6 +340,7 @@ class BatchingMediaPlane:
         self._rows = Rows(_FIRST_ROWS)
         self.arrivals = Arrivals(self._rows, self._loop.time)
         self._carriers: list[Carrier] = []
+        self._mixes: list[Mix] = []
         self._arrange()
         self._timer: asyncio.TimerHandle | None = None
         self._wake_number = 0
@@ -339,6 +385,8 @@ class BatchingMediaPlane:
                 other.sound.listen_to(None)
         leg.close_taps()
         leg.row.move(Rows())
+        for mix in self._mixes:
+            mix.forget(leg)
         self._carriers = [other for other in self._carriers if other is not carrier]
         self._arrange()
 
@@ -346,6 +394,7 @@ class BatchingMediaPlane:
         """The carriers' legs, and where they are in the table."""
         self._legs = [carrier.sound for carrier in self._carriers]
         self._order = np.array([leg.row.index for leg in self._legs], np.int64)
+        self._mixes = [one.mix for one in self._carriers if isinstance(one, MixedLeg)]
 
     def ports(self) -> tuple[int, int]:
         """How many RTP ports are taken or cool down, and how many there are."""
@@ -359,7 +408,7 @@ class BatchingMediaPlane:
     def close(self) -> None:
         """End the loop and every leg."""
         for carrier in list(self._carriers):
-            if isinstance(carrier, SocketLeg):
+            if isinstance(carrier, SocketLeg | MixedLeg):
                 carrier.close()
             else:
                 self.remove(carrier)
@@ -387,6 +436,17 @@ class BatchingMediaPlane:
         """Both hear silence."""
         _sound(one).listen_to(None)
         _sound(other).listen_to(None)
+
+    def mix(self, *legs: MediaLeg) -> MixedLeg:
+        """A leg that says what all of these say, until it is closed; nobody hears by it."""
+        self._opened += 1
+        mixed = MixedLeg(self, [_sound(leg) for leg in legs], f"mix-{self._opened}")
+        self.add(mixed)
+        return mixed
+
+    def hear(self, leg: MediaLeg, other: MediaLeg) -> None:
+        """Let `leg` hear `other`, which goes on hearing what it heard."""
+        _sound(leg).listen_to(_sound(other))
 
     def play(self, leg: MediaLeg, sound: Sound) -> Awaitable[None]:
         """Let the leg hear `sound` instead; done at its end or when replaced."""
@@ -484,6 +544,8 @@ class BatchingMediaPlane:
         """Taps and parties get what is theirs of one frame."""
         carriers = self._carriers
         self._rows.stepped[self._order] = frame
+        for mix in self._mixes:
+            mix.blend(frame)
         if frame % FEED_FRAMES == 0:
             batch.attend(self._rows, self._legs, self._order, frame)
         for at, packet in batch.departures(self._rows, self._legs, self._order, frame):

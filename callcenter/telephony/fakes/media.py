@@ -60,6 +60,7 @@ class FakeLeg:
         self.taps: list[FakeTap] = []
         self.digit_handlers: list[Callable[[str], None]] = []
         self.closed = False
+        self.mixes: tuple[FakeLeg, ...] = ()
         self.quality = LegQuality(
             seconds=1.0,
             codec="PCMU",
@@ -153,6 +154,16 @@ class FakeMediaPlane:
         """Both hear silence."""
         _fake(one).hear(None)
         _fake(other).hear(None)
+
+    def mix(self, *legs: MediaLeg) -> FakeLeg:
+        """A leg that says what all of these say, until it is closed; nobody hears by it."""
+        mixed = self._new("mix", Address("127.0.0.1", 0), lambda: None)
+        mixed.mixes = tuple(_fake(leg) for leg in legs)
+        return mixed
+
+    def hear(self, leg: MediaLeg, other: MediaLeg) -> None:
+        """Let `leg` hear `other`, which goes on hearing what it heard."""
+        _fake(leg).hear(_fake(other))
 
     def play(self, leg: MediaLeg, sound: Sound) -> Awaitable[None]:
         """Let the leg hear `sound` instead; done when replaced or by `finish_playing`."""

@@ -249,6 +249,11 @@ class Leg:
         """How far others hear this party behind the present."""
         return self._playout.delay_milliseconds
 
+    @property
+    def playout_frames(self) -> int:
+        """The same in frames."""
+        return self._playout.delay
+
     def counts(self, now: float) -> Counts:
         """Where the counters stand."""
         reception, reports = self.reception, self.reports
@@ -262,6 +267,13 @@ class Leg:
             remote_expected=reports.remote_expected,
             remote_lost=reports.remote_lost,
         )
+
+    def say(self, frame: int, payload: bytes | None, behind: int) -> None:
+        """Sound that is made here and not received: a frame that lies `behind` frames before
+        `frame` and is heard at once. None: silence."""
+        self._playout.delay = behind
+        if payload is not None:
+            self._timeline.put(frame - behind, payload)
 
     def forget_stream(self) -> None:
         """The transport changed: the next packet begins a new stream."""

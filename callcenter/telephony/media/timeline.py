@@ -117,6 +117,10 @@ class Timeline:
             self._end = max(self._end, position + len(payload))
         return position
 
+    def put(self, index: int, payload: bytes) -> None:
+        """Lay a whole frame at its place: sound that is made here has no stream to follow."""
+        self._write(index * FRAME_SAMPLES, payload)
+
     def whole(self, start: int, end: int) -> int:
         """How many frames from `start` on, before `end`, came whole and in a row."""
         filled = self._filled
