@@ -48,6 +48,9 @@ RecordPolicy = Literal["never", "on_demand", "ask", "always"]
 Consent = Literal["given", "declined", "not_asked"]
 RecordingState = Literal["off", "running", "paused", "failed"]
 """`failed`: the disk refused the sound; what is said may be written down all the same."""
+ConsultationEnd = Literal[
+    "declined", "no_answer", "unreachable", "left", "returned", "handed_over", "call_over"
+]
 PauseCause = Literal["button", "api", "form", "policy"]
 RecordingAction = Literal["start", "stop", "pause", "resume"]
 
@@ -179,6 +182,47 @@ class CallTransferred(Fact):
     from_agent: str
     to_agent: str | None = None
     to_queue: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultationOffered(Fact):
+    """`agent`, whose call it is, asks `colleague`, where it rings; the customer is on hold."""
+
+    call: str
+    agent: str
+    colleague: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultationAnswered(Fact):
+    """The two colleagues talk; the customer does not hear them."""
+
+    call: str
+    agent: str
+    colleague: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConferenceBegan(Fact):
+    """The customer and both colleagues hear each other."""
+
+    call: str
+    agent: str
+    colleague: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultationEnded(Fact):
+    """The colleague's part is over, or (`handed_over`) the call is theirs: the transfer follows.
+
+    `returned`: the agent goes on without them; `left`: they hung up; `call_over`: the call ended
+    or went elsewhere.
+    """
+
+    call: str
+    agent: str
+    colleague: str
+    reason: ConsultationEnd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -696,6 +740,27 @@ class TransferCall(Command):
     agent: str
     to_agent: str | None = None
     to_queue: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultColleague(Command):
+    """The agent asks a colleague, who is rung; the customer waits with music. → call view
+
+    While the two talk, ResumeCall goes on without the colleague, TransferCall to the colleague
+    hands the call over, BeginConference lets the customer hear both.
+    """
+
+    call: str
+    agent: str
+    colleague: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BeginConference(Command):
+    """The customer, the agent and the colleague who was asked talk together. → call view"""
+
+    call: str
+    agent: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

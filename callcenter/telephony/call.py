@@ -1,13 +1,13 @@
 """The state machine of a call: pure. Facts in, the call's present state out.
 
-queued → ringing → talking ⇄ held → ended
+queued → ringing → talking ⇄ held → ended          beside it: a colleague who is asked
    ↑________|  declined, no answer      every state → ended
 dialling → alerting → talking …         a call of ours
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -24,8 +24,12 @@ from callcenter.events import (
     CallRang,
     CallResumed,
     CallTransferred,
+    ConferenceBegan,
     Consent,
     ConsentSettled,
+    ConsultationAnswered,
+    ConsultationEnded,
+    ConsultationOffered,
     Fact,
     LegName,
     RecordingFailed,
@@ -36,6 +40,14 @@ from callcenter.events import (
 )
 
 CallState = Literal["queued", "ringing", "dialling", "alerting", "talking", "held", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Consultation:
+    """A colleague who was asked beside the call: it rings there, the two talk, or all three do."""
+
+    colleague: str
+    state: Literal["ringing", "talking", "joined"] = "ringing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class Call:
     recording: RecordingState = "off"
     sound: bool = True
     """False: the disk refused it."""
+    consultation: Consultation | None = None
     resumes_at: datetime | None = None
     """When a paused recording goes on by itself."""
 
@@ -74,6 +87,7 @@ class Call:
             "agent": self.agent,
             "consent": self.consent,
             "recording": self.recording,
+            "consultation": asdict(self.consultation) if self.consultation else None,
             "resumes_at": self.resumes_at.isoformat() if self.resumes_at else None,
         }
 
@@ -120,11 +134,30 @@ def evolve(call: Call, fact: Fact) -> Call:
             return replace(call, state="held" if holders else "talking", held_by=holders)
         case CallTransferred():
             _demand(call.state in ("talking", "held"), call, fact)
-            return replace(call, state="queued", agent=None, held_by=frozenset())
+            return replace(call, state="queued", agent=None, held_by=frozenset(), consultation=None)
         case CallerReplaced():
             return replace(call, from_number=fact.from_number)
         case CallEnded():
-            return replace(call, state="ended")
+            return replace(call, state="ended", consultation=None)
+    return _consulted(call, fact)
+
+
+def _consulted(call: Call, fact: Fact) -> Call:
+    """Who is asked beside it now."""
+    asked = call.consultation
+    match fact:
+        case ConsultationOffered():
+            _demand(call.state in ("talking", "held") and asked is None, call, fact)
+            return replace(call, consultation=Consultation(fact.colleague))
+        case ConsultationAnswered():
+            _demand(asked is not None and asked.state == "ringing", call, fact)
+            return replace(call, consultation=Consultation(fact.colleague, "talking"))
+        case ConferenceBegan():
+            _demand(asked is not None and asked.state == "talking", call, fact)
+            return replace(call, consultation=Consultation(fact.colleague, "joined"))
+        case ConsultationEnded():
+            _demand(asked is not None, call, fact)
+            return replace(call, consultation=None)
     return _kept(call, fact)
 
 

@@ -71,6 +71,12 @@ class Side:
         self._expected_at = _now()
         self._media.bridge(self.leg, other)
 
+    def hear(self, other: MediaLeg) -> None:
+        """The caller hears `other`, who need not hear the caller."""
+        self._stop_entertainment()
+        self._expected_at = _now()
+        self._media.hear(self.leg, other)
+
     def part(self, other: MediaLeg | None) -> None:
         """The caller hears music, `other` nothing."""
         if other:

@@ -23,7 +23,9 @@ from callcenter.errors import CallGone, NoFreePort, Unavailable
 from callcenter.events import (
     AnswerCall,
     AudioLegChanged,
+    BeginConference,
     Command,
+    ConsultColleague,
     ControlRecording,
     DescribeFloor,
     DescribeHealth,
@@ -482,6 +484,7 @@ class TelephonyService:
     def _handlers(self) -> dict[type[Any], Handler]:
         calls: tuple[type[Command], ...] = (AnswerCall, RejectCall, HoldCall, ResumeCall)
         calls += (TransferCall, HangUpCall, ControlRecording, ReadOutCode)
+        calls += (ConsultColleague, BeginConference)
         on_loop: dict[type[Any], Callable[[Any], Coroutine[Any, Any, Answer]]] = {
             SeatAgent: self._at_owner(self._seat),
             UnseatAgent: self._at_owner(self._unseat),

@@ -17,11 +17,19 @@ from typing import Literal
 import structlog
 
 from callcenter.config import Line
-from callcenter.errors import CallcenterError, CallGone, Conflict, NoAudioLeg, TelephonyError
+from callcenter.errors import (
+    CallcenterError,
+    CallGone,
+    Conflict,
+    NoAudioLeg,
+    TelephonyError,
+    Unavailable,
+)
 from callcenter.events import (
     AgentDeclined,
     AgentOffered,
     AnswerCall,
+    BeginConference,
     CallAnswered,
     CallEnded,
     CallerReplaced,
@@ -31,6 +39,8 @@ from callcenter.events import (
     CallResumed,
     CallTransferred,
     ComplaintCodeRead,
+    ConsultationEnd,
+    ConsultColleague,
     ControlRecording,
     Fact,
     HangUpCall,
@@ -45,6 +55,7 @@ from callcenter.events import (
 from callcenter.telephony.acd.floor import Change, Offer
 from callcenter.telephony.call import Call, begin, evolve
 from callcenter.telephony.caller import CallerSide, Side
+from callcenter.telephony.colleague import RING_SECONDS, Colleague
 from callcenter.telephony.consulting import Consultation
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.keeping import Keeping
@@ -127,6 +138,7 @@ class Session:
         self._agent_leg: MediaLeg | None = None
         self._phone: PhoneSide | None = None  # where the agent talks by a desk phone
         self._consultation: Consultation | None = None  # the agent's with a colleague, by phone
+        self._colleague: Colleague | None = None  # whom the agent asks from the desktop
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._quality = CallQuality(id)
@@ -254,26 +266,35 @@ class Session:
                 self._demand_sound()
 
     async def talk_with(self, agent: str) -> None:
-        """The two talk until somebody hangs up (Over) or passes the call on (return)."""
+        """The two talk until somebody hangs up (Over) or passes the call on (return).
+
+        After an attended transfer it is another agent's, and they talk on.
+        """
         while True:
             match await self._next(until=self._now() + WATCH_SECONDS):
                 case Asked() as asked:
                     if await self._obey(asked):
                         return
-                case AgentLost(lost) if lost == agent:
-                    return await self._back_to_queue(self._call.queue)
+                case AgentLost(lost) if lost == self.agent:
+                    if not await self._leave_to_colleague():
+                        return await self._back_to_queue(self._call.queue)
                 case PhoneLeft(dialog, how) if self._is_agents_phone(dialog):
+                    if await self._leave_to_colleague():
+                        continue
                     if how == "bye":
                         raise Over("completed", "agent")
                     return await self._back_to_queue(self._call.queue)
+                case AgentLost() | PhonePickedUp() | PhoneLeft() as happening:
+                    await self._follow_colleague(happening)
                 case Referred(referral):
                     if await self._follow_referral(referral):
                         return
-                    agent = self.agent or agent  # a colleague's now, after an attended transfer
                 case SaidAll(number) if self._reading and self._reading[0] == number:
                     await self._read_to_the_end(self._reading[1])
                 case None:
                     self._demand_sound()
+                    if self._colleague and self._colleague.overdue(self._now()):
+                        await self._colleague_goes("no_answer")
                     if self._phone and self._is_silent(self._phone):
                         return await self._back_to_queue(self._call.queue)
 
@@ -284,6 +305,8 @@ class Session:
         if self._watcher:
             self._watcher.cancel()
         self.caller.hang_up(over)
+        asked = self._colleague.go("call_over", now) if self._colleague else []
+        self._colleague = None
         truncated = await self._close_capture()
         measured = self._quality.finish("customer", "agent")
         self.caller.close(self._agent_leg)
@@ -302,7 +325,7 @@ class Session:
         if self.caller.answered:
             self.desk.keep_dialog(self.id, None)
         rang = [self._rang] if self._rang and self.call is None else []  # could not be committed
-        told = [*rang, *measured, *truncated, ended]
+        told = [*rang, *asked, *measured, *truncated, ended]
         await self.desk.record(*told, *self.desk.state_facts(freed))
         self.refuse_rest()
         self.desk.distribute()
@@ -495,7 +518,7 @@ class Session:
         except Over:
             asked.grant(self._call.view())
             raise
-        except Conflict as refusal:
+        except (Conflict, Unavailable) as refusal:
             asked.refuse(refusal)
             return False
         except Exception as error:
@@ -506,19 +529,34 @@ class Session:
 
     async def _do(self, asked: Asked) -> bool:
         command = asked.command
-        if getattr(command, "agent", None) != self.agent:
+        who = getattr(command, "agent", None)
+        if self._colleague and who == self._colleague.agent:
+            await self._do_for_colleague(self._colleague, asked)
+            return False
+        if who != self.agent:
             raise CallGone("this call is not yours")
         match command:
             case HoldCall():
+                if self._colleague:
+                    raise Conflict("your colleague is with you: go on without them first")
                 await self._hold("agent")
             case ResumeCall():
+                if self._colleague:
+                    await self._colleague_goes("returned")
                 await self._resume("agent")
+            case ConsultColleague():
+                await self._ask_colleague(command.colleague)
+            case BeginConference():
+                await self._confer()
             case ControlRecording():
                 await self._happened(*await self.keeping.control(command))
             case ReadOutCode():
                 await self._read_out(command)
             case HangUpCall():
                 raise Over("completed", "agent")
+            case TransferCall(to_agent=to) if self._colleague and self._colleague.agent == to:
+                if not await self._leave_to_colleague():
+                    raise Conflict("your colleague has not answered yet")
             case TransferCall():
                 self._demand_target(command)
                 await self._back_to_queue(command.to_queue, command.to_agent)
@@ -528,6 +566,115 @@ class Session:
             case _:
                 raise Conflict("that cannot be done during a call")
         return False
+
+    # --- A colleague who is asked ---
+
+    async def _ask_colleague(self, agent: str) -> None:
+        """The customer is on hold, the colleague is rung. Raises Conflict, Unavailable."""
+        if self._colleague or (self._consultation and not self._consultation.is_over):
+            raise Conflict("you are asking a colleague already")
+        if self._reading:
+            raise Conflict("the code is being read out: wait until the customer has heard it")
+        assert self.agent is not None
+        assert self._agent_leg is not None
+        deadline = self._now() + RING_SECONDS
+        asked = Colleague(self.id, self.agent, agent, self._agent_leg, self.desk, deadline)
+        held = "agent" in self._call.held_by
+        facts: list[Fact] = [] if held else [CallHeld(call=self.id, by="agent")]
+        facts += asked.offered(self._now())
+        try:
+            await self.desk.commit(*facts)
+        except Exception as error:  # another node's agent by now, or no database
+            self.desk.floor.undo_ask(self.id, agent, self._now())
+            raise Unavailable("the colleague could not be rung; try again") from error
+        for fact in facts:
+            self.call = evolve(self._call, fact) if fact.subject == self.id else self._call
+        self._colleague = asked
+        if not held:
+            self.caller.part(self._agent_leg)
+        self.keeping.leave("agent")  # what the two say is not the customer's
+        if not asked.ring(self.mailbox.put_nowait):
+            await self._colleague_goes("unreachable")
+
+    async def _do_for_colleague(self, colleague: Colleague, asked: Asked) -> None:
+        """What the one who is asked may do: answer, decline, leave."""
+        match asked.command:
+            case AnswerCall() if colleague.by_phone and colleague.state == "ringing":
+                raise Conflict("your calls come to your desk phone: pick it up")
+            case AnswerCall():
+                await self._colleague_answers(colleague)
+            case RejectCall() if colleague.state == "ringing":
+                await self._colleague_goes("declined")
+            case HangUpCall():
+                await self._colleague_goes("left" if colleague.leg else "declined")
+            case _:
+                raise Conflict("the call is your colleague's: you can only leave it")
+
+    async def _colleague_answers(self, colleague: Colleague) -> None:
+        """In the browser. Raises NoAudioLeg, CallGone."""
+        if colleague.state != "ringing":
+            return  # a second click
+        coming, audio = self.desk.floor.brings_audio, self.desk.audio
+        ready = await audio.ready(colleague.agent, AUDIO_PATIENCE, coming=coming)
+        leg = audio.leg(colleague.agent) if ready else None
+        if leg is None:
+            raise NoAudioLeg("your browser has no audio connection; check the microphone")
+        if not colleague.still_rings:
+            raise CallGone("you are not signed in any more")
+        await self._happened(*colleague.answered(leg, self._now()))
+
+    async def _follow_colleague(self, happening: AgentLost | PhonePickedUp | PhoneLeft) -> None:
+        """What became of the colleague's browser or desk phone."""
+        colleague = self._colleague
+        if colleague is None:
+            return
+        match happening:
+            case AgentLost(lost) if lost == colleague.agent:
+                await self._colleague_goes("unreachable")
+            case PhonePickedUp(dialog, media):
+                if facts := colleague.pick_up(dialog, media, self._now()):
+                    await self._happened(*facts)
+            case PhoneLeft(dialog) if colleague.talks_by(dialog):
+                await self._colleague_goes("left")
+            case PhoneLeft(dialog) if colleague.still_rings:
+                if how := colleague.phone_left(dialog):
+                    await self._colleague_goes(how)
+
+    async def _confer(self) -> None:
+        """The customer hears both. Raises Conflict."""
+        colleague = self._colleague
+        if colleague is None or colleague.state == "ringing":
+            raise Conflict("ask a colleague first, and wait for the answer")
+        if "customer" in self._call.held_by:
+            raise Conflict("the customer has put the call on hold: wait for them")
+        if colleague.state == "joined":
+            return  # a second click
+        self.keeping.follow("agent", colleague.join(self.caller))
+        await self._happened(CallResumed(call=self.id, by="agent"), colleague.joined())
+
+    async def _colleague_goes(self, how: ConsultationEnd) -> None:
+        """The colleague's part is over; after a conference the two others talk on."""
+        colleague, self._colleague = self._colleague, None
+        if colleague is None or self._agent_leg is None:
+            return
+        was_joined = colleague.state == "joined"
+        facts = colleague.go(how, self._now())
+        self.keeping.follow("agent", self._agent_leg)
+        if was_joined:
+            self.caller.join(self._agent_leg)
+        await self._happened(*facts)
+        self.desk.distribute()
+
+    async def _leave_to_colleague(self) -> bool:
+        """The call is the colleague's, if one was asked and has answered; True then."""
+        colleague = self._colleague
+        if colleague is None or colleague.leg is None:
+            return False
+        self._colleague = None
+        await self._hand_over(
+            colleague.agent, colleague.leg, colleague.phone, colleague.hand_over()
+        )
+        return True
 
     async def _read_out(self, command: ReadOutCode) -> None:
         """The customer hears the code instead of the agent, who goes on hearing the customer."""
@@ -556,8 +703,7 @@ class Session:
 
     async def _read_to_the_end(self, command: ReadOutCode) -> None:
         self._stop_reading()
-        if self._agent_leg:
-            self.caller.join(self._agent_leg)
+        self._join_again()
         read = ComplaintCodeRead(complaint=command.complaint, call=self.id, by=command.agent)
         await self._happened(read)
 
@@ -567,6 +713,13 @@ class Session:
             await self._happened(CallHeld(call=self.id, by=by))
             if by == "agent":
                 self.caller.part(self._agent_leg)
+
+    def _join_again(self) -> None:
+        """The customer and whoever talks with them hear each other."""
+        if self._colleague and self._colleague.state == "joined":
+            self.keeping.follow("agent", self._colleague.join(self.caller))
+        elif self._agent_leg:
+            self.caller.join(self._agent_leg)
 
     async def _resume(self, by: LegName) -> None:
         if by in self._call.held_by:
@@ -593,7 +746,8 @@ class Session:
             found = self._consultation and self._consultation.hand_over(referral)
             referral.report(200 if found else 481)
             if found:
-                await self._hand_over(*found)
+                colleague, phone = found
+                await self._hand_over(colleague, phone.leg, phone)
             return False
         status, to_queue, to_agent = self._referred_to(referral)
         referral.report(status)  # first: to the agent's phone nothing can be said after its BYE
@@ -658,13 +812,14 @@ class Session:
             return
         await (self._hold if caller.holds else self._resume)("customer")
         if "agent" in self._call.held_by:
-            self.caller.part(self._agent_leg)
+            self.caller.part(None if self._colleague else self._agent_leg)
         else:
-            self.caller.join(self._agent_leg)
+            self._join_again()
 
     async def _back_to_queue(self, to_queue: str | None, to_agent: str | None = None) -> None:
         """This agent's part is over; the caller waits, first in line, with music."""
         queue = to_queue or self._call.queue or self.line.queue
+        await self._colleague_goes("call_over")
         former, changes, measured = self._leave()
         await self._stop_consulting()
         await self._happened(
@@ -687,23 +842,26 @@ class Session:
         self.agent, self._agent_leg = None, None
         return former, changes, measured
 
-    async def _hand_over(self, colleague: str, phone: PhoneSide) -> None:
-        """An attended transfer: the colleague, who is on the phone already, has the call now."""
+    async def _hand_over(
+        self, colleague: str, leg: MediaLeg, phone: PhoneSide | None, *first: Fact
+    ) -> None:
+        """An attended transfer: the colleague, who is on the line already, has the call now."""
         queue = self._call.queue or self.line.queue
         former, changes, measured = self._leave()
         self._consultation = None
-        self.agent, self._agent_leg, self._phone = colleague, phone.leg, phone
-        self.caller.join(phone.leg)
-        self._measure(colleague, phone.leg)
+        self.agent, self._agent_leg, self._phone = colleague, leg, phone
+        self.caller.join(leg)
+        self._measure(colleague, leg)
         offers = self._call.offers + 1
         await self._happened(
+            *first,
             CallTransferred(call=self.id, from_agent=former, to_agent=colleague, to_queue=queue),
             CallQueued(call=self.id, queue=queue, position=1),
             AgentOffered(call=self.id, agent=colleague, queue=queue, attempt=offers),
             *measured,
         )
-        await self._answered(colleague, queue, phone.leg, changes)
-        if phone.holds:
+        await self._answered(colleague, queue, leg, changes)
+        if phone and phone.holds:
             await self._hold("agent")
         self.desk.distribute()
 
@@ -807,13 +965,18 @@ class Session:
                     return happening
 
     async def _follow_phone(self, dialog: DialogCall, wish: MediaDescription) -> None:
-        """The agent's desk phone holds the call or takes it back, or moved."""
+        """The desk phone of the agent, or the colleague's, holds the call, takes it back, moved."""
+        if self._colleague and self._colleague.phone and self._colleague.talks_by(dialog):
+            self._colleague.phone.change_media(wish)
+            self._colleague.phone.keep_dialog()
         phone = self._phone
         if phone is None or dialog is not phone.dialog:
             return
         held = phone.holds
         holds = phone.change_media(wish)
         phone.keep_dialog()
+        if self._colleague:
+            return  # the customer is on hold already, or all three talk
         if holds is not None and holds != held and self._answered_at is not None:
             await (self._hold if holds else self._resume)("agent")
 

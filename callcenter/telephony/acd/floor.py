@@ -291,6 +291,15 @@ class Floor:
         """The agent calls somebody. Raises NotFound, or Conflict where they are busy."""
         return self._move(agent, lambda state: machine.dial(state, call, now))
 
+    def ask(self, call: str, agent: str, now: float) -> list[Change]:
+        """Whose call it is asks this colleague: it rings there. Raises NotFound, Conflict."""
+        return self._move(agent, lambda state: machine.ring(state, call, now))
+
+    def undo_ask(self, call: str, agent: str, now: float) -> None:
+        """It did not begin after all; whatever else the agent does by now stays."""
+        if self.rings_at(call, agent) and not self.seats[agent].node:
+            self.stop_ringing(agent, now)
+
     def undo_dial(self, call: str, agent: str, now: float) -> None:
         """It did not begin after all; whatever else the agent does by now stays."""
         seat = self.seats.get(agent)
