@@ -35,6 +35,7 @@ from callcenter.crm.users.models import User
 from callcenter.events import (
     AgentStateName,
     Consent,
+    ConsultationEnd,
     Fact,
     LegName,
     OutboxAdvanced,
@@ -47,7 +48,7 @@ from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
 from callcenter.web.permissions import Permission, Scope, scope_of
-from callcenter.web.shapes import CallView, MatchView, Moment
+from callcenter.web.shapes import CallView, MatchView, Moment, PersonView
 
 FLOOR_ROOM = "floor"
 INCIDENTS_SHOWN = 3
@@ -92,7 +93,7 @@ class IncidentShape(Payload):
 
 
 class Ringing(Payload):
-    """Durable. A call rings at this agent: the pop."""
+    """Durable. A call rings at this agent: the pop. `asked_by`: a colleague's call, who asks."""
 
     event = "call.ringing"
     call: CallView
@@ -104,6 +105,7 @@ class Ringing(Payload):
     interaction: str | None
     attempt: int
     wait_seconds: float
+    asked_by: PersonView | None = None
 
 
 class Dialling(Payload):
@@ -137,12 +139,27 @@ class Kept(Payload):
     resumes_at: Moment | None
 
 
+class Consulted(Payload):
+    """Durable. A colleague is asked beside the call: to whose call it is, and to the colleague.
+
+    `state`: it rings there, the two talk (the customer does not hear them), all three do
+    (`joined`), or it is over (`ended`), for that `reason`.
+    """
+
+    event = "call.consultation"
+    call: str
+    state: Literal["ringing", "talking", "joined", "ended"]
+    agent: PersonView
+    colleague: PersonView
+    reason: ConsultationEnd | None = None
+
+
 class Ended(Payload):
-    """Durable. The call is over, for this agent at least (`transferred`)."""
+    """Durable. The call is over, for this agent at least (`transferred`, `consulted`)."""
 
     event = "call.ended"
     call: str
-    reason: Outcome | Literal["transferred"]
+    reason: Outcome | Literal["transferred", "consulted"]
     by: str
     interaction: str | None
     talk_seconds: float = 0.0
@@ -522,25 +539,38 @@ def _offered(live: Live, session: Session, fact: events.AgentOffered) -> Told:
     row = interactions.by_call(session, fact.call)
     if row is None:
         return []
+    payload = _ringing(live, session, row, fact, fact.agent, fact.queue, fact.attempt)
+    return [(fact.agent, payload, fact.call)]
+
+
+def _ringing(
+    live: Live,
+    session: Session,
+    row: Interaction,
+    fact: events.AgentOffered | events.ConsultationOffered,
+    agent: str,
+    queue: str | None,
+    attempt: int,
+) -> Ringing:
+    """The pop, whose call it is `agent`'s."""
     outbound = row.direction == "outbound"  # passed on by the agent who placed it
     caller, matches = _other(
         live, session, row, row.to_number if outbound else row.from_number, row.from_name
     )
-    view = call_view(row, "ringing", fact.agent)
+    view = call_view(row, "ringing", agent)
     if not live._parts.alone:
         view.node = log.node_of(session.connection(), fact.call)
-    payload = Ringing(
+    return Ringing(
         call=view,
         caller=caller,
         matches=matches,
         incidents=_incidents(session),
-        queue=fact.queue,
+        queue=queue,
         policy=row.policy,
         interaction=row.id,
-        attempt=fact.attempt,
+        attempt=attempt,
         wait_seconds=max(0.0, (fact.at - row.started_at).total_seconds()),
     )
-    return [(fact.agent, payload, fact.call)]
 
 
 def _e164(written: str | None, region: str) -> str | None:
@@ -610,6 +640,70 @@ def _kept(live: Live, session: Session, fact: Any) -> Told:
         resumes_at=row.resumes_at,
     )
     return [(row.agent, payload, fact.call)]
+
+
+def _asked(live: Live, session: Session, fact: events.ConsultationOffered) -> Told:
+    """The colleague sees who the customer is, and who asks; the note stays whose call it is."""
+    row = interactions.by_call(session, fact.call)
+    if row is None:
+        return []
+    pop = _ringing(live, session, row, fact, fact.colleague, row.queue, 1)
+    now = _consulted(session, fact, "ringing")
+    pop.asked_by = now.agent
+    pop.interaction = pop.call.interaction = None
+    return [(fact.colleague, pop, fact.call), (fact.agent, now, fact.call)]
+
+
+def _asked_talks(live: Live, session: Session, fact: events.ConsultationAnswered) -> Told:
+    now = _consulted(session, fact, "talking")
+    taken = _updated(session, fact.call, "talking", fact.colleague, fact.colleague, "consulted")
+    for _, payload, _ in taken:
+        assert isinstance(payload, Updated)
+        payload.interaction = payload.call.interaction = None
+    return [(fact.colleague, now, fact.call), *taken, (fact.agent, now, fact.call)]
+
+
+def _joined(live: Live, session: Session, fact: events.ConferenceBegan) -> Told:
+    now = _consulted(session, fact, "joined")
+    return [(fact.colleague, now, fact.call), (fact.agent, now, fact.call)]
+
+
+def _asked_no_more(live: Live, session: Session, fact: events.ConsultationEnded) -> Told:
+    """Who has the call now is told of it by the facts that follow."""
+    now = _consulted(session, fact, "ended", fact.reason)
+    told: Told = [(fact.colleague, now, fact.call), (fact.agent, now, fact.call)]
+    if fact.reason != "handed_over":
+        over = Ended(call=fact.call, reason="consulted", by="agent", interaction=None)
+        told.insert(1, (fact.colleague, over, fact.call))
+    return told
+
+
+def _consulted(
+    session: Session, fact: Any, state: str, reason: ConsultationEnd | None = None
+) -> Consulted:
+    return consultation(session, fact.call, state, fact.agent, fact.colleague, reason)
+
+
+def consultation(
+    session: Session,
+    call: str,
+    state: str,
+    agent: str,
+    colleague: str,
+    reason: ConsultationEnd | None = None,
+) -> Consulted:
+    """How it stands with a colleague who is asked, with the names of both."""
+    names = records.people(session, [agent, colleague])
+    blank = {"username": "", "name": ""}
+    return Consulted.model_validate(
+        {
+            "call": call,
+            "state": state,
+            "agent": names.get(agent, {"id": agent, **blank}),
+            "colleague": names.get(colleague, {"id": colleague, **blank}),
+            "reason": reason,
+        }
+    )
 
 
 def _replaced(live: Live, session: Session, fact: events.CallerReplaced) -> Told:
@@ -738,6 +832,10 @@ _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.CallHeld: _held,
     events.CallResumed: _resumed,
     events.CallTransferred: _transferred,
+    events.ConsultationOffered: _asked,
+    events.ConsultationAnswered: _asked_talks,
+    events.ConferenceBegan: _joined,
+    events.ConsultationEnded: _asked_no_more,
     events.CallerReplaced: _replaced,
     events.CallEnded: _ended,
     events.ConsentSettled: _kept,

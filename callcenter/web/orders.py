@@ -11,7 +11,9 @@ from callcenter.errors import Conflict, Forbidden, Invalid, Unavailable
 from callcenter.events import (
     AgentStateName,
     AnswerCall,
+    BeginConference,
     Command,
+    ConsultColleague,
     ControlRecording,
     DialNumber,
     ExtendWrapUp,
@@ -38,6 +40,8 @@ _CONTROL: dict[str, type[Any]] = {
     "hold": HoldCall,
     "resume": ResumeCall,
     "transfer": TransferCall,
+    "consult": ConsultColleague,
+    "conference": BeginConference,
     "hangup": HangUpCall,
 }
 ACTIONS = tuple(_CONTROL)
@@ -52,6 +56,8 @@ def control(parts: Services, person: Who, action: str, body: Body) -> Body:
         if (to_agent is None) == (to_queue is None):
             raise Invalid("name an agent or a queue", {"to_agent": "this or to_queue"})
         values |= {"to_agent": to_agent, "to_queue": to_queue}
+    elif action == "consult":
+        values |= {"colleague": _text(body, "colleague")}
     command = _CONTROL[action](**values)
     return _send(parts, command, service=nodes.of_call(parts, command.call))
 

@@ -18,6 +18,7 @@ from apiflask import APIFlask
 from flask import request
 from flask_socketio import SocketIO, join_room
 from socketio.exceptions import ConnectionRefusedError as Refuse
+from sqlalchemy.orm import Session
 
 from callcenter.crm.agents import operations as outbox
 from callcenter.crm.agents import queries as outboxes
@@ -25,7 +26,15 @@ from callcenter.errors import CallcenterError, Forbidden, Invalid, TooManyTries
 from callcenter.events import PauseCause, RecordingAction, UnseatAgent
 from callcenter.web import auth, floor, orders
 from callcenter.web.context import Services, Who
-from callcenter.web.live import ALARM_ROOM, FLOOR_ROOM, LEAD_ROOM, Live, agent_room
+from callcenter.web.live import (
+    ALARM_ROOM,
+    FLOOR_ROOM,
+    LEAD_ROOM,
+    Live,
+    agent_room,
+    consultation,
+    wire,
+)
 from callcenter.web.permissions import Permission
 from callcenter.web.presence import Presence
 from callcenter.web.problems import describe
@@ -265,7 +274,7 @@ class Sockets:
         """What a reloaded page needs: my state, the call that rings or talks, my newest seq."""
         now = floor.ask(self._parts)
         mine = next((one for one in now["agents"] if one["agent"] == who.id), None)
-        calls = [call for call in now["calls"] if call.get("agent") == who.id]
+        calls = [seen for call in now["calls"] if (seen := _seen_by(call, who.id))]
         if mine and mine.get("call") and not calls:
             calls = [{"id": mine["call"], "state": "ended"}]  # the work after it goes on
         ringing = next((c for c in calls if c["state"] == "ringing"), None)
@@ -276,6 +285,11 @@ class Sockets:
             seq = outboxes.last_seq(session, who.id)
             known = outboxes.state_of(session, who.id)
             pops = {call["id"]: outboxes.pop_of(session, who.id, call["id"]) for call in calls}
+            asked = [
+                _asked(session, call)
+                for call in now["calls"]
+                if call.get("consultation") and _seen_by(call, who.id)
+            ]
         last = {"state": known.state, "reason": known.reason} if known and not mine else {}
         return {
             "seq": seq,
@@ -283,6 +297,7 @@ class Sockets:
             "audio": bool(mine and mine.get("audio")),
             "ringing": _pop(pops, ringing, None),
             "call": _pop(pops, talking, talking),
+            "consultation": asked[0] if asked else None,
         }
 
     def _await_pop(self, agent: str, call: str) -> None:
@@ -344,6 +359,27 @@ def _agent(connection: Connection) -> Who:
 
 def _takes_calls(who: Who) -> bool:
     return who.scope(Permission.CALLS_TAKE) is not None
+
+
+def _seen_by(call: Body, agent: str) -> Body | None:
+    """A call of telephony's as that agent has it; None where it is not theirs.
+
+    Who is asked by a colleague has it too: it rings there, or they talk.
+    """
+    asked = call.get("consultation") or {}
+    if call.get("agent") == agent:
+        return call
+    if asked.get("colleague") == agent:
+        state = "ringing" if asked["state"] == "ringing" else "talking"
+        return {**call, "agent": agent, "state": state}
+    return None
+
+
+def _asked(session: Session, call: Body) -> Body:
+    """The payload of `call.consultation` as it would be sent now."""
+    asked = call["consultation"]
+    now = consultation(session, call["id"], asked["state"], call["agent"], asked["colleague"])
+    return wire(now)
 
 
 def _pop(pops: dict[str, Any], call: Any, now: Any) -> Body | None:

@@ -235,3 +235,98 @@ describe("presence", () => {
     expect(live.queues).toEqual([{ name: "support", waiting: 2, longest_wait_seconds: 31 }]);
   });
 });
+
+describe("a colleague who is asked", () => {
+  const dana = { id: "u1", username: "dana", name: "Dana" };
+  const omid = { id: "u2", username: "omid", name: "Omid" };
+  const consultation = (seq: number, state: string, reason: string | null = null) => ({
+    seq,
+    call: "k1",
+    state,
+    agent: dana,
+    colleague: omid,
+    reason,
+  });
+  const of = (state: string) => ({ ...call(state), agent: "u2" });
+  const asks = { ...ringing(1), call: of("ringing"), asked_by: dana, interaction: null };
+  const talks: [string, object][] = [
+    ["call.ringing", asks],
+    ["call.consultation", consultation(2, "talking")],
+    ["call.updated", { seq: 3, call: of("talking"), interaction: null }],
+  ];
+
+  it("sees who asks and about whom, talks, and has nothing to write afterwards", () => {
+    const rung = play([["call.ringing", asks]]);
+    expect(rung.calls.offer?.askedBy).toEqual({ id: "u1", name: "Dana" });
+    expect(rung.calls.offer?.customer?.id).toBe("c1");
+    const live = play(talks);
+    expect(live.calls.current?.askedBy?.name).toBe("Dana");
+    expect(live.calls.consultation?.state).toBe("talking");
+    expect(callTone(live.calls)).toBe("talking");
+    const over = play(
+      [
+        ["call.consultation", consultation(4, "ended", "left")],
+        ["call.ended", { seq: 5, call: "k1", reason: "consulted", interaction: null }],
+      ],
+      live,
+    );
+    expect([over.calls.current, over.calls.after, over.calls.consultation]).toEqual([
+      null,
+      null,
+      null,
+    ]);
+  });
+
+  it("has the call and its note once it is handed over, and goes on talking", () => {
+    const live = play([
+      ...talks,
+      ["call.consultation", consultation(4, "joined")],
+      ["call.consultation", consultation(5, "ended", "handed_over")],
+      ["call.ringing", { ...ringing(6), call: of("ringing"), interaction: "i1" }],
+      ["call.updated", { seq: 7, call: of("talking"), interaction: "i1" }],
+    ]);
+    expect(live.calls.offer).toBeNull();
+    expect(live.calls.current?.interaction).toBe("i1");
+    expect(live.calls.current?.askedBy).toBeNull();
+    expect(live.calls.current?.customer?.id).toBe("c1");
+    expect(callTone(live.calls)).toBe("talking");
+  });
+
+  it("who passes a call on has its wrap-up, whoever has the call now", () => {
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("talking") }],
+      ["agent.state", { seq: 3, state: "wrap_up" }],
+      ["call.updated", { seq: 4, call: of("queued"), reason: "transferred" }],
+      ["call.ended", { seq: 5, call: "k1", reason: "transferred", interaction: "i1" }],
+    ]);
+    expect(live.calls.current).toBeNull();
+    expect(live.calls.after?.interaction).toBe("i1");
+  });
+
+  it("is known to a page that was loaded anew", () => {
+    const live = takeSnapshot(blank, {
+      seq: 9,
+      agent: { state: "on_call" },
+      ringing: null,
+      call: { ...asks, call: of("talking"), seq: 1 },
+      consultation: consultation(0, "talking"),
+    });
+    expect(live.calls.current?.askedBy?.name).toBe("Dana");
+    expect(live.calls.consultation?.agent.name).toBe("Dana");
+  });
+
+  it("is on the screen of the agent whose call it is, until that is over", () => {
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("talking") }],
+      ["call.updated", { seq: 3, call: call("held") }],
+      ["call.consultation", consultation(4, "ringing")],
+      ["call.consultation", consultation(5, "ended", "declined")],
+    ]);
+    expect(live.calls.consultation?.reason).toBe("declined");
+    expect(callTone(live.calls)).toBe("held");
+    const over = play([["call.ended", { seq: 6, call: "k1", reason: "completed" }]], live);
+    expect(over.calls.consultation).toBeNull();
+  });
+});

@@ -49,7 +49,7 @@ def together(leg: FakeLeg) -> set[FakeLeg]:
     return set(leg.hears.mixes)
 
 
-async def consulting(floor: Stage) -> None:
+async def consulting(floor: Stage) -> object:
     return (await floor.order(DescribeFloor()))["calls"][0]["consultation"]
 
 

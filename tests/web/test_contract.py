@@ -352,11 +352,15 @@ def test_the_pop_and_its_acknowledgements(world: World) -> None:
     assert (end["call"], end["reason"]) == (call, "abandoned")
 
 
-@pytest.mark.parametrize("name", ["answer", "reject", "hold", "resume", "transfer", "hangup"])
+CONTROL = "answer reject hold resume transfer hangup consult conference"
+BODIES = {"transfer": {"to_queue": "support"}, "consult": {"colleague": "b"}}
+
+
+@pytest.mark.parametrize("name", CONTROL.split())
 def test_call_control_is_there_by_socket_and_request(world: World, name: str) -> None:
-    """`call.answer|reject|hold|resume|transfer|hangup` {call, …}; POST /calls/{id}/{…}."""
+    """`call.answer|reject|hold|resume|transfer|hangup|…` {call, …}; POST /calls/{id}/{…}."""
     browser = world.client("agent")
-    body = {"to_queue": "support"} if name == "transfer" else {}
+    body = BODIES.get(name, {})
     answer = tab(world, browser).emit(f"call.{name}", {"call": "c", **body}, callback=True)
     assert answer["ok"] is True
     assert browser.post(f"/calls/c/{name}", body).status_code == 200

@@ -40,12 +40,12 @@ NAME = "Mahtab Zandieh"
 MARKS = ("Mahtab", "Zandieh", "mahtab", "zandieh", "9135550001", "dishwasher", "zanbagh")
 """What was only ever said of, or by, the customer who is erased."""
 NOT_PERSONAL = {
-    "agent", "awaited", "by", "call", "cause", "code", "codec", "complaint", "consent", "customer",
-    "direction", "engine", "format", "from_agent", "from_stage", "incident", "interaction", "kind",
-    "language", "leg", "legs", "line", "list", "node", "others", "outcome", "owner", "path",
-    "policy", "previous", "problem", "queue", "reason", "recording", "redaction", "region", "role",
-    "sha256", "silences", "state", "to_agent", "to_queue", "to_stage", "trunk", "utterance",
-    "verstat",
+    "agent", "awaited", "by", "call", "cause", "code", "codec", "colleague", "complaint",
+    "consent", "customer", "direction", "engine", "format", "from_agent", "from_stage",
+    "incident", "interaction", "kind", "language", "leg", "legs", "line", "list", "node",
+    "others", "outcome", "owner", "path", "policy", "previous", "problem", "queue", "reason",
+    "recording", "redaction", "region", "role", "sha256", "silences", "state", "to_agent",
+    "to_queue", "to_stage", "trunk", "utterance", "verstat",
 }  # fmt: skip
 
 

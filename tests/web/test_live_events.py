@@ -275,6 +275,12 @@ def test_a_fact_that_fails_half_way_tells_nobody(
             {"to_queue": "sales"},
             lambda c, a: events.TransferCall(call=c, agent=a, to_queue="sales"),
         ),
+        (
+            "call.consult",
+            {"colleague": "b"},
+            lambda c, a: events.ConsultColleague(call=c, agent=a, colleague="b"),
+        ),
+        ("call.conference", {}, lambda c, a: events.BeginConference(call=c, agent=a)),
     ],
 )
 def test_an_order_goes_to_telephony_by_socket_and_by_request(
@@ -340,6 +346,8 @@ def test_states_and_audio_go_to_telephony(world: World) -> None:
         ("call.answer", {"call": 7}),
         ("call.answer", {"call": "x" * 65}),
         ("call.transfer", {"call": "c1"}),
+        ("call.consult", {"call": "c1"}),
+        ("call.consult", {"call": "c1", "colleague": 7}),
         ("call.transfer", {"call": "c1", "to_agent": "a", "to_queue": "q"}),
         ("agent.state", {"state": "ringing"}),
         ("agent.state", {"state": "break", "reason": "x" * 201}),
@@ -466,3 +474,104 @@ def test_nothing_undeclared_leaves() -> None:
             call="c", leg="agent", kind="final", id="u", text="", t0=0, t1=0, secret="x"
         )
     assert Ringing.model_config["extra"] == "forbid"
+
+
+# --- A colleague who is asked ------------------------------------------------------------------
+
+
+def asked(world: World) -> tuple[str, dict[str, str]]:
+    """A call of the agent's, who asks the other one: the call, and the ids of both."""
+    agent, other = world.people["agent"], world.people["other"]
+    call = world.call(agent=agent)
+    whom = {"agent": agent, "colleague": other}
+    world.happens(
+        events.CallHeld(call=call, by="agent"),
+        events.ConsultationOffered(call=call, **whom),
+    )
+    return call, whom
+
+
+def test_a_colleague_sees_who_the_customer_is_and_who_asks(world: World) -> None:
+    world.client("agent").post(
+        "/customers", {"name": "Sara", "phones": [{"number": "0912 123 4567", "region": "IR"}]}
+    )
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked(world)
+    ((_, pop),) = got(theirs)
+    assert pop["call"]["id"] == call
+    assert (pop["call"]["state"], pop["call"]["agent"]) == ("ringing", whom["colleague"])
+    assert pop["matches"][0]["customer"]["name"] == "Sara"
+    assert pop["asked_by"]["id"] == whom["agent"]
+    assert pop["interaction"] is None  # the note is not theirs to write
+    (now,) = [body for name, body in got(mine) if name == "call.consultation"]
+    assert (now["state"], now["colleague"]["id"]) == ("ringing", whom["colleague"])
+    assert now["colleague"]["name"]
+
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    told = got(theirs)
+    assert [name for name, _ in told] == ["call.consultation", "call.updated"]
+    assert [body["state"] for _, body in told[:1]] == ["talking"]
+    assert told[1][1]["call"]["state"] == "talking"
+    assert [body["state"] for name, body in got(mine) if name == "call.consultation"] == ["talking"]
+
+    world.happens(
+        events.CallResumed(call=call, by="agent"), events.ConferenceBegan(call=call, **whom)
+    )
+    assert [body["state"] for _, body in got(theirs)] == ["joined"]
+    assert [body.get("state") for _, body in got(mine)] == [None, "joined"]
+
+    world.happens(events.ConsultationEnded(call=call, reason="left", **whom))
+    assert [(name, body["reason"]) for name, body in got(theirs)] == [
+        ("call.consultation", "left"),
+        ("call.ended", "consulted"),
+    ]
+    ((name, body),) = got(mine)
+    assert (name, body["state"], body["reason"]) == ("call.consultation", "ended", "left")
+
+
+def test_whoever_the_call_is_handed_over_to_writes_its_note(world: World) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked(world)
+    agent, other = whom["agent"], whom["colleague"]
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    got(mine), got(theirs)
+    world.happens(
+        events.ConsultationEnded(call=call, reason="handed_over", **whom),
+        events.CallTransferred(call=call, from_agent=agent, to_agent=other, to_queue="support"),
+        events.CallQueued(call=call, queue="support", position=1),
+        events.AgentOffered(call=call, agent=other, queue="support", attempt=2),
+        events.CallAnswered(call=call, agent=other, queue="support", wait_seconds=1.0),
+    )
+    told = got(theirs)
+    assert [name for name, _ in told] == ["call.consultation", "call.ringing", "call.updated"]
+    assert told[1][1]["interaction"] == told[2][1]["interaction"] is not None
+    assert told[1][1]["asked_by"] is None
+    assert "call.ended" in [name for name, _ in got(mine)]
+    page = world.client("other").get("/interactions", query_string={"limit": 5}).get_json()
+    assert call in [row["call_id"] for row in page["items"]]
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"), [("ringing", "ringing"), ("talking", "call"), ("joined", "call")]
+)
+def test_a_page_that_is_loaded_anew_knows_who_is_asked(
+    world: World, state: str, shown: str
+) -> None:
+    call, whom = asked(world)
+    view = {
+        "id": call,
+        "state": "held",
+        "agent": whom["agent"],
+        "consultation": {"colleague": whom["colleague"], "state": state},
+    }
+    world.telephony.floor["calls"] = [view]
+    ack = ask(tab(world, world.client("other")), "resume", {"last_seq": None})
+    assert ack[shown]["call"]["id"] == call
+    assert ack[shown]["asked_by"]["id"] == whom["agent"]
+    assert ack["consultation"]["state"] == state
+    assert ack["call" if shown == "ringing" else "ringing"] is None
+    ack = ask(tab(world, world.client("agent")), "resume", {"last_seq": None})
+    assert ack["call"]["call"]["state"] == "held"
+    assert ack["consultation"]["colleague"]["id"] == whom["colleague"]
+    ack = ask(tab(world, world.client("supervisor")), "resume", {"last_seq": None})
+    assert (ack["call"], ack["ringing"], ack["consultation"]) == (None, None, None)

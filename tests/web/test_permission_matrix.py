@@ -47,6 +47,8 @@ OO--- POST   /calls/<id>/reading
 AA--- POST   /calls/<id>/reject
 AA--- POST   /calls/<id>/resume
 AA--- POST   /calls/<id>/transfer
+AA--- POST   /calls/<id>/consult
+AA--- POST   /calls/<id>/conference
 -AA-A GET    /calibrations
 -A--- POST   /calibrations
 -AA-A GET    /calibrations/<id>
@@ -217,6 +219,7 @@ figures of questions and conversations) see `test_teams.py`."""
 SOCKET = """
 AAAAA resume pop.seen
 AA--- call.dial call.answer call.reject call.hold call.resume call.transfer call.hangup
+AA--- call.consult call.conference
 AA--- agent.state agent.device wrap_up.extend rtc.offer
 AA--- recording.start recording.stop recording.pause recording.resume
 """
@@ -225,6 +228,7 @@ SENT: dict[str, dict[str, Any]] = {
     "pop.seen": {"seq": 1},
     "call.dial": {"to": "02188888888"},
     "call.transfer": {"to_queue": "support"},
+    "call.consult": {"colleague": "b"},
     "agent.state": {"state": "available"},
     "agent.device": {"device": "browser"},
     "rtc.offer": {"sdp": "v=0"},

@@ -28,6 +28,8 @@ _TAKEN = (
     events.ResumeCall,
     events.TransferCall,
     events.HangUpCall,
+    events.ConsultColleague,
+    events.BeginConference,
     events.ReadOutCode,
     events.ExtendWrapUp,
     events.UnseatAgent,

@@ -26,6 +26,12 @@ class Transfer(In):
     to_queue: Id | None = None
 
 
+class Asking(In):
+    """Whom I ask: the id of a colleague who is free."""
+
+    colleague: Id
+
+
 class RecordingOrder(In):
     """What is to be done; start and stop only where the policy is on_demand."""
 
@@ -126,8 +132,9 @@ def _route(action: str, sentence: str) -> None:
 _route("answer", "Take the call that rings at me.")
 _route("reject", "Decline the call that rings at me.")
 _route("hold", "Put the customer on hold.")
-_route("resume", "Take the customer back.")
-_route("hangup", "End the call.")
+_route("resume", "Take the customer back; a colleague whom I asked leaves.")
+_route("hangup", "End the call; asked by a colleague, leave it.")
+_route("conference", "Let the customer hear the colleague whom I asked, and me.")
 
 
 @blueprint.post("/calls/<id>/transfer")
@@ -135,8 +142,17 @@ _route("hangup", "End the call.")
 @blueprint.output(Done)
 @auth.requires(Permission.CALLS_TAKE)
 def transfer(id: str, body: Transfer) -> Any:
-    """Pass the call on to another agent or a queue, unannounced."""
+    """Pass the call on to another agent or a queue; to whom I asked first: hand it over."""
     return _order("transfer", id, body.model_dump())
+
+
+@blueprint.post("/calls/<id>/consult")
+@blueprint.input(Asking, location="json", arg_name="body")
+@blueprint.output(Done)
+@auth.requires(Permission.CALLS_TAKE)
+def consult(id: str, body: Asking) -> Any:
+    """Ask a colleague, who is rung; the customer is on hold meanwhile. 409: they are not free."""
+    return _order("consult", id, body.model_dump())
 
 
 @blueprint.post("/calls/<id>/reading")

@@ -192,6 +192,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}/conference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the customer hear the colleague whom I asked, and me. */
+        post: operations["post_calls_conference"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calls/{id}/consult": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a colleague, who is rung; the customer is on hold meanwhile. 409: they are not free. */
+        post: operations["post_calls_consult"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls/{id}/diagnosis": {
         parameters: {
             query?: never;
@@ -218,7 +252,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End the call. */
+        /** End the call; asked by a colleague, leave it. */
         post: operations["post_calls_hangup"];
         delete?: never;
         options?: never;
@@ -303,7 +337,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take the customer back. */
+        /** Take the customer back; a colleague whom I asked leaves. */
         post: operations["post_calls_resume"];
         delete?: never;
         options?: never;
@@ -320,7 +354,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Pass the call on to another agent or a queue, unannounced. */
+        /** Pass the call on to another agent or a queue; to whom I asked first: hand it over. */
         post: operations["post_calls_transfer"];
         delete?: never;
         options?: never;
@@ -2013,6 +2047,13 @@ export interface components {
         Also: {
             typed: string;
             words: string[];
+        };
+        /**
+         * Asking
+         * @description Whom I ask: the id of a colleague who is free.
+         */
+        Asking: {
+            colleague: string;
         };
         /**
          * Audit
@@ -4554,6 +4595,72 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_conference: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_consult: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Asking"];
+            };
+        };
         responses: {
             /** @description Successful response */
             200: {

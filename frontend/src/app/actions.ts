@@ -14,14 +14,30 @@ export function useCallActions() {
     if (call) await live.act("call.reject", call);
   }
 
+  /** While I talk with a colleague alone it is their part that ends, not the customer's call. */
   async function end(): Promise<void> {
     const call = live.calls.current?.call.id;
-    if (call) await live.act("call.hangup", call);
+    const alone = live.consultation && live.consultation.state !== "joined" && !live.isAsked;
+    if (call) await live.act(alone ? "call.resume" : "call.hangup", call);
+  }
+
+  /** Goes on without the colleague. */
+  async function goOn(): Promise<void> {
+    if (live.consultation) await live.act("call.resume", live.consultation.call);
+  }
+
+  async function join(): Promise<void> {
+    if (live.consultation) await live.act("call.conference", live.consultation.call);
+  }
+
+  async function handOver(): Promise<void> {
+    const now = live.consultation;
+    if (now) await live.act("call.transfer", now.call, { to_agent: now.colleague.id });
   }
 
   async function toggleHold(): Promise<void> {
     const current = live.calls.current;
-    if (!current) return;
+    if (!current || live.isAsked || live.consultation?.state === "joined") return;
     await live.act(current.call.state === "held" ? "call.resume" : "call.hold", current.call.id);
   }
 
@@ -29,5 +45,5 @@ export function useCallActions() {
     if (live.calls.current && !live.onPhone) live.toggleMute();
   }
 
-  return { answer, decline, end, toggleHold, mute };
+  return { answer, decline, end, goOn, join, handOver, toggleHold, mute };
 }

@@ -77,7 +77,8 @@ export function useAlerts(): void {
   watch(
     () => live.calls.lastEnd,
     (end) => {
-      if (end && !end.answered && end.reason) say(t("pop.gone"));
+      if (!end || end.answered || !end.reason) return;
+      say(t(end.reason === "consulted" ? "pop.askedNoMore" : "pop.gone"));
     },
   );
 }

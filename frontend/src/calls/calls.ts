@@ -56,6 +56,22 @@ export type Trouble = Pick<
   "id" | "cause" | "product" | "title" | "advice" | "complaints"
 >;
 
+export interface Named {
+  id: string;
+  name: string;
+}
+
+/** A colleague who is asked beside a call: it rings there, the two talk, or all three do. */
+export interface Consultation {
+  call: string;
+  state: "ringing" | "talking" | "joined" | "ended";
+  /** Whose call it is. */
+  agent: Named;
+  colleague: Named;
+  /** Why it ended. */
+  reason: string | null;
+}
+
 /** A call with all that is known of who calls: what a pop shows. */
 export interface Contact {
   call: Call;
@@ -68,6 +84,8 @@ export interface Contact {
   interaction: string | null;
   /** Whom the agent, or a single sure match, says the caller is. */
   customer: CustomerBrief | null;
+  /** The colleague whose call it is, who asks me; null: the call is to be mine. */
+  askedBy?: Named | null;
   /** When this page first heard of it, milliseconds; for the ring's age. */
   seenAt: number;
   seq: number | null;
@@ -80,6 +98,8 @@ export interface CallsState {
   current: Contact | null;
   /** The conversation that has just ended and is being wrapped up. */
   after: Contact | null;
+  /** A colleague who is asked in the conversation; of an older tab perhaps not there. */
+  consultation?: Consultation | null;
   /** Why the last offer or call went away; a word for the screen. */
   lastEnd: { call: string; reason: string; answered: boolean } | null;
 }
@@ -90,11 +110,24 @@ export type CallEvent =
   | { kind: "updated"; call: Call }
   | { kind: "kept"; call: string; kept: Kept }
   | { kind: "ended"; call: string; reason: string; interaction: string | null }
+  | { kind: "consultation"; consultation: Consultation | null }
   | { kind: "customer"; call: string; customer: CustomerBrief | null }
-  | { kind: "snapshot"; offer: Contact | null; current: Contact | null; after: Contact | null }
+  | {
+      kind: "snapshot";
+      offer: Contact | null;
+      current: Contact | null;
+      after: Contact | null;
+      consultation: Consultation | null;
+    }
   | { kind: "wrapped" };
 
-export const noCalls: CallsState = { offer: null, current: null, after: null, lastEnd: null };
+export const noCalls: CallsState = {
+  offer: null,
+  current: null,
+  after: null,
+  consultation: null,
+  lastEnd: null,
+};
 
 /** The customer a contact opens with: the only match, or none when there is a choice. */
 export function likelyCustomer(matches: Match[]): CustomerBrief | null {
@@ -113,6 +146,8 @@ export function reduceCalls(state: CallsState, event: CallEvent): CallsState {
       return keep(state, event.call, event.kept);
     case "ended":
       return end(state, event.call, event.reason, event.interaction);
+    case "consultation":
+      return { ...state, consultation: event.consultation };
     case "customer":
       return choose(state, event.call, event.customer);
     case "wrapped":
@@ -123,8 +158,11 @@ export function reduceCalls(state: CallsState, event: CallEvent): CallsState {
 }
 
 function ring(state: CallsState, contact: Contact): CallsState {
-  if (state.current?.call.id === contact.call.id) return state;
-  return { ...state, offer: contact };
+  const { current } = state;
+  if (current?.call.id !== contact.call.id) return { ...state, offer: contact };
+  // I was asked about it and it is mine now: I talk already, and the note is mine to write.
+  const { interaction, policy, queue } = contact;
+  return { ...state, current: { ...current, interaction, policy, queue, askedBy: null } };
 }
 
 /** A call of mine: it is on the screen from the first moment, nothing is to be answered. */
@@ -139,8 +177,8 @@ function update(state: CallsState, call: Call): CallsState {
   const known = [state.offer, state.current].find((c) => c?.call.id === call.id);
   if (call.state === "ended") return state; // `call.ended` says how
   if (known?.call.agent && call.agent && known.call.agent !== call.agent) {
-    // It rings, or talks, at somebody else now.
-    return known === state.offer ? { ...state, offer: null } : { ...state, current: null };
+    // It rings, or talks, at somebody else now; of what I talked in, `call.ended` says so.
+    return known === state.offer ? { ...state, offer: null } : state;
   }
   if (call.state === "ringing" || call.state === "queued") {
     if (state.offer?.call.id !== call.id) return state;
@@ -160,8 +198,11 @@ function end(
   interaction: string | null,
 ): CallsState {
   const lastEnd = { call: id, reason, answered: state.current?.call.id === id };
+  if (state.consultation?.call === id) state = { ...state, consultation: null };
   if (state.offer?.call.id === id) return { ...state, offer: null, lastEnd };
   if (state.current?.call.id !== id) return state;
+  // A colleague's call, about which I was asked: nothing is left for me to write.
+  if (reason === "consulted") return { ...state, current: null, lastEnd };
   const after: Contact = {
     ...state.current,
     call: { ...state.current.call, state: "ended" },
@@ -184,7 +225,7 @@ function choose(state: CallsState, id: string, customer: CustomerBrief | null): 
 
 function snapshot(
   state: CallsState,
-  now: { offer: Contact | null; current: Contact | null; after: Contact | null },
+  now: Pick<CallsState, "offer" | "current" | "after" | "consultation">,
 ): CallsState {
   const richer = (fresh: Contact | null): Contact | null => {
     const known = [state.offer, state.current, state.after].find(
@@ -203,6 +244,7 @@ function snapshot(
     offer: richer(now.offer),
     current: richer(now.current),
     after: richer(now.after),
+    consultation: now.consultation ?? null,
     lastEnd: state.lastEnd,
   };
 }

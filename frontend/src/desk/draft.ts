@@ -63,7 +63,8 @@ export const useDraft = defineStore("draft", () => {
   let written = "";
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  const contact = computed(() => live.calls.current ?? live.calls.after);
+  /** Whose call I am only asked about, writes about it. */
+  const contact = computed(() => (live.isAsked ? null : (live.calls.current ?? live.calls.after)));
 
   watch(() => contact.value?.call.id ?? null, open, { immediate: true });
 

@@ -251,6 +251,13 @@ export const useLive = defineStore("live", () => {
   const onPhone = computed(
     () => (state.value.presence.device ?? session.value?.device) === "phone",
   );
+  /** A colleague who is asked in my call, or I in a colleague's. */
+  const consultation = computed(() => {
+    const { consultation: now, current } = state.value.calls;
+    return now && now.state !== "ended" && now.call === current?.call.id ? now : null;
+  });
+  /** Whether the conversation is a colleague's call, about which I am asked. */
+  const isAsked = computed(() => consultation.value?.colleague.id === me.value?.id);
   const isMuted = computed(() => (leading.value ? muted.value : remoteLine.value.muted));
   const line = computed(() => (leading.value ? leg.value : remoteLine.value.leg));
   const microphone = computed(() => (leading.value ? mic.value : remoteLine.value.mic));
@@ -259,6 +266,16 @@ export const useLive = defineStore("live", () => {
     () => state.value.late,
     (late) => {
       if (late) say(i18n.global.t("notices.late", { code: late.code }), "bad", 12_000);
+    },
+  );
+
+  watch(
+    () => state.value.calls.consultation,
+    (now) => {
+      const { t, te } = i18n.global;
+      const text = `consultation.ended.${now?.reason}`;
+      if (now?.state !== "ended" || now.agent.id !== me.value?.id || !te(text)) return;
+      say(t(text, { name: now.colleague.name }), "info", 9000);
     },
   );
 
@@ -277,6 +294,8 @@ export const useLive = defineStore("live", () => {
     busy,
     calls,
     presence,
+    consultation,
+    isAsked,
     onPhone,
     isMuted,
     line,

@@ -1,7 +1,17 @@
 /** What comes over the socket, made into the types of the stores. Tolerant of missing keys. */
 
 import type { AgentStateName, Match, QueueNow } from "@/api/types";
-import type { Call, Caller, CallState, Contact, Kept, Trouble, Verstat } from "@/calls/calls";
+import type {
+  Call,
+  Caller,
+  CallState,
+  Consultation,
+  Contact,
+  Kept,
+  Named,
+  Trouble,
+  Verstat,
+} from "@/calls/calls";
 import { likelyCustomer } from "@/calls/calls";
 import type { CaptionEvent } from "@/captions/captions";
 import type { Presence } from "@/presence/presence";
@@ -100,8 +110,30 @@ export function readContact(payload: unknown, now = Date.now()): Contact {
     policy: text(body.policy),
     interaction: text(body.interaction) ?? text(interaction.id) ?? text(raw(body.call).interaction),
     customer: likelyCustomer(matches),
+    askedBy: body.asked_by ? readNamed(body.asked_by) : null,
     seenAt: now,
     seq: number(body.seq),
+  };
+}
+
+function readNamed(value: unknown): Named {
+  const one = raw(value);
+  return { id: text(one.id) ?? "", name: text(one.name) ?? text(one.username) ?? "" };
+}
+
+const CONSULTED = ["ringing", "talking", "joined"] as const;
+
+/** The payload of `call.consultation`, also as it stands in the answer to `resume`. */
+export function readConsultation(value: unknown): Consultation | null {
+  const body = raw(value);
+  const call = text(body.call);
+  if (!call) return null;
+  return {
+    call,
+    state: CONSULTED.find((state) => state === body.state) ?? "ended",
+    agent: readNamed(body.agent),
+    colleague: readNamed(body.colleague),
+    reason: text(body.reason),
   };
 }
 

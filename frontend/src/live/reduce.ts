@@ -8,6 +8,7 @@ import {
   type PhraseSaid,
   readCall,
   readCaption,
+  readConsultation,
   readContact,
   readKept,
   readPhrase,
@@ -69,6 +70,8 @@ function step(live: Live, name: string, payload: unknown): Live {
         call: String(body.call ?? ""),
         kept: readKept(body),
       });
+    case "call.consultation":
+      return withCalls(live, { kind: "consultation", consultation: readConsultation(payload) });
     case "call.ended":
       return withCalls(live, {
         kind: "ended",
@@ -154,6 +157,7 @@ export function takeSnapshot(live: Live, ack: Record<string, unknown>): Live {
       offer: contactOf(ack.ringing),
       current: ended ? null : call,
       after: wrapping ? (ended ?? next.calls.after ?? next.calls.current) : null,
+      consultation: readConsultation(ack.consultation),
     });
   }
   return settle(next);

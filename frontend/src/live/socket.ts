@@ -12,6 +12,7 @@ const EVENTS = [
   "call.updated",
   "call.recording",
   "call.ended",
+  "call.consultation",
   "caption",
   "agent.state",
   "missed.changed",
