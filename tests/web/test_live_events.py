@@ -479,11 +479,11 @@ def test_nothing_undeclared_leaves() -> None:
 # --- A colleague who is asked ------------------------------------------------------------------
 
 
-def asked(world: World) -> tuple[str, dict[str, str]]:
+def asked(world: World) -> tuple[str, dict[str, Any]]:
     """A call of the agent's, who asks the other one: the call, and the ids of both."""
     agent, other = world.people["agent"], world.people["other"]
     call = world.call(agent=agent)
-    whom = {"agent": agent, "colleague": other}
+    whom: dict[str, Any] = {"agent": agent, "colleague": other}
     world.happens(
         events.CallHeld(call=call, by="agent"),
         events.ConsultationOffered(call=call, **whom),
