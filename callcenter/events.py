@@ -764,6 +764,18 @@ class BeginConference(Command):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PressKeys(Command):
+    """The agent presses keys (0 to 9, *, #) for a machine at the other end. → call view
+
+    No fact comes of it: what is typed there may be a customer's number or a code.
+    """
+
+    call: str
+    agent: str
+    keys: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ControlRecording(Command):
     """The agent starts, stops, pauses or resumes what is kept of the call. → call view"""
 

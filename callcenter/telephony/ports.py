@@ -222,6 +222,9 @@ class MediaPlane(Protocol):
     def tap(self, leg: MediaLeg, sink: FrameSink, *, start: float) -> MediaTap:
         """Hand `sink` what the leg's party says; position 0 is loop time `start`."""
 
+    def press(self, leg: MediaLeg, keys: str) -> None:
+        """Let the party's telephone get these keys (0 to 9, *, #), one after the other."""
+
     def on_digit(self, leg: MediaLeg, handler: Callable[[str], None]) -> None:
         """Call `handler` once per key the party pressed (RFC 4733)."""
 

@@ -37,6 +37,7 @@ from callcenter.events import (
     HoldCall,
     LogAdvanced,
     OfferAudio,
+    PressKeys,
     ReadOutCode,
     RejectCall,
     ResourcesSeen,
@@ -484,7 +485,7 @@ class TelephonyService:
     def _handlers(self) -> dict[type[Any], Handler]:
         calls: tuple[type[Command], ...] = (AnswerCall, RejectCall, HoldCall, ResumeCall)
         calls += (TransferCall, HangUpCall, ControlRecording, ReadOutCode)
-        calls += (ConsultColleague, BeginConference)
+        calls += (ConsultColleague, BeginConference, PressKeys)
         on_loop: dict[type[Any], Callable[[Any], Coroutine[Any, Any, Answer]]] = {
             SeatAgent: self._at_owner(self._seat),
             UnseatAgent: self._at_owner(self._unseat),

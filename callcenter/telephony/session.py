@@ -46,6 +46,7 @@ from callcenter.events import (
     HangUpCall,
     HoldCall,
     LegName,
+    PressKeys,
     ReadOutCode,
     RecordPolicy,
     RejectCall,
@@ -552,6 +553,10 @@ class Session:
                 await self._happened(*await self.keeping.control(command))
             case ReadOutCode():
                 await self._read_out(command)
+            case PressKeys(keys=keys):
+                if self._call.held_by:
+                    raise Conflict("the customer is on hold: take them back first")
+                self.desk.media.press(self.caller.leg, keys)
             case HangUpCall():
                 raise Over("completed", "agent")
             case TransferCall(to_agent=to) if self._colleague and self._colleague.agent == to:

@@ -21,6 +21,7 @@ from callcenter.events import (
     HoldCall,
     OfferAudio,
     PauseCause,
+    PressKeys,
     ReadOutCode,
     RecordingAction,
     RejectCall,
@@ -33,6 +34,7 @@ from callcenter.web import nodes
 from callcenter.web.context import Services, Who
 from callcenter.web.permissions import Permission
 
+KEYS = "0123456789*#"
 CHOSEN = ("available", "break", "training", "back_office", "offline")
 _CONTROL: dict[str, type[Any]] = {
     "answer": AnswerCall,
@@ -42,6 +44,7 @@ _CONTROL: dict[str, type[Any]] = {
     "transfer": TransferCall,
     "consult": ConsultColleague,
     "conference": BeginConference,
+    "keys": PressKeys,
     "hangup": HangUpCall,
 }
 ACTIONS = tuple(_CONTROL)
@@ -58,6 +61,11 @@ def control(parts: Services, person: Who, action: str, body: Body) -> Body:
         values |= {"to_agent": to_agent, "to_queue": to_queue}
     elif action == "consult":
         values |= {"colleague": _text(body, "colleague")}
+    elif action == "keys":
+        keys = _text(body, "keys", most=32)
+        if not set(keys) <= set(KEYS):
+            raise Invalid("these are no keys of a telephone", {"keys": "0 to 9, * and #"})
+        values |= {"keys": keys}
     command = _CONTROL[action](**values)
     return _send(parts, command, service=nodes.of_call(parts, command.call))
 

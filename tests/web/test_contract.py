@@ -352,8 +352,12 @@ def test_the_pop_and_its_acknowledgements(world: World) -> None:
     assert (end["call"], end["reason"]) == (call, "abandoned")
 
 
-CONTROL = "answer reject hold resume transfer hangup consult conference"
-BODIES = {"transfer": {"to_queue": "support"}, "consult": {"colleague": "b"}}
+CONTROL = "answer reject hold resume transfer hangup consult conference keys"
+BODIES = {
+    "transfer": {"to_queue": "support"},
+    "consult": {"colleague": "b"},
+    "keys": {"keys": "12#"},
+}
 
 
 @pytest.mark.parametrize("name", CONTROL.split())

@@ -281,6 +281,11 @@ def test_a_fact_that_fails_half_way_tells_nobody(
             lambda c, a: events.ConsultColleague(call=c, agent=a, colleague="b"),
         ),
         ("call.conference", {}, lambda c, a: events.BeginConference(call=c, agent=a)),
+        (
+            "call.keys",
+            {"keys": "12#"},
+            lambda c, a: events.PressKeys(call=c, agent=a, keys="12#"),
+        ),
     ],
 )
 def test_an_order_goes_to_telephony_by_socket_and_by_request(
@@ -347,6 +352,9 @@ def test_states_and_audio_go_to_telephony(world: World) -> None:
         ("call.answer", {"call": "x" * 65}),
         ("call.transfer", {"call": "c1"}),
         ("call.consult", {"call": "c1"}),
+        ("call.keys", {"call": "c1"}),
+        ("call.keys", {"call": "c1", "keys": "12A"}),
+        ("call.keys", {"call": "c1", "keys": "1" * 33}),
         ("call.consult", {"call": "c1", "colleague": 7}),
         ("call.transfer", {"call": "c1", "to_agent": "a", "to_queue": "q"}),
         ("agent.state", {"state": "ringing"}),

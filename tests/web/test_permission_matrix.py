@@ -49,6 +49,7 @@ AA--- POST   /calls/<id>/resume
 AA--- POST   /calls/<id>/transfer
 AA--- POST   /calls/<id>/consult
 AA--- POST   /calls/<id>/conference
+AA--- POST   /calls/<id>/keys
 -AA-A GET    /calibrations
 -A--- POST   /calibrations
 -AA-A GET    /calibrations/<id>
@@ -219,7 +220,7 @@ figures of questions and conversations) see `test_teams.py`."""
 SOCKET = """
 AAAAA resume pop.seen
 AA--- call.dial call.answer call.reject call.hold call.resume call.transfer call.hangup
-AA--- call.consult call.conference
+AA--- call.consult call.conference call.keys
 AA--- agent.state agent.device wrap_up.extend rtc.offer
 AA--- recording.start recording.stop recording.pause recording.resume
 """
@@ -229,6 +230,7 @@ SENT: dict[str, dict[str, Any]] = {
     "call.dial": {"to": "02188888888"},
     "call.transfer": {"to_queue": "support"},
     "call.consult": {"colleague": "b"},
+    "call.keys": {"keys": "1"},
     "agent.state": {"state": "available"},
     "agent.device": {"device": "browser"},
     "rtc.offer": {"sdp": "v=0"},

@@ -30,6 +30,7 @@ _TAKEN = (
     events.HangUpCall,
     events.ConsultColleague,
     events.BeginConference,
+    events.PressKeys,
     events.ReadOutCode,
     events.ExtendWrapUp,
     events.UnseatAgent,

@@ -78,7 +78,9 @@ class G722:
         return memoryview(head + sound)
 
     def sent(self, packet: bytes | bytearray | memoryview) -> bytes:
-        """A packet of PCMU for the telephone, as G.722."""
+        """A packet of PCMU for the telephone, as G.722; keys as they are."""
+        if packet[1] & 0x7F != Codec.PCMU.value:
+            return bytes(packet)
         payload = packet[rtp.HEADER_BYTES :]
         narrow = g711.decode(payload, Codec.PCMU)
         wide = np.zeros(2 * len(narrow), np.float32)

@@ -470,6 +470,10 @@ class BatchingMediaPlane:
         """
         return _sound(leg).add_tap(sink, round((start - self.epoch) / FRAME_SECONDS))
 
+    def press(self, leg: MediaLeg, keys: str) -> None:
+        """Let the party's telephone get these keys (0 to 9, *, #), one after the other."""
+        _sound(leg).press(keys)
+
     def on_digit(self, leg: MediaLeg, handler: Callable[[str], None]) -> None:
         """Call `handler` once per key the party pressed (RFC 4733)."""
         _sound(leg).add_digit_handler(handler)

@@ -60,6 +60,7 @@ class FakeLeg:
         self.taps: list[FakeTap] = []
         self.digit_handlers: list[Callable[[str], None]] = []
         self.closed = False
+        self.got_keys = ""
         self.mixes: tuple[FakeLeg, ...] = ()
         self.quality = LegQuality(
             seconds=1.0,
@@ -186,6 +187,10 @@ class FakeMediaPlane:
         tap = FakeTap(fake, sink, start)
         fake.taps.append(tap)
         return tap
+
+    def press(self, leg: MediaLeg, keys: str) -> None:
+        """Let the party's telephone get these keys (0 to 9, *, #), one after the other."""
+        _fake(leg).got_keys += keys
 
     def on_digit(self, leg: MediaLeg, handler: Callable[[str], None]) -> None:
         """Call `handler` once per key the party pressed (RFC 4733)."""

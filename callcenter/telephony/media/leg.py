@@ -14,6 +14,7 @@ import structlog
 
 from callcenter.telephony.media import g711, rtp
 from callcenter.telephony.media.dtmf import DigitDetector
+from callcenter.telephony.media.keys import KeyPad
 from callcenter.telephony.media.packing import Packing
 from callcenter.telephony.media.playout import Playout
 from callcenter.telephony.media.quality import Counts, Reception
@@ -130,6 +131,7 @@ class Leg:
         self.reports = Reports(self.reception, self._writer)
         self._marker = True
         self._packing: Packing | None = None
+        self._keypad = KeyPad()
         self._speak(self._codec)
         self.owed = False
         """Whether `next_packet` has one to be sent before the next step (packets under 20 ms)."""
@@ -164,7 +166,7 @@ class Leg:
         """From now on send packets of that length, a multiple of 10 ms."""
         usual = milliseconds == FRAME_MILLISECONDS
         self._packing = None if usual else Packing(milliseconds)
-        self._packs = not usual
+        self._packs = not usual or bool(self._keypad)
         self.owed = False
 
     # --- what the party says ---------------------------------------------------------------
@@ -337,6 +339,11 @@ class Leg:
             cursor += whole or 1
         self._cursor = cursor
 
+    def press(self, keys: str) -> None:
+        """Let the party's telephone get these keys. Raises ValueError for what is none."""
+        self._keypad.press(keys)
+        self._packs = self._packing is not None or bool(self._keypad)
+
     # --- what the party hears --------------------------------------------------------------
 
     def listen_to(self, other: Leg | None) -> None:
@@ -395,6 +402,13 @@ class Leg:
     def packet(self, frame: int) -> bytearray | None:
         """The packet the party gets for `frame`; None when it gets none."""
         payload = self._heard(frame)
+        if self._keypad:
+            stroke = self._keypad.next()
+            self._packs = self._packing is not None or bool(self._keypad)
+            if stroke and self.telephone_event is not None and self.sends:
+                began, first = (frame - stroke.since) * FRAME_SAMPLES, stroke.since == 0
+                return self._writer.packet_at(began, stroke.event, self.telephone_event, first)
+            payload = stroke.tone(self._codec) or payload if stroke else payload
         if not self.sends or (payload is None and self._may_rest()):
             self._marker = True
             return None

@@ -32,6 +32,12 @@ class Asking(In):
     colleague: Id
 
 
+class Keys(In):
+    """Keys of a telephone, pressed one after the other."""
+
+    keys: str = Field(pattern=r"^[0-9*#]{1,32}$")
+
+
 class RecordingOrder(In):
     """What is to be done; start and stop only where the policy is on_demand."""
 
@@ -144,6 +150,15 @@ _route("conference", "Let the customer hear the colleague whom I asked, and me."
 def transfer(id: str, body: Transfer) -> Any:
     """Pass the call on to another agent or a queue; to whom I asked first: hand it over."""
     return _order("transfer", id, body.model_dump())
+
+
+@blueprint.post("/calls/<id>/keys")
+@blueprint.input(Keys, location="json", arg_name="body")
+@blueprint.output(Done)
+@auth.requires(Permission.CALLS_TAKE)
+def keys(id: str, body: Keys) -> Any:
+    """Press keys for a machine at the other end (RFC 4733, or tones where it takes no events)."""
+    return _order("keys", id, body.model_dump())
 
 
 @blueprint.post("/calls/<id>/consult")

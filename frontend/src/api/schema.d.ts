@@ -277,6 +277,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Press keys for a machine at the other end (RFC 4733, or tones where it takes no events). */
+        post: operations["post_calls_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls/{id}/reading": {
         parameters: {
             query?: never;
@@ -3168,6 +3185,13 @@ export interface components {
             knocked_out: boolean;
         };
         /**
+         * Keys
+         * @description Keys of a telephone, pressed one after the other.
+         */
+        Keys: {
+            keys: string;
+        };
+        /**
          * Leg
          * @description Where a leg is in the file: channel 0 is left; offset and length in seconds.
          */
@@ -4754,6 +4778,41 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Keys"];
+            };
+        };
         responses: {
             /** @description Successful response */
             200: {
