@@ -141,6 +141,13 @@ def test_on_the_desk(world: World, browser: Browser) -> None:
     omid.hook("state-menu").click()
     omid.hook("state-available").click()
 
+    dana.hook("call-keypad").click()  # keys for a machine at the other end
+    dana.page.keyboard.press("Digit5")
+    dana.page.get_by_role("button", name="Hash").click()
+    expect(dana.hook("keypad-pressed")).to_have_text("5#")
+    dana.page.keyboard.press("Escape")
+    expect(dana.hook("keypad")).to_have_count(0)
+
     dana.hook("call-transfer").click()
     dana.page.get_by_label("To", exact=True).select_option(label="omid – Available")
     dana.hook("transfer-ask").click()

@@ -19,7 +19,14 @@ from callcenter.telephony.adapters.media_loop import BatchingMediaPlane
 from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.media import g711
 from callcenter.telephony.media.tones import Clip
-from callcenter.telephony.ports import Address, Codec, Direction, InboundCall, MediaDescription
+from callcenter.telephony.ports import (
+    Address,
+    Codec,
+    Direction,
+    InboundCall,
+    MediaDescription,
+    RtpLeg,
+)
 
 HOST = "127.0.0.1"
 _SIPP = Path(__file__).parents[1] / "data" / "sipp"
@@ -59,6 +66,7 @@ class Guest:
         self.wishes: list[Direction] = []
         self.agreed: MediaDescription | None = None
         self.end: str | None = None
+        self.leg: RtpLeg | None = None
         self._heard = bytearray()
 
     def write(self, position: int, payload: bytes, codec: Codec) -> None:
@@ -83,6 +91,11 @@ class House:
         self._lives: set[asyncio.Task[None]] = set()
         self.backend: NativeSipBackend
 
+    def press(self, guest: Guest, keys: str) -> None:
+        """Let the guest's telephone get these keys."""
+        assert guest.leg is not None
+        self._plane.press(guest.leg, keys)
+
     @property
     def address(self) -> Address:
         return self.backend.addresses[0]
@@ -101,7 +114,7 @@ class House:
         if (await asyncio.wait({end}, timeout=self._ring_seconds))[0]:
             guest.end = end.result()
             return
-        leg = self._plane.open_rtp(inbound.local_host)
+        leg = guest.leg = self._plane.open_rtp(inbound.local_host)
         guest.agreed = await inbound.answer(leg.local)
         leg.connect(guest.agreed)
 

@@ -23,6 +23,7 @@ from callcenter.events import (
     HangUpCall,
     HoldCall,
     LogAdvanced,
+    PressKeys,
     ReadOutCode,
     RejectCall,
     ResumeCall,
@@ -506,5 +507,25 @@ def test_a_customer_who_only_listens_may_send_no_sound(stage: StageMaker) -> Non
             floor.media.finish_playing(floor.customer)
             await floor.until("ComplaintCodeRead", "CallEnded")
             assert floor.last(CallEnded).detail == "media timeout"
+
+    run(scene())
+
+
+def test_an_agent_presses_keys_and_nothing_is_written_of_them(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a")
+            await floor.talking()
+            before = floor.story()
+            await floor.order(PressKeys(call=floor.call, agent="a", keys="42#"))
+            assert floor.customer.got_keys == "42#"
+            assert floor.audio.legs["a"].got_keys == ""
+            assert floor.story() == before
+            with pytest.raises(CallGone):
+                await floor.order(PressKeys(call=floor.call, agent="b", keys="1"))
+            await floor.order(HoldCall(call=floor.call, agent="a"))
+            with pytest.raises(Conflict, match="on hold"):
+                await floor.order(PressKeys(call=floor.call, agent="a", keys="1"))
+            assert "42#" not in repr(PressKeys(call="c", agent="a", keys="42#"))
 
     run(scene())
