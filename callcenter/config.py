@@ -172,6 +172,9 @@ class Web(Section):
     proxies: list[Cidr] = Field(
         ["127.0.0.0/8", "::1/128"], description="proxies whose X-Forwarded-For is believed"
     )
+    metrics_from: list[Cidr] = Field(
+        ["127.0.0.0/8", "::1/128"], description="who may read /metrics; others get 404"
+    )
     tls: Tls = Field(Tls(), description="certificate; without one only localhost gets a microphone")
     session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
         30, description="a session without a request or open socket ends after this"
@@ -199,6 +202,9 @@ class Oidc(Section):
     client_secret: SecretStr | None = Field(None, description="none: a public client, PKCE only")
     client_secret_file: Path | None = Field(None, description="file that holds it instead")
     scopes: list[str] = Field(["openid", "profile"], description="what is asked for")
+    acr_values: list[str] = Field(
+        [], description="how people must have signed in there (acr), such as mfa; none: as it likes"
+    )
     username_claim: str = Field(
         "preferred_username", description="claim that holds the user name here"
     )

@@ -13,6 +13,7 @@
     │   │   │       └── PasskeyCopied    its counter did not grow: there may be two
     │   │   ├── StepOver         the sign-in took too long: begin again
     │   │   ├── IdentityRefused  what the identity provider sent is not right
+    │   │   ├── IdentityWeak     it asked less of the person than is demanded here
     │   │   └── NotLetIn         known to the identity provider, but not here
     │   ├── Forbidden            signed in, but not allowed                        (403)
     │   │   ├── ReasonNeeded     allowed after a reason that the audit keeps
@@ -150,6 +151,12 @@ class IdentityRefused(NotSignedIn):
     """What the identity provider sent is not what it has to be."""
 
     slug = "identity-refused"
+
+
+class IdentityWeak(NotSignedIn):
+    """The identity provider let the person in by less than is demanded here (`acr`)."""
+
+    slug = "identity-weak"
 
 
 class NotLetIn(NotSignedIn):

@@ -42,6 +42,8 @@ class IdentityProvider:
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
+        if self._settings.acr_values:
+            asked["acr_values"] = " ".join(self._settings.acr_values)
         place = self._description()["authorization_endpoint"]
         return f"{place}{'&' if '?' in place else '?'}{urlencode(asked)}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
 
 from flask import Flask, Response, g, request
 from prometheus_client import (
@@ -16,6 +18,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 
+from callcenter.errors import NotFound
 from callcenter.events import ResourcesSeen
 from callcenter.web import auth
 
@@ -72,8 +75,9 @@ class Metrics:
             self.alarms.labels(resources.node, name).set(name in resources.alarms)
 
 
-def install(app: Flask, metrics: Metrics) -> None:
-    """Register /metrics and the timing of requests."""
+def install(app: Flask, metrics: Metrics, readers: Sequence[str]) -> None:
+    """Register /metrics, for addresses in the networks `readers`, and the timing of requests."""
+    networks = [ip_network(one, strict=False) for one in readers]
 
     @app.before_request
     def start() -> None:
@@ -90,4 +94,6 @@ def install(app: Flask, metrics: Metrics) -> None:
     @app.get("/metrics")
     @auth.public
     def show() -> Response:
+        if not any(ip_address(request.remote_addr or "::") in one for one in networks):
+            raise NotFound("there is no such page")
         return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_PLAIN_1_0_0)

@@ -24,7 +24,9 @@ from callcenter.errors import (
     CallcenterError,
     ConfigError,
     IdentityRefused,
+    IdentityWeak,
     NotLetIn,
+    ProviderDown,
     Refused,
     StepOver,
 )
@@ -61,10 +63,12 @@ class OidcSignIn:
     ) -> tuple[Who, str, str]:
         """The person, a fresh token, and the page to go on to; a refusal stands in the audit.
 
-        `asked` is the query of the callback. Raises StepOver, IdentityRefused, NotLetIn or
-        ProviderDown.
+        `asked` is the query of the callback. Raises StepOver, TooManyTries, IdentityRefused,
+        IdentityWeak, NotLetIn or ProviderDown.
         """
         way = self._way(carried, asked)
+        with self._parts.reading() as session:
+            self._parts.access.demand_patience(session, _OWNER + way["state"], address)
         try:
             claims = self._claims(way, asked)
             with self._parts.writing() as session:
@@ -73,7 +77,7 @@ class OidcSignIn:
                 person, token = self._parts.access.open(session, user.id, "oidc", address)
             return person, token, way["next"]
         except Refused as error:
-            self._note(error, address)
+            self._note(error, way["state"], address)
             raise
 
     def _way(self, carried: str, asked: dict[str, str]) -> dict[str, Any]:
@@ -92,7 +96,11 @@ class OidcSignIn:
             raise IdentityRefused("another provider answered")  # RFC 9207
         if "error" in asked or not asked.get("code"):
             raise IdentityRefused("the provider did not sign the person in")
-        return self._provider.claims(asked["code"], nonce=way["nonce"], verifier=way["verifier"])
+        claims = self._provider.claims(asked["code"], nonce=way["nonce"], verifier=way["verifier"])
+        wanted = self._settings.acr_values  # asked for, which binds no provider (OIDC Core 5.5.1.1)
+        if wanted and claims.get("acr") not in wanted:
+            raise IdentityWeak("the provider did not ask as strongly as sign_in.oidc.acr_values")
+        return claims
 
     @staticmethod
     def _spend(session: Session, state: str) -> None:
@@ -165,8 +173,11 @@ class OidcSignIn:
         audit.record(session, user.id, "create", "user", user.id, reason="oidc")
         return user
 
-    def _note(self, error: CallcenterError, address: str | None) -> None:
+    def _note(self, error: CallcenterError, state: str, address: str | None) -> None:
+        """Into the audit; a refusal counts for the address, as a wrong password does."""
         with self._parts.writing() as session:
+            if not isinstance(error, ProviderDown):
+                operations.note_failure(session, _OWNER + state, address)
             reason = f"oidc {error.slug}"
             audit.record(
                 session, None, "sign_in", "user", reason=reason, address=address, result="refused"

@@ -14,6 +14,7 @@ from callcenter.crm.factors import operations as factors
 from callcenter.crm.factors import queries
 from callcenter.crm.factors.models import Factor
 from callcenter.crm.users import operations
+from callcenter.crm.users import queries as users
 from callcenter.crm.users.models import User
 from callcenter.database import reading
 from callcenter.errors import Invalid, StepOver, WrongCode
@@ -32,6 +33,7 @@ class Overview:
     recovery_codes_left: int
     needed: bool
     passkeys: bool
+    by_provider: bool
 
 
 class OwnSecurity:
@@ -46,7 +48,9 @@ class OwnSecurity:
         """The person's factors; `passkeys`: whether there can be any at this address."""
         with Session(reading(self._engine)) as session:
             items, left = self._factors.of(session, person.id)
-        return Overview(items, left, self._factors.needed_for(person.role), passkeys)
+            mine = users.sessions_of(session, person.id)
+            oidc = any(one.method == "oidc" for one in mine if one.token_hash == person.session)
+        return Overview(items, left, self._factors.needed_for(person.role), passkeys, oidc)
 
     def begin_totp(self, person: Who, password: str, name: str, address: str | None) -> Enrolment:
         """A code generator to scan; it counts after its first code."""

@@ -31,7 +31,7 @@ from callcenter.config import Settings
 from callcenter.crm.audit.models import AuditEntry
 from callcenter.crm.users import operations as users
 from callcenter.crm.users.models import UserSession
-from callcenter.crm.users.queries import by_username
+from callcenter.crm.users.queries import FREE_TRIES_PER_ADDRESS, by_username
 from callcenter.errors import ConfigError
 from callcenter.web.app import create_app
 
@@ -275,6 +275,48 @@ def test_who_says_no_there_is_asked_again_here(site: Make) -> None:
     state = parse_qs(urlsplit(back).query)["state"][0]
     path = f"/sign-in/oidc/callback?error=access_denied&state={state}"
     refused(client.get(path), "identity-refused")
+
+
+def test_a_weaker_sign_in_there_than_is_demanded_opens_nothing(site: Make, twin: Twin) -> None:
+    """OpenID Connect Core 5.5.1.1: asking binds no provider, so the answer is looked at."""
+    client = site(acr_values=["mfa", "phr"])
+    sent = client.get("/sign-in/oidc")
+    assert parse_qs(urlsplit(sent.headers["Location"]).query)["acr_values"] == ["mfa phr"]
+    for changes in ({}, {"acr": "0"}, {"acr": ["mfa"]}, {"acr": None}):
+        twin.changes = changes
+        answer = comes_back(client)
+        refused(answer, "identity-weak")
+        assert signed_in(client) is None
+    assert "Office let you in by less" in client.get(away(client) + "&lang=en").get_data(True)
+    twin.changes = {"acr": "phr"}
+    assert comes_back(client).status_code == 303
+    assert signed_in(client)["username"] == "agent"
+    assert "acr_values" not in parse_qs(
+        urlsplit(site().get("/sign-in/oidc").headers["Location"]).query
+    )
+
+
+def test_too_many_refusals_make_an_address_wait(site: Make, twin: Twin, world: World) -> None:
+    """As wrong passwords do, and together with them; a provider that is down counts nothing."""
+    client = site(acr_values=["mfa"])
+    for _ in range(FREE_TRIES_PER_ADDRESS):
+        refused(comes_back(client), "identity-weak")
+    answer = comes_back(client)
+    refused(answer, "too-many-tries", 429)
+    assert int(answer.headers["Retry-After"]) >= 1
+    form = {"username": "agent", "password": PASSWORD}
+    assert client.post("/sign-in", data=form).status_code == 429
+    elsewhere = {"REMOTE_ADDR": "10.0.0.9"}
+    assert client.post("/sign-in", data=form, environ_base=elsewhere).status_code == 303
+
+
+def test_whoever_the_provider_signs_in_is_told_that_it_keeps_the_password(site: Make) -> None:
+    client = site()
+    assert comes_back(client).status_code == 303
+    assert client.get("/api/v1/factors").get_json()["by_provider"] is True
+    client = site()
+    client.post("/sign-in", data={"username": "agent", "password": PASSWORD})
+    assert client.get("/api/v1/factors").get_json()["by_provider"] is False
 
 
 def test_unknown_people_are_made_only_where_the_settings_say_so(

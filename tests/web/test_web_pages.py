@@ -3,12 +3,15 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from web_world import PASSWORD, World
 
+from callcenter.config import Settings
 from callcenter.web import assets, openapi
+from callcenter.web.app import create_app
 from callcenter.web.pages import local
 
 
@@ -188,6 +191,20 @@ def test_health_ready_and_metrics_need_no_sign_in(world: World) -> None:
     assert "process_resident_memory_bytes" in metrics
     world.bus.close()
     assert http.get("/readyz").status_code == 503
+
+
+def test_metrics_are_for_the_networks_of_the_settings_only(
+    world: World, make_settings: Callable[..., Settings]
+) -> None:
+    def asked(address: str, *networks: str) -> int:
+        web = {"metrics_from": list(networks)} if networks else {}
+        client = create_app(make_settings(web=web), world.engine, world.bus).test_client()
+        return int(client.get("/metrics", environ_base={"REMOTE_ADDR": address}).status_code)
+
+    assert asked("127.0.0.1") == asked("::1") == 200
+    assert asked("192.0.2.7") == asked("2001:db8::7") == 404
+    assert asked("192.0.2.7", "192.0.2.0/24") == 200
+    assert asked("127.0.0.1", "192.0.2.0/24") == 404
 
 
 def test_the_log_of_requests_names_no_query(

@@ -39,6 +39,9 @@ class FactorsView(View):
     recovery_codes_left: int
     needed: bool = Field(description="the settings want a second factor of this role")
     passkeys: bool = Field(description="the site was opened by the name that passkeys are bound to")
+    by_provider: bool = Field(
+        description="signed in by the identity provider: it keeps password and second factor"
+    )
 
 
 class Proof(In):

@@ -2953,6 +2953,8 @@ export interface components {
             needed: boolean;
             /** @description the site was opened by the name that passkeys are bound to */
             passkeys: boolean;
+            /** @description signed in by the identity provider: it keeps password and second factor */
+            by_provider: boolean;
         };
         /**
          * FieldChange
