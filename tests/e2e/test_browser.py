@@ -207,3 +207,31 @@ def test_a_declined_call_of_the_only_agent_rings_again_and_a_caller_who_gives_up
     dana.answer()
     dana.hook("call-end").click()
     world.wait_fact(CallEnded, call=call)
+
+
+def test_nothing_that_was_typed_stays_in_the_browser_after_the_sign_out(
+    world: World, dana: AgentPage
+) -> None:
+    """The note goes to the server; of a complaint that is not registered yet the page asks."""
+    caller = world.sipp("uac_talk.xml", seconds=4, caller=KAVEH)
+    dana.answer()
+    call = world.facts(CallRang)[-1].call
+    finish(caller)
+    expect(dana.hook("wrapup")).to_be_visible()
+    dana.hook("complaint-open").first.click()
+    dana.hook("complaint-subject").fill("Charged twice")
+    dana.hook("notes").fill("Wants a call on Monday")
+    dana.hook("my-menu").click()
+    dana.hook("sign-out").click()
+    expect(dana.hook("sign-out-asks")).to_contain_text("1 draft could not be kept")
+    dana.page.keyboard.press("Escape")
+    expect(dana.hook("sign-out-asks")).not_to_be_visible()
+    expect(dana.hook("complaint-subject")).to_have_value("Charged twice")
+    dana.hook("my-menu").click()
+    dana.hook("sign-out").click()
+    dana.hook("sign-out-anyway").click()
+    expect(dana.page.locator("input[name=password]")).to_be_visible()
+    kept = dana.page.evaluate("JSON.stringify([localStorage, sessionStorage])")
+    assert "Monday" not in kept
+    assert "Charged" not in kept
+    assert world.api("sara").interaction(call)["draft"] == "Wants a call on Monday"

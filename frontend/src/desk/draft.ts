@@ -8,24 +8,9 @@ import { MASK, withoutCards } from "@/captions/masks";
 import { i18n } from "@/i18n";
 import { useLive } from "@/live/live";
 import { say, sayProblem } from "@/ui/toasts";
-
-export interface ComplaintDraft {
-  open: boolean;
-  subject: string;
-  description: string;
-  severity: "low" | "normal" | "high" | "critical";
-  quotes: string[];
-}
-
-interface Kept {
-  notes: string;
-  disposition: string;
-  complaint: ComplaintDraft;
-  registered: string[];
-}
+import { type ComplaintDraft, forget, keep as keepHere, kept, type Kept } from "./kept";
 
 const AUTOSAVE_MS = 2000;
-const keyOf = (call: string) => `callcenter.draft.${call}`;
 const noComplaint = (): ComplaintDraft => ({
   open: false,
   subject: "",
@@ -39,14 +24,6 @@ const SUBJECT = 80;
 function shortened(text: string): string {
   const plain = text.replace(/\s+/g, " ").trim();
   return plain.length <= SUBJECT ? plain : `${plain.slice(0, SUBJECT).replace(/\s\S*$/, "")}…`;
-}
-
-function kept(call: string): Partial<Kept> {
-  try {
-    return (JSON.parse(localStorage.getItem(keyOf(call)) ?? "null") as Kept | null) ?? {};
-  } catch {
-    return {};
-  }
 }
 
 export const useDraft = defineStore("draft", () => {
@@ -109,7 +86,7 @@ export const useDraft = defineStore("draft", () => {
       },
       registered: registered.value,
     };
-    localStorage.setItem(keyOf(call.value), JSON.stringify(all));
+    keepHere(call.value, all);
     if (notes.value === written) return;
     saved.value = "waiting";
     timer ??= setTimeout(() => {
@@ -149,7 +126,7 @@ export const useDraft = defineStore("draft", () => {
       }
       written = notes.value;
       saved.value = "saved";
-      localStorage.removeItem(keyOf(call.value));
+      forget(call.value);
       return true;
     } catch (problem) {
       sayProblem(problem instanceof Problem ? problem.body : undefined);
