@@ -72,7 +72,9 @@ def master_keys(settings: Settings) -> MasterKeys:
     return MasterFile(file or settings.keys_dir / FILE, make=file is None)
 
 
-def _sip(sip: Sip, engine: Engine, node: str) -> tuple[SipBackend, Dialler | None, Phones | None]:
+def _sip(
+    sip: Sip, engine: Engine, node: str, *, neighbours: bool
+) -> tuple[SipBackend, Dialler | None, Phones | None]:
     """Who speaks SIP, as `sip.backend` says, who places calls and who rings desk phones: with
     pyVoIP nobody does."""
     if sip.backend == "pyvoip":
@@ -82,7 +84,7 @@ def _sip(sip: Sip, engine: Engine, node: str) -> tuple[SipBackend, Dialler | Non
     from callcenter.telephony.adapters.sip_native import NativeSipBackend
     from callcenter.telephony.places import PlaceStore
 
-    native = NativeSipBackend(sip, PlaceStore(engine, node))
+    native = NativeSipBackend(sip, PlaceStore(engine, node), neighbours=neighbours)
     return native, native, native.phones
 
 
@@ -144,7 +146,8 @@ async def _telephony(settings: Settings) -> None:
     audio = BrowserLegs(media, settings.browser.codecs)
     speech = SpeechSocket(settings.run_dir, workers=settings.speech.workers)
     engine = open_database(settings.database_url)
-    sip, dialler, phones = _sip(settings.sip, engine, node)
+    alone = settings.bus_url == "local"
+    sip, dialler, phones = _sip(settings.sip, engine, node, neighbours=not alone)
     parts = Parts(
         sip=sip,
         dialler=dialler,
@@ -165,7 +168,7 @@ async def _telephony(settings: Settings) -> None:
         statuses=Hotline(engine),
     )
     log = EventLog(engine)
-    shared = None if settings.bus_url == "local" else engine
+    shared = None if alone else engine
     service = TelephonyService(settings, log, bus, parts, node=node, shared=shared)
 
     stopping = asyncio.Event()

@@ -1,15 +1,26 @@
 """Where desk phones are registered: kept so that a restarted telephony process can call them.
 
 A table and not a fact, like `dialogs`: a place changes every few minutes and is worthless once
-it has expired. `node` is the telephony process that the phone registered with, which alone has
-the way to it.
+it has expired. `node` is the telephony process that the phone registered with; along a connection
+that process alone has the way to it, by datagrams any other has it, too.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Column, Engine, MetaData, String, Table, delete, insert, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+)
 
 from callcenter.database import reading
 
@@ -44,7 +55,16 @@ class PlaceStore:
 
     def kept(self) -> dict[str, Places]:
         """What an earlier process kept: extension → places."""
-        query = select(phone_places.c.extension, phone_places.c.places)
+        return self._where(phone_places.c.node == self._node)
+
+    def elsewhere(self) -> dict[str, Places]:
+        """The same of all other nodes."""
+        return self._where(phone_places.c.node != self._node)
+
+    def _where(self, condition: ColumnElement[bool]) -> dict[str, Places]:
+        found: dict[str, Places] = {}
+        query = select(phone_places.c.extension, phone_places.c.places).where(condition)
         with reading(self._engine).connect() as connection:
-            rows = connection.execute(query.where(phone_places.c.node == self._node))
-            return {row.extension: row.places for row in rows}
+            for row in connection.execute(query):
+                found[row.extension] = found.get(row.extension, []) + row.places
+        return found

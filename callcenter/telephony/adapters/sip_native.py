@@ -77,8 +77,11 @@ _LOGGER = structlog.get_logger()
 class NativeSipBackend:
     """Listens on every address of `sip.listen`. Belongs to the thread of the running loop."""
 
-    def __init__(self, settings: Sip, places: Store | None = None) -> None:
-        """`places`: where desk phones' registrations are kept; None: nowhere."""
+    def __init__(
+        self, settings: Sip, places: Store | None = None, *, neighbours: bool = False
+    ) -> None:
+        """`places`: where desk phones' registrations are kept; None: nowhere. `neighbours`: other
+        nodes keep theirs there, too, and their phones are rung from here."""
         self._settings = settings
         self._authenticators = {
             trunk.name: Authenticator(_demand(trunk), _token)
@@ -111,7 +114,13 @@ class NativeSipBackend:
         )
         self._outgoing.hang_up = lambda usage: self.do(self._core.hang_up, usage)
         self.phones = NativePhones(
-            settings, self._core, self._listeners, self._outgoing, self._perform, places
+            settings,
+            self._core,
+            self._listeners,
+            self._outgoing,
+            self._perform,
+            places,
+            neighbours=neighbours,
         )
         self._on_call: Callable[[InboundCall], None] = lambda call: call.reject(503)
 

@@ -30,6 +30,7 @@ from callcenter.telephony.sip.responses import PRODUCT
 from callcenter.telephony.sip.sources import Sources
 from callcenter.telephony.sip.uri import Uri
 
+LOOK_SECONDS = 1.0
 _LOGGER = structlog.get_logger()
 
 
@@ -42,12 +43,18 @@ class Store(Protocol):
     def kept(self) -> dict[str, Places]:
         """What an earlier process kept."""
 
+    def elsewhere(self) -> dict[str, Places]:
+        """What other nodes keep."""
+
 
 class RegisteringCore(Protocol):
     """The core's part: see `UserAgent`."""
 
     def places(self, extension: str, now: float) -> Bindings:
-        """Where that phone is registered."""
+        """Where that phone can be called."""
+
+    def adopt(self, elsewhere: dict[str, Bindings]) -> None:
+        """Where phones are registered with other nodes."""
 
     def restore(self, extension: str, bindings: Bindings, now: float) -> list[Action]:
         """Where it was registered with an earlier process."""
@@ -67,12 +74,16 @@ class NativePhones:
         outgoing: Outgoing,
         perform: Callable[[Iterable[Action]], None],
         store: Store | None,
+        *,
+        neighbours: bool = False,
     ) -> None:
+        self._neighbours = neighbours and store is not None
         self._settings, self._core, self._listeners = settings, core, listeners
         self._outgoing, self._perform, self._store = outgoing, perform, store
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phones")
         self._keeping: set[asyncio.Task[None]] = set()
         self._told: dict[str, bool] = {}
+        self._looking: asyncio.Task[None] | None = None
         self._on_change: Callable[[str, bool], None] = lambda extension, reachable: None
         self._on_call: Callable[[str, InboundCall], None] = lambda extension, call: call.reject(403)
 
@@ -112,9 +123,15 @@ class NativePhones:
             bindings = tuple(one for one in found if one is not None)
             self._perform(self._core.restore(extension, bindings, self._loop.time()))
             self._told[extension] = self.reachable(extension)
+        if self._neighbours:
+            await self._look()
+            self._looking = self._loop.create_task(self._keep_looking())
 
     async def stop(self) -> None:
         """Wait for what is being written."""
+        if self._looking:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
         if self._keeping:
             await asyncio.wait(self._keeping)
         self._writer.shutdown(wait=True)
@@ -166,6 +183,38 @@ class NativePhones:
                 good = False
                 _LOGGER.error("desk phone's place not kept", error=type(error).__name__)
         self._perform(self._core.kept(moves, good, self._loop.time()))
+
+    async def _keep_looking(self) -> None:
+        """A phone of another node can be rung from here within a second."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._look()
+            except Exception as error:  # what was known stays until it expires
+                _LOGGER.warning("other nodes' phones not read", error=type(error).__name__)
+
+    async def _look(self) -> None:
+        """Along a connection a phone is reached by its own node only; datagrams go from here."""
+        assert self._store is not None
+        rows = await self._loop.run_in_executor(self._writer, self._store.elsewhere)
+        found: dict[str, Bindings] = {}
+        for extension in {phone.extension for phone in self._settings.phones} & rows.keys():
+            places = (self._read(place) for place in rows[extension])
+            ours = (self._from_here(one) for one in places if one is not None)
+            found[extension] = tuple(one for one in ours if one is not None)
+        self._core.adopt(found)
+        for phone in self._settings.phones:
+            self.moved(phone.extension)
+
+    def _from_here(self, binding: Binding) -> Binding | None:
+        """The same place, along a listener of ours; None where none leads there."""
+        if binding.flow.reliable:
+            return None
+        other = ":" in binding.flow.remote.host
+        for name, listener in self._listeners.items():
+            if not isinstance(listener, StreamListener) and (":" in listener.bound.host) is other:
+                return replace(binding, flow=replace(binding.flow, listener=name))
+        return None
 
     def _ways(self, extension: str) -> list[tuple[Binding, Flow]]:
         """Its places that can be reached now: a connection that is gone leads nowhere."""

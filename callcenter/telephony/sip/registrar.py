@@ -73,6 +73,7 @@ class Registrar(Timed):
         self._layer, self._token, self._phones = layer, token, phones
         self._bindings: dict[str, Bindings] = {}
         self._moving: dict[str, deque[_Waiting]] = {}
+        self._elsewhere: dict[str, Bindings] = {}
 
     def serves(self, source: str) -> bool:
         """Whether any phone may register from there."""
@@ -83,13 +84,27 @@ class Registrar(Timed):
         known = self._bindings.get(extension, ())
         return tuple(one for one in known if one.expires > now)
 
+    def ways(self, extension: str, now: float) -> Bindings:
+        """Where it can be called: here, and where it registered with other nodes. A phone that
+        moved between them is where it registered last."""
+        found: list[Binding] = []
+        known = (*self.places(extension, now), *self._elsewhere.get(extension, ()))
+        for one in sorted(known, key=lambda one: -one.expires):
+            if one.expires > now and not any(_same(one, other) for other in found):
+                found.append(one)
+        return tuple(found)
+
     def knows(self, source: str, now: float) -> bool:
         """Whether a registered phone is at that host."""
         return any(
             one.flow.remote.host == source and one.expires > now
-            for places in self._bindings.values()
+            for places in (*self._bindings.values(), *self._elsewhere.values())
             for one in places
         )
+
+    def adopt(self, elsewhere: dict[str, Bindings]) -> None:
+        """Where phones are registered with other nodes, in place of what was known of that."""
+        self._elsewhere = elsewhere
 
     def restore(self, extension: str, bindings: Bindings, now: float) -> None:
         """What an earlier process kept."""

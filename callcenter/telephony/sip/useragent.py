@@ -191,8 +191,13 @@ class UserAgent:
         return self._collect()
 
     def places(self, extension: str, now: float) -> Bindings:
-        """Where that desk phone is registered."""
-        return self._registrar.places(extension, now) if self._registrar else ()
+        """Where that desk phone can be called."""
+        return self._registrar.ways(extension, now) if self._registrar else ()
+
+    def adopt(self, elsewhere: dict[str, Bindings]) -> None:
+        """Where desk phones are registered with other nodes."""
+        if self._registrar:
+            self._registrar.adopt(elsewhere)
 
     def restore(self, extension: str, bindings: Bindings, now: float) -> list[Action]:
         """Where it was registered with an earlier process."""

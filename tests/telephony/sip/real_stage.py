@@ -33,14 +33,18 @@ RTP_PORTS = (24000, 25998)
 class RealStage(Stage):
     """Agents are scripted; everything a caller's telephone meets is real."""
 
-    def __init__(self, settings: Settings, node: str = "node-1") -> None:
+    def __init__(
+        self, settings: Settings, node: str = "node-1", bus: MemoryBus | None = None
+    ) -> None:
+        """`bus`: of several nodes that share one floor."""
         engine = open_database(settings.database_url)
         metadata.create_all(engine)
         dialogs.metadata.create_all(engine)
         places.metadata.create_all(engine)
-        self.log, self.bus = EventLog(engine), MemoryBus()
+        self.log, self.bus = EventLog(engine), bus or MemoryBus()
         self.plane = BatchingMediaPlane(RTP_PORTS)
-        self.native = NativeSipBackend(settings.sip, PlaceStore(engine, node))
+        store, shared = PlaceStore(engine, node), engine if bus else None
+        self.native = NativeSipBackend(settings.sip, store, neighbours=bus is not None)
         self.audio = ScriptedAudio(self.plane)  # type: ignore[arg-type]
         self.journals: Path = settings.recordings_dir / ".journal"
         parts = Parts(
@@ -52,7 +56,9 @@ class RealStage(Stage):
             sounds=Sounds(ringback=tones.ringback(), music=tones.hold_music()),
             phones=self.native.phones,
         )
-        self.service = TelephonyService(settings, self.log, self.bus, parts, node=node)
+        self.service = TelephonyService(
+            settings, self.log, self.bus, parts, node=node, shared=shared
+        )
 
     def telephone(self, name: str = "caller") -> Telephone:
         return Telephone(self.native.addresses[0], name)

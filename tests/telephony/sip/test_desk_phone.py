@@ -14,6 +14,7 @@ import pytest
 from baresip import Baresip, baresip, needs_baresip
 from real_stage import RealStage, Telephone
 
+from callcenter.bus import MemoryBus
 from callcenter.config import Settings
 from callcenter.events import (
     AgentDeclined,
@@ -38,8 +39,8 @@ Scene = Callable[[RealStage, Telephone, Baresip], Awaitable[None]]
 
 
 @pytest.fixture
-def play(make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[..., None]:
-    """Call it with a scene of a caller's telephone and a registered phone of agent a."""
+def site(make_settings: Callable[..., Settings], tmp_path: Path) -> Settings:
+    """Two desk phones, of agents a and b."""
     (tmp_path / "secret").write_text("open-sesame\n")
     password = {"password_file": str(tmp_path / "secret"), "algorithm": "md5"}
     phones = [
@@ -51,15 +52,20 @@ def play(make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[...
         "trunks": [{"name": "pbx", "hosts": ["127.0.0.1/32"]}],
         "phones": phones,
     }
-    settings = make_settings(
+    return make_settings(
         sip=sip,
         lines=[{"number": "100", "queue": "support", "language": "en"}],
         queues=[{"name": "support"}],
     )
 
+
+@pytest.fixture
+def play(site: Settings, tmp_path: Path) -> Callable[..., None]:
+    """Call it with a scene of a caller's telephone and a registered phone of agent a."""
+
     def run(scene: Scene, **phone: Any) -> None:
         async def whole() -> None:
-            async with opened(settings) as stage, registered(tmp_path, stage, **phone) as desk:
+            async with opened(site) as stage, registered(tmp_path, stage, **phone) as desk:
                 await stage.seat("a", device="phone")
                 customer = stage.telephone()
                 customer.voice.byte = CUSTOMER
@@ -74,8 +80,8 @@ def play(make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[...
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[RealStage]:
-    stage = RealStage(settings)
+async def opened(settings: Settings, *node: Any) -> AsyncIterator[RealStage]:
+    stage = RealStage(settings, *node)
     await stage.service.start()
     try:
         yield stage
@@ -282,3 +288,44 @@ def test_it_declines_and_leaves(play: Callable[[Scene], None]) -> None:
         await stage.until("CallEnded")
 
     play(scene)
+
+
+def test_a_phone_that_registered_with_another_node_takes_the_call(
+    site: Settings, tmp_path: Path, migrated: str, databases: Any
+) -> None:
+    """Two nodes, one floor: the call stands at the second, the phone is known to the first."""
+    url = databases.copy(migrated)
+    settings = site.model_copy(update={"database_url": url})
+
+    async def scene() -> None:
+        bus = MemoryBus()
+        async with (
+            opened(settings, "one", bus) as one,
+            opened(settings, "two", bus) as two,
+            registered(tmp_path, one) as desk,
+        ):
+            await two.happens(lambda: two.native.phones.reachable("201"))
+            await one.seat("a", device="phone")
+            customer = two.telephone()
+            customer.voice.byte = CUSTOMER
+            await talking(two, customer, desk)
+            assert two.log.node_of(two.call) == "two"
+            await two.happens(lambda: len(two.recorded("agent")) > RATE)
+            await two.happens(
+                lambda: (
+                    share(two.recorded("agent")[-RATE // 2 :], set(SAID)) > 0.9
+                    and share(two.recorded("customer")[-RATE // 2 :], {CUSTOMER}) > 0.9
+                )
+            )
+            await two.happens(
+                lambda: (
+                    share(b"".join(data for _, data in customer.voice.heard[-20:]), set(SAID)) > 0.9
+                )
+            )
+            await desk.order("hangup")
+            await two.until("CallEnded", "a wrap_up")
+            assert two.last(CallEnded).by == "agent"
+            customer.close()
+
+    asyncio.run(scene())
+    databases.drop(url)

@@ -22,8 +22,10 @@ from callcenter.telephony.adapters.sip_native import NativeSipBackend
 from callcenter.telephony.places import PlaceStore
 from callcenter.telephony.ports import Address, Caller
 from callcenter.telephony.sip.digest import SHA256, Answerer, Login
+from callcenter.telephony.sip.headers import parse_name_addr
 from callcenter.telephony.sip.message import Request, Response
 from callcenter.telephony.sip.parser import parse
+from callcenter.telephony.sip.uri import Uri
 
 pytestmark = pytest.mark.integration  # real sockets, in real time
 
@@ -46,8 +48,11 @@ def play(scene: Callable[..., Awaitable[None]], engine: Engine, **more: Any) -> 
     async def whole() -> None:
         begun: list[NativeSipBackend] = []
 
-        async def start(listen: str = "udp://127.0.0.1:0") -> NativeSipBackend:
-            native = NativeSipBackend(settings(listen, **more), PlaceStore(engine, "node-1"))
+        async def start(
+            listen: str = "udp://127.0.0.1:0", node: str = "node-1", neighbours: bool = False
+        ) -> NativeSipBackend:
+            store = PlaceStore(engine, node)
+            native = NativeSipBackend(settings(listen, **more), store, neighbours=neighbours)
             await native.start(lambda call: None)
             begun.append(native)
             return native
@@ -212,3 +217,121 @@ def test_a_phone_without_a_secret_stops_the_start(tmp_path: Path, secret: str | 
     sip = Sip.model_validate({"phones": [{**phone, "password_file": file}]})
     with pytest.raises(StartError, match=r"sip\.phones"):
         NativeSipBackend(sip)
+
+
+# --- Several nodes -----------------------------------------------------------------------------
+
+
+def contact_of(message: Request) -> Uri:
+    return parse_name_addr(message.headers.get("Contact") or "").uri
+
+
+def taken(invite: Request) -> bytes:
+    """200 of the phone: it sends and hears at port 4000."""
+    body = f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
+    body += "m=audio 4000 RTP/AVP 0\r\n"
+    same = "".join(
+        f"{name}: {invite.headers.get(name)}\r\n" for name in ("Via", "From", "Call-ID", "CSeq")
+    )
+    head = (
+        f"SIP/2.0 200 OK\r\n{same}To: {invite.headers.get('To')};tag=phone\r\nContact: {MINE}\r\n"
+    )
+    head += f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
+
+
+def hung_up(invite: Request) -> bytes:
+    """BYE of the phone in that call, straight to whoever called."""
+    lines = [
+        f"BYE {contact_of(invite)} SIP/2.0",
+        f"Via: SIP/2.0/UDP {HOST};rport;branch=z9hG4bKbye",
+        f"From: {invite.headers.get('To')};tag=phone",
+        f"To: {invite.headers.get('From')}",
+        f"Call-ID: {invite.call_id}",
+        "CSeq: 1 BYE",
+        "Max-Forwards: 70",
+        "Content-Length: 0",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def two_nodes(start: Any, **second: Any) -> tuple[NativeSipBackend, NativeSipBackend]:
+    one = await start(node="one", neighbours=True)
+    return one, await start(**({"node": "two", "neighbours": True} | second))
+
+
+def test_a_phone_of_another_node_is_called_from_here_and_may_hang_up(engine: Engine) -> None:
+    async def scene(start: Any) -> None:
+        one, two = await two_nodes(start)
+        heard: list[tuple[str, bool]] = []
+        two.phones.on_change(lambda extension, there: heard.append((extension, there)))
+        phone = await registered(one)
+        await until(lambda: two.phones.reachable("201"))
+        assert heard == [("201", True)]
+        (call,) = two.phones.ring("201", SARA)
+        ringing = asyncio.create_task(call.invite(SOUND))
+        invite = await invited(phone)
+        assert contact_of(invite).port == two.addresses[0].port
+        phone.to = two.addresses[0]
+        phone.send(taken(invite))
+        assert (await ringing).address.port == 4000
+        assert (await invited(phone)).method == "ACK"
+        phone.send(hung_up(invite))
+        assert (await phone.final()).status == 200
+        assert await call.ended == "bye"
+        phone.socket.close()
+
+    play(scene, engine)
+
+
+def test_a_phone_that_leaves_or_moves_is_known_everywhere(engine: Engine) -> None:
+    async def scene(start: Any) -> None:
+        one, two = await two_nodes(start)
+        phone = await registered(one)
+        await until(lambda: two.phones.reachable("201"))
+        moved = await registered(two)  # the same Contact, by another node
+        await asyncio.sleep(1.5)
+        assert len(two.phones.ring("201", SARA)) == len(one.phones.ring("201", SARA)) == 1
+        for node, client in ((one, phone), (two, moved)):
+            client.send(register(MINE, cseq=3, via=f"{HOST};rport"))
+            client.send(signed(await client.final(), 4, f"{MINE};expires=0"))
+            assert (await client.final()).status == 200
+            assert node.phones is not None
+        await until(lambda: not one.phones.reachable("201") and not two.phones.reachable("201"))
+        phone.socket.close()
+        moved.socket.close()
+
+    play(scene, engine)
+
+
+def test_without_neighbours_or_along_a_connection_a_phone_is_its_own_nodes(engine: Engine) -> None:
+    async def scene(start: Any) -> None:
+        one, two = await two_nodes(start, neighbours=False)
+        phone = await registered(one)
+        three = await start("tcp://127.0.0.1:0", node="three", neighbours=True)
+        await asyncio.sleep(1.5)
+        assert one.phones.reachable("201")
+        assert not two.phones.reachable("201")  # looks after itself only
+        assert not three.phones.reachable("201")  # has no datagrams
+        phone.socket.close()
+
+    play(scene, engine)
+
+
+def test_what_is_known_of_other_nodes_stays_while_the_database_is_away(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(start: Any) -> None:
+        one, two = await two_nodes(start)
+        phone = await registered(one)
+        await until(lambda: two.phones.reachable("201"))
+
+        def away() -> Any:
+            raise OSError("the database is away")
+
+        monkeypatch.setattr(two.phones._store, "elsewhere", away)
+        await asyncio.sleep(2.5)
+        assert two.phones.reachable("201")
+        phone.socket.close()
+
+    play(scene, engine)
