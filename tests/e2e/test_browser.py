@@ -12,6 +12,7 @@ from sounds import clips, lag_seconds, sealed_sound, tone_share, ulaw_of, word_e
 from world import DATA, World, finish, running, wait_for
 
 from callcenter.events import (
+    AgentOffered,
     CallAnswered,
     CallEnded,
     CallQualityMeasured,
@@ -201,7 +202,8 @@ def test_a_declined_call_of_the_only_agent_rings_again_and_a_caller_who_gives_up
     expect(dana.hook("pop-card")).to_be_visible()
     call = world.facts(CallRang)[-1].call
     dana.hook("pop-decline").click()
-    expect(dana.hook("pop-card")).to_be_visible()  # nobody else is there
+    world.wait_fact(AgentOffered, call=call, count=2)  # nobody else is there
+    expect(dana.hook("pop-card")).to_be_visible()
     caller.terminate()  # SIPp: no CANCEL on SIGTERM; the call is ended by hand below
     assert world.facts(CallEnded, call=call) == []
     dana.answer()
