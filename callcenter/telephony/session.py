@@ -874,7 +874,8 @@ class Session:
         """The agent's phone calls beside the call, one at a time and once the two have talked."""
         if self._consultation and self._consultation.is_over:
             self._consultation = None
-        if self._phone is None or self._answered_at is None or self._consultation:
+        busy = self._consultation or self._colleague
+        if self._phone is None or self._answered_at is None or busy:
             inbound.reject(486)
             return
         assert self.agent is not None

@@ -457,6 +457,35 @@ def test_who_asks_at_a_desk_phone_hands_over_by_hanging_up(stage: StageMaker) ->
     run(scene())
 
 
+def test_one_colleague_at_a_time_by_the_page_or_by_the_phone(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=[("a", "200"), ("b", "201")]) as floor:
+            floor.phones.register("200")
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            floor.calls()
+            await floor.happens(lambda: floor.phones.calls != [])
+            phone = floor.phones.calls[0]
+            await floor.happens(lambda: "INVITE" in phone.heard)
+            phone.answer()
+            await floor.until("CallAnswered")
+            await floor.seat("c")
+            await floor.seat("b", device="phone")
+            await floor.order(ConsultColleague(call=floor.call, agent="a", colleague="c"))
+            dialled = ScriptedCaller(None, to="201")
+            floor.phones.dial("200", dialled)
+            await floor.happens(lambda: dialled.did != [])
+            assert dialled.did == ["486"]
+            await floor.order(ResumeCall(call=floor.call, agent="a"))
+            asked = ScriptedCaller(None, to="201")
+            floor.phones.dial("200", asked)
+            await floor.happens(lambda: "180" in asked.did)
+            with pytest.raises(Conflict, match="already"):
+                await floor.order(ConsultColleague(call=floor.call, agent="a", colleague="c"))
+
+    run(scene())
+
+
 # --- Trouble -----------------------------------------------------------------------------------
 
 
