@@ -763,6 +763,10 @@ class Complaints(Section):
     )
     currency: str = Field("IRR", pattern=r"^[A-Z]{3}$", description="of what remedies cost")
     portal: bool = Field(True, description="customers see the status at /portal by their code")
+    portal_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        None,
+        description="address of that page on a host of its own, which then serves nothing else",
+    )
 
 
 class Mail(Section):

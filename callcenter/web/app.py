@@ -122,6 +122,7 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
     app.extensions[EXTENSION] = parts
     problems.install(app)
     metrics.install(app, parts.metrics, settings.web.metrics_from)
+    portal.keep_apart(app, settings.complaints.portal_url)
     auth.install(app, parts)
     headers.install(app, parts)
     health.install(app, parts)

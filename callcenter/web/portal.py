@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 from typing import Any
+from urllib.parse import urlsplit
 
 from apiflask import APIFlask
-from flask import Response, make_response, request
+from flask import Response, make_response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from callcenter.crm.complaints import status
 from callcenter.crm.complaints.codes import read
@@ -21,24 +23,25 @@ from callcenter.crm.text import visible
 from callcenter.crm.users import operations as tries
 from callcenter.crm.users import queries as waits
 from callcenter.errors import NotFound
-from callcenter.web import auth, pages
+from callcenter.web import assets, auth, pages
 from callcenter.web.context import Services
 from callcenter.web.texts import choose, texts
 
 DIGITS = 4
+PATH = "/portal"
 
 
 def install(app: APIFlask, parts: Services) -> None:
     """Register the page."""
 
-    @app.get("/portal")
+    @app.get(PATH)
     @app.doc(hide=True)
     @auth.public
     def portal() -> Response:
         _demand_portal(parts)
         return _page(parts, 200, code=request.args.get("code", "")[:20])
 
-    @app.post("/portal")
+    @app.post(PATH)
     @app.doc(hide=True)
     @auth.public
     def portal_asked() -> Response:
@@ -51,6 +54,24 @@ def install(app: APIFlask, parts: Services) -> None:
         if found is None:
             return _page(parts, 404, "portal_unknown", code=code)
         return _page(parts, 200, found=found)
+
+
+def keep_apart(app: APIFlask, address: str | None) -> None:
+    """With `complaints.portal_url` customers and workers share no host: neither cookies nor pages
+    of the one reach the other. Before anything else looks at a request."""
+    if address is None:
+        return
+    own = urlsplit(address).netloc
+
+    @app.before_request
+    def sort() -> AnyResponse | None:
+        if request.host != own:
+            return redirect(f"{address}{PATH}", 308) if request.path == PATH else None
+        if request.path == "/":
+            return redirect(PATH, 303)
+        if request.path != PATH and not request.path.startswith(assets.ADDRESS):
+            raise NotFound("there is no such page")
+        return None
 
 
 def _demand_portal(parts: Services) -> None:

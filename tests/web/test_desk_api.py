@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,10 @@ from test_contract import problem, tab, talked, told
 from web_world import Browser, World
 
 from callcenter import events
+from callcenter.config import Settings
+from callcenter.crm.messages.operations import post_of
 from callcenter.events import ComplaintCodeRead, ReadOutCode
+from callcenter.web.app import create_app
 
 PHONE = "+989121234567"
 
@@ -251,6 +255,36 @@ def test_the_page_can_be_switched_off(world: World) -> None:
         update={"complaints": world.settings.complaints.model_copy(update={"portal": False})}
     )
     assert world.client().http.get("/portal").status_code == 404
+
+
+def test_the_portal_on_a_host_of_its_own_is_alone_there(
+    world: World, make_settings: Callable[..., Settings]
+) -> None:
+    boss = world.client("supervisor")
+    complaint = registered(boss, customer=customer(boss))
+    settings = make_settings(
+        web={"public_url": "https://calls.example.com"},
+        complaints={"portal_url": "https://status.example.com/"},
+    )
+    assert post_of(settings).portal == "https://status.example.com/portal"
+    site = create_app(settings, world.engine, world.bus).test_client()
+    theirs, ours = "https://status.example.com", "https://calls.example.com"
+
+    assert site.get("/portal", base_url=theirs).status_code == 200
+    form = {"code": complaint["code"], "last": "4567"}
+    page = site.post("/portal?lang=en", base_url=theirs, data=form, headers={"Origin": theirs})
+    assert 'data-stage="received"' in page.get_data(as_text=True)
+    stranger = {"Origin": "https://evil.example"}
+    refused = site.post("/portal", base_url=theirs, data=form, headers=stranger)
+    assert refused.status_code == 403
+    assert site.get("/static/pages.css", base_url=theirs, buffered=True).status_code == 200
+    assert site.get("/", base_url=theirs).headers["Location"] == "/portal"
+    for path in ("/sign-in", "/api/v1/session", "/healthz", "/metrics", "/calls"):
+        assert site.get(path, base_url=theirs).status_code == 404
+
+    moved_to = site.get("/portal?code=x", base_url=ours)
+    assert (moved_to.status_code, moved_to.headers["Location"]) == (308, f"{theirs}/portal")
+    assert site.get("/sign-in", base_url=ours).status_code == 200
 
 
 def test_only_a_code_that_belongs_to_the_call_is_read_out(world: World) -> None:

@@ -34,7 +34,7 @@ def post_of(settings: Settings) -> Post:
         on.append("mail")
     if settings.messages.sms.via != "off":
         on.append("sms")
-    public = settings.web.public_url
+    public = settings.complaints.portal_url or settings.web.public_url
     portal = f"{public}/portal" if public and settings.complaints.portal else ""
     return Post(tuple(on), settings.site.name, settings.site.default_language, portal)
 
