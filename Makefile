@@ -63,7 +63,7 @@ check: ## Fast look before a commit: format, lint, types, import contracts, unit
 	@if [ "$$($(python) tools/frontend.py digest)" != "$$(cat .venv/.callcenter/vitest 2>/dev/null)" ]; then \
 	  $(python) tools/frontend.py npm run check && \
 	  $(python) tools/frontend.py digest > .venv/.callcenter/vitest; fi
-	$(in_memory) $(bin)/pytest -q -n 3 --dist worksteal -m "not integration and not application" --ignore=tests/e2e
+	$(in_memory) $(bin)/pytest -q -n 2 --dist worksteal -m "not integration and not application" --ignore=tests/e2e
 
 unit: ## The tests that need no other process: those of `check` and those of the whole application
 	@tools/install.sh test

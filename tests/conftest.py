@@ -48,10 +48,14 @@ def _compile_each_route_once() -> None:
 _compile_each_route_once()
 
 
+WHOLE = {"world", "stage", "nodes"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What acts in a `world` tests the whole application: `make check` leaves it to `make unit`."""
+    """What acts in a `world` (the web), on a `stage` or among `nodes` (telephony) tests the whole
+    of it on a database: `make check` leaves it to `make unit`."""
     for item in items:
-        if "world" in getattr(item, "fixturenames", ()):
+        if not WHOLE.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.application)
 
 
