@@ -549,6 +549,8 @@ class Session:
                 await self._ask_colleague(command.colleague)
             case BeginConference():
                 await self._confer()
+            case ControlRecording(action="start") if self._asks_alone:
+                raise Conflict("what you say to your colleague is not recorded: go back first")
             case ControlRecording():
                 await self._happened(*await self.keeping.control(command))
             case ReadOutCode():
@@ -573,6 +575,11 @@ class Session:
         return False
 
     # --- A colleague who is asked ---
+
+    @property
+    def _asks_alone(self) -> bool:
+        """Whether the agent waits for a colleague or talks with them, out of the customer's ear."""
+        return self._colleague is not None and self._colleague.state != "joined"
 
     async def _ask_colleague(self, agent: str) -> None:
         """The customer is on hold, the colleague is rung. Raises Conflict, Unavailable."""

@@ -15,6 +15,7 @@ from callcenter.events import (
     Command,
     ConsultationEnded,
     ConsultColleague,
+    ControlRecording,
     DescribeFloor,
     Fact,
     HangUpCall,
@@ -86,6 +87,36 @@ def test_what_the_two_say_is_not_recorded(stage: StageMaker) -> None:
             assert (len(a.taps), len(b.taps), len(customer.taps)) == (0, 0, 2)
             await floor.order(ResumeCall(call=floor.call, agent="a"))
             assert (len(a.taps), len(b.taps)) == (2, 0)
+
+    run(scene())
+
+
+def test_a_recording_begins_with_the_customer_only(stage: StageMaker) -> None:
+    """On demand: not while the two are alone; in the conference both agents are heard."""
+
+    async def scene() -> None:
+        async with stage(record="on_demand") as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            start = ControlRecording(call=floor.call, agent="a", action="start")
+            await asks(floor, answered=False)
+            for _ in range(2):
+                with pytest.raises(Conflict, match="not recorded"):
+                    await floor.order(start)
+                await floor.order(AnswerCall(call=floor.call, agent="b"))
+            await floor.order(BeginConference(call=floor.call, agent="a"))
+            await floor.order(start)
+            await floor.until("RecordingStarted")
+            customer = floor.customer
+            assert isinstance(customer.hears, FakeLeg)
+            assert (len(customer.taps), len(customer.hears.taps)) == (2, 2)
+            pause = ControlRecording(call=floor.call, agent="a", action="pause")
+            await floor.order(pause)
+            assert (len(customer.taps), len(customer.hears.taps)) == (0, 0)
+            await floor.order(ResumeCall(call=floor.call, agent="a"))
+            assert len(floor.audio.legs["a"].taps) == 0  # still paused
+            await floor.order(ControlRecording(call=floor.call, agent="a", action="resume"))
+            assert len(floor.audio.legs["a"].taps) == 2
 
     run(scene())
 
