@@ -26,10 +26,14 @@ from callcenter.events import (
     AnswerCall,
     CallEnded,
     CallRang,
+    ConsultationEnded,
+    ConsultationOffered,
+    ConsultColleague,
     DescribeFloor,
     HangUpCall,
     SeatAgent,
     SetAgentState,
+    TransferCall,
     UnseatAgent,
 )
 from callcenter.telephony import cluster, service
@@ -339,3 +343,59 @@ def test_of_all_who_see_a_dead_lease_one_gets_it(migrated: str, databases: Any) 
     assert not first.mine()
     engine.dispose()
     databases.drop(url)
+
+
+def test_a_colleague_is_asked_whichever_node_they_signed_in_at(nodes: Make) -> None:
+    """The call and its agent are at one node, the colleague at the other: seat and sound come."""
+
+    async def scene() -> None:
+        async with nodes("one", "two") as both:
+            one, two = both["one"], both["two"]
+            await seat(two, "a", "two")
+            two.audio.connect("a")
+            two.calls()
+            offered = await until(lambda: facts(one, AgentOffered), "the call rings")
+            call = offered[0].call
+            await order(two, AnswerCall(call=call, agent="a"), "two")
+            await seat(one, "b", "one")
+            one.audio.connect("b")
+            await until(lambda: two.service.floor.seats.get("b"), "the call's node knows")
+            await until(lambda: two.service.floor.has_audio("b"), "and that b can be heard")
+            await order(one, ConsultColleague(call=call, agent="a", colleague="b"), "two")
+            seats = one.service.floor.seats
+            await until(lambda: seats["b"].state.name == "ringing", "the other node follows")
+            two.audio.connect("b")  # as the page does, when it is told the call's node
+            await order(one, AnswerCall(call=call, agent="b"), "two")
+            assert two.audio.legs["a"].hears is two.audio.legs["b"]
+            await order(one, TransferCall(call=call, agent="a", to_agent="b"), "two")
+            await until(lambda: seats["b"].state.name == "on_call", "b has the call")
+            await until(lambda: seats["a"].state.name == "available", "a is free, everywhere")
+            assert facts(one, ConsultationEnded)[0].reason == "handed_over"
+            assert two.customer.hears is two.audio.legs["b"]
+
+    run(scene())
+
+
+def test_a_colleague_whom_another_node_rings_is_not_asked(nodes: Make) -> None:
+    async def scene() -> None:
+        async with nodes("one", "two") as both:
+            one, two = both["one"], both["two"]
+            await seat(two, "a", "two")
+            two.audio.connect("a")
+            two.calls()
+            (offer,) = await at_least(one, AgentOffered, 1)
+            await order(two, AnswerCall(call=offer.call, agent="a"), "two")
+            await seat(one, "b", "one")
+            one.audio.connect("b")
+            one.calls()  # rings at b
+            await at_least(one, AgentOffered, 2)
+            command = ConsultColleague(call=offer.call, agent="a", colleague="b")
+            with pytest.raises(CallcenterError):
+                await order(one, command, "two")
+            assert facts(one, ConsultationOffered) == []
+            assert two.customer.hears is two.audio.legs["a"]
+            seats = two.service.floor.seats
+            await until(lambda: "b" in seats and seats["b"].state.name == "ringing", "it follows")
+            assert seats["b"].state.call != offer.call
+
+    run(scene())
