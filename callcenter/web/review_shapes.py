@@ -14,7 +14,7 @@ from callcenter.web.shapes import CleanLongText, In, Moment, PersonView, View
 class MarkView(View):
     """Something that happened in a call; seconds from the answer."""
 
-    kind: Literal["hold", "transfer", "pause", "redacted", "talk_over", "dead_air"]
+    kind: Literal["hold", "transfer", "conference", "pause", "redacted", "talk_over", "dead_air"]
     t0: float
     t1: float
 

@@ -165,6 +165,39 @@ def test_holds_transfers_and_pauses_are_read_from_the_log() -> None:
     assert away([], 60) == []
 
 
+def test_a_conference_is_marked_and_counts_as_talk() -> None:
+    began, whom = now(), {"agent": "a", "colleague": "b"}
+
+    def at(seconds: float) -> Any:
+        return began + timedelta(seconds=seconds)
+
+    asked: dict[str, Any] = {"call": "c", **whom}
+    facts: list[events.Fact] = [
+        events.CallAnswered(call="c", agent="a", queue="q", wait_seconds=1, at=began),
+        events.CallHeld(call="c", by="agent", at=at(5)),
+        events.ConsultationOffered(**asked, at=at(5)),
+        events.ConsultationAnswered(**asked, at=at(8)),
+        events.CallResumed(call="c", by="agent", at=at(10)),
+        events.ConferenceBegan(**asked, at=at(10)),
+        events.ConsultationEnded(**asked, reason="left", at=at(20)),
+        events.CallHeld(call="c", by="agent", at=at(30)),
+        events.ConsultationOffered(**asked, at=at(30)),
+        events.ConsultationEnded(**asked, reason="declined", at=at(35)),
+        events.CallResumed(call="c", by="agent", at=at(40)),
+    ]
+    marks = away(facts, 60)
+    assert [(m.kind, m.t0, m.t1) for m in marks] == [
+        ("hold", 5, 10),
+        ("conference", 10, 20),
+        ("hold", 30, 40),
+    ]
+    words: dict[events.LegName, int] = {"agent": 5, "customer": 9}
+    found = measure(60, {"agent": [(12, 14)], "customer": [(14, 18)]}, words, marks)
+    assert found.hold_seconds == 15
+    assert (found.agent.seconds, found.customer.seconds) == (2, 4)
+    assert "conference" in [one.kind for one in found.marks]
+
+
 # --- Who measures when -----------------------------------------------------------------------
 
 

@@ -22,7 +22,8 @@ from callcenter.crm.review.spans import (
 )
 from callcenter.events import LegName
 
-MarkKind = Literal["hold", "transfer", "pause", "redacted", "talk_over", "dead_air"]
+MarkKind = Literal["hold", "transfer", "conference", "pause", "redacted", "talk_over", "dead_air"]
+_NOT_AWAY: tuple[MarkKind, ...] = ("redacted", "conference")  # they talk all the same
 
 TALK_OVER = 0.5  # seconds both speak: shorter is a "yes" in between
 DEAD_AIR = 5.0  # seconds nobody speaks while nobody is on hold
@@ -78,12 +79,12 @@ def measure(
 ) -> Figures:
     """The figures of a conversation of `seconds`.
 
-    `away` are hold, transfer and pause: what is heard meanwhile is no conversation. What was
-    redacted is marked only: somebody spoke there, which `speech` has to say.
+    `away` are hold, transfer and pause: what is heard meanwhile is no conversation. A conference
+    is marked only, and so is what was redacted: somebody spoke there, which `speech` has to say.
     """
     off = [Mark(one.kind, max(0.0, one.t0), min(one.t1, seconds)) for one in away]
     gone = within(
-        ((one.t0, one.t1) for one in off if one.t1 > one.t0 and one.kind != "redacted"), seconds
+        ((one.t0, one.t1) for one in off if one.t1 > one.t0 and one.kind not in _NOT_AWAY), seconds
     )
     agent, customer = (
         without(within(speech.get(leg, ()), seconds), gone) for leg in ("agent", "customer")

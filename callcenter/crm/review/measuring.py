@@ -130,7 +130,7 @@ class Measurer:
 
 
 def away(facts: Sequence[Fact], seconds: float, offset: float = 0.0) -> list[Mark]:
-    """Hold, transfer and pause of a call of `seconds`, from what the log says.
+    """Hold, transfer, conference and pause of a call of `seconds`, from what the log says.
 
     Positions of pauses count from the beginning of the file, in which the answer is at `offset`.
     """
@@ -158,6 +158,10 @@ def away(facts: Sequence[Fact], seconds: float, offset: float = 0.0) -> list[Mar
             begin("transfer", at)
         elif isinstance(fact, events.CallAnswered):
             end("transfer", at)
+        elif isinstance(fact, events.ConferenceBegan):
+            begin("conference", at)
+        elif isinstance(fact, events.ConsultationEnded):
+            end("conference", at)
         elif isinstance(fact, events.RecordingPaused):
             begin("pause", fact.position - offset)
         elif isinstance(fact, events.RecordingResumed):

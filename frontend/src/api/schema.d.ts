@@ -3240,7 +3240,7 @@ export interface components {
          */
         Mark: {
             /** @enum {string} */
-            kind: "hold" | "transfer" | "pause" | "redacted" | "talk_over" | "dead_air";
+            kind: "hold" | "transfer" | "conference" | "pause" | "redacted" | "talk_over" | "dead_air";
             t0: number;
             t1: number;
         };
