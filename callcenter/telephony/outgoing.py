@@ -143,6 +143,7 @@ class OutgoingSession(Session):
         finally:
             phone.stop()
         self._agent_leg = self.callee.agent_leg = self._phone.leg
+        self._pass_keys_on(self._phone)
         return self.agent
 
     async def wait_for_answer(self) -> None:

@@ -81,6 +81,7 @@ from callcenter.telephony.mailbox import (
     Step,
     Stop,
 )
+from callcenter.telephony.media.keys import KEYS
 from callcenter.telephony.phone import PhoneSide, Ringing, ring
 from callcenter.telephony.ports import (
     Caller,
@@ -463,6 +464,7 @@ class Session:
     async def _answer_by_phone(self, offer: Offer, phone: PhoneSide) -> bool:
         """The same where the agent picked up a desk phone; whoever is gone since hears nothing."""
         self._phone = phone
+        self._pass_keys_on(phone)
         if self.desk.floor.rings_at(self.id, offer.agent):
             await self.caller.answer()
         if not self.desk.floor.rings_at(self.id, offer.agent):
@@ -862,6 +864,8 @@ class Session:
         former, changes, measured = self._leave()
         self._consultation = None
         self.agent, self._agent_leg, self._phone = colleague, leg, phone
+        if phone:
+            self._pass_keys_on(phone)
         self.caller.join(leg)
         self._measure(colleague, leg)
         offers = self._call.offers + 1
@@ -907,6 +911,17 @@ class Session:
 
     def _is_agents_phone(self, dialog: DialogCall) -> bool:
         return self._phone is not None and dialog is self._phone.dialog
+
+    def _pass_keys_on(self, phone: PhoneSide) -> None:
+        """What the agent presses at the desk phone is for a machine at the other end."""
+
+        def press(key: str) -> None:
+            talks = self._phone is phone and self._answered_at is not None
+            if talks and not self._call.held_by and key in KEYS:
+                self.desk.media.press(self.caller.leg, key)
+
+        self.desk.media.on_digit(phone.leg, press)
+        phone.dialog.on_digit(press)
 
     def _let_phone_go(self) -> None:
         """The agent's desk phone, if they talk by one, is free again."""

@@ -23,6 +23,7 @@ from callcenter.events import (
     HangUpCall,
     HoldCall,
     RejectCall,
+    ResumeCall,
     SeatAgent,
     TransferCall,
     UnseatAgent,
@@ -99,6 +100,29 @@ def test_the_agent_hangs_up_at_the_phone_or_in_the_browser(stage: StageMaker) ->
                 assert (end.reason, end.by) == ("completed", "agent")
                 assert caller.did[-1] == "BYE"
                 assert ("BYE" in phone.heard) is (how == "browser")
+
+    run(scene())
+
+
+def test_keys_of_the_phone_go_to_the_customers_end_and_on_hold_nowhere(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage(phones=PHONES) as floor:
+            floor.phones.register("201")
+            await floor.seat("a", device="phone")
+            floor.calls()
+            phone = await rung(floor)
+            phone.answer()
+            await floor.until("CallAnswered")
+            customer, desk = floor.media.legs
+            desk.press("4A#")  # no telephone has an A
+            phone.press("2")  # by INFO
+            assert customer.got_keys == "4#2"
+            await floor.order(HoldCall(call=floor.call, agent="a"))
+            desk.press("9")
+            await floor.order(ResumeCall(call=floor.call, agent="a"))
+            desk.press("0")
+            assert customer.got_keys == "4#20"
+            assert desk.got_keys == ""
 
     run(scene())
 
