@@ -140,6 +140,7 @@ def test_on_the_desk(world: World, browser: Browser) -> None:
     dana.answer()
     omid.hook("state-menu").click()
     omid.hook("state-available").click()
+    expect(omid.hook("my-state")).to_have_attribute("data-state", "available")
 
     dana.hook("call-keypad").click()  # keys for a machine at the other end
     dana.page.keyboard.press("Digit5")
