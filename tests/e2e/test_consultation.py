@@ -12,7 +12,7 @@ from browser import AgentPage, chromium
 from playwright.sync_api import Browser, expect
 from soft_agent import SoftAgent
 from sounds import Channel, sealed_sound, tone_share
-from world import World, finish, running, wait_for
+from world import World, running, wait_for
 
 from callcenter.events import (
     CallAnswered,
@@ -74,7 +74,7 @@ def span(channel: Channel, begin: float, end: float) -> Channel:
 def test_who_hears_whom_and_what_is_kept(world: World) -> None:
     """The caller sends back whatever it hears: its side of the recording says what that was."""
     with humming(world) as (dana, omid):
-        caller = world.sipp("uac_echo.xml", "-rtp_echo", seconds=20, caller=KAVEH)
+        caller = world.sipp("uac_echo.xml", "-rtp_echo", seconds=100, caller=KAVEH)
         call = dana.answer_next()
         omid.available()
         dana.order("call.consult", call=call, colleague=omid.id)
@@ -95,8 +95,11 @@ def test_who_hears_whom_and_what_is_kept(world: World) -> None:
         ended = dana.wait("call.ended", call=call)
         assert ended["reason"] == "transferred"
         assert omid.wait("call.ringing", call=call, count=2)["interaction"]
-        finish(caller)
+        before = len(omid.heard)
+        wait_for(lambda: len(omid.heard) > before + 250, "the customer and omid talk for a while")
+        omid.order("call.hangup", call=call)
         omid.wait("call.ended", call=call, reason="completed")
+        caller.communicate(timeout=120)  # its scenario would have hung up itself
 
         began = world.facts(CallAnswered, call=call)
         at = [
