@@ -16,6 +16,7 @@ from world import World, running, wait_for
 
 from callcenter.events import (
     CallAnswered,
+    CallRang,
     ConferenceBegan,
     ConsultationAnswered,
     ConsultationEnded,
@@ -141,6 +142,7 @@ def test_on_the_desk(world: World, browser: Browser) -> None:
     omid.hook("state-break").click()
     caller = world.sipp("uac_talk.xml", seconds=100, caller=KAVEH)
     dana.answer()
+    call = world.facts(CallRang)[-1].call
     omid.hook("state-menu").click()
     omid.hook("state-available").click()
     expect(omid.hook("my-state")).to_have_attribute("data-state", "available")
@@ -179,6 +181,6 @@ def test_on_the_desk(world: World, browser: Browser) -> None:
     omid.hook("call-end").click()
     expect(omid.hook("wrapup")).to_be_visible()
     caller.communicate(timeout=120)  # its scenario would have hung up itself
-    world.wait_fact(RecordingSealed, count=2)
+    world.wait_fact(RecordingSealed, call=call)
     dana.close()
     omid.close()
