@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from flask import Flask, Response, g, request
 from prometheus_client import (
@@ -79,6 +79,16 @@ def install(app: Flask, metrics: Metrics, readers: Sequence[str]) -> None:
     """Register /metrics, for addresses in the networks `readers`, and the timing of requests."""
     networks = [ip_network(one, strict=False) for one in readers]
 
+    def may_read(address: str | None) -> bool:
+        """False also for what is no address: proxies may say `unknown` (RFC 7239)."""
+        try:
+            peer = ip_address(address or "")
+        except ValueError:
+            return False
+        if isinstance(peer, IPv6Address) and peer.ipv4_mapped:  # a socket for both families
+            peer = peer.ipv4_mapped
+        return any(peer in one for one in networks)
+
     @app.before_request
     def start() -> None:
         g.started = time.perf_counter()
@@ -94,6 +104,6 @@ def install(app: Flask, metrics: Metrics, readers: Sequence[str]) -> None:
     @app.get("/metrics")
     @auth.public
     def show() -> Response:
-        if not any(ip_address(request.remote_addr or "::") in one for one in networks):
+        if not may_read(request.remote_addr):
             raise NotFound("there is no such page")
         return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_PLAIN_1_0_0)

@@ -205,6 +205,17 @@ def test_metrics_are_for_the_networks_of_the_settings_only(
     assert asked("192.0.2.7") == asked("2001:db8::7") == 404
     assert asked("192.0.2.7", "192.0.2.0/24") == 200
     assert asked("127.0.0.1", "192.0.2.0/24") == 404
+    assert asked("::ffff:127.0.0.1") == 200, "a socket for both families"
+    assert asked("::ffff:192.0.2.7") == asked("") == 404
+
+
+def test_a_proxy_that_does_not_know_the_address_opens_no_metrics(
+    world: World, make_settings: Callable[..., Settings]
+) -> None:
+    settings = make_settings(web={"public_url": "https://calls.example"})
+    client = create_app(settings, world.engine, world.bus).test_client()
+    for said in ("unknown", "192.0.2.7"):
+        assert client.get("/metrics", headers={"X-Forwarded-For": said}).status_code == 404
 
 
 def test_the_log_of_requests_names_no_query(
