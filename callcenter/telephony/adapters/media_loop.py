@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
-import selectors
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,12 +19,12 @@ import structlog
 
 from callcenter.telephony.adapters.g722 import G722
 from callcenter.telephony.adapters.rtp_ports import PortPool
-from callcenter.telephony.adapters.socket_time import age_of_datagram
+from callcenter.telephony.adapters.rtp_sockets import Datagram, RtpSockets, sockets
 from callcenter.telephony.adapters.srtp import Srtp
 from callcenter.telephony.media import batch
-from callcenter.telephony.media.batch import USUAL_BYTES, Arrivals
+from callcenter.telephony.media.batch import LEFT, NOBODY, Arrivals, Batch
 from callcenter.telephony.media.latch import Source, SourceLatch
-from callcenter.telephony.media.leg import FEED_FRAMES, Leg, Playback, Tap
+from callcenter.telephony.media.leg import Leg, Playback, Tap
 from callcenter.telephony.media.meter import Meter
 from callcenter.telephony.media.mixing import Mix
 from callcenter.telephony.media.rows import Rows
@@ -80,7 +78,6 @@ class SocketLeg:
     ) -> None:
         self._plane = plane
         self._socket, self._rtcp_socket = sockets
-        self._descriptor = self._socket.fileno()
         self._rtcp: Source | None = None  # where the telephone's RTCP goes; None: with its sound
         sock = self._socket
         host, port = sock.getsockname()[:2]
@@ -89,6 +86,9 @@ class SocketLeg:
         self._srtp: Srtp | None = None
         self._g722: G722 | None = None
         self._usual = True  # nothing stands between socket and sound
+        self._aimed: tuple[Source | None, bool] = (None, False)
+        self.number = NOBODY
+        """The socket's, among those of the plane."""
         self.sound = Leg(name)
         self.sound.sends = False
 
@@ -112,9 +112,10 @@ class SocketLeg:
         """Where the telephone sends its sound to."""
         return self._local
 
-    def fileno(self) -> int:
-        """The socket's, for the poll."""
-        return self._socket.fileno()
+    def read_from(self, plane: RtpSockets) -> None:
+        """Both sockets, from now on."""
+        self.number = plane.add(self._socket, self.take, self.sound)
+        self._rtcp_number = plane.add(self._rtcp_socket, self.take_rtcp)
 
     def connect(self, remote: MediaDescription) -> None:
         """Take the peer's address and codec; again after a re-INVITE."""
@@ -138,58 +139,48 @@ class SocketLeg:
         self.sound.use_ptime(remote.ptime)
         self.sound.telephone_event = remote.telephone_event
         self.sound.sends = remote.direction in _LISTENING and not nowhere
+        self._aim()
+
+    def _aim(self) -> None:
+        """What is usual needs neither latch nor carrier once it is known who the telephone is."""
+        aimed = (self._latch.target if self._usual else None, self._latch.locked)
+        if aimed != self._aimed:
+            self._aimed = aimed
+            self._plane.sockets.aim(self.number, aimed[0], trusted=aimed[1])
 
     def measure(self) -> Meter:
         """Begin to measure."""
         return Meter(self.sound, self._plane.now)
 
-    def take(self, arrivals: Arrivals, now: float, arrival: int) -> None:
-        """Take one datagram that waits."""
-        buffer = arrivals.slot
-        try:
-            size, source = self._socket.recvfrom_into(buffer)
-        except OSError:
-            return  # nothing there, or an ICMP error of an earlier packet
-        moment = now - age_of_datagram(self._descriptor)
-        if not self._usual or (size > 1 and 192 <= buffer[1] <= 223):
-            self._take_otherwise(buffer[:size], source, moment)
-        elif self._latch.accepts(source):
-            precise = (moment - self._plane.epoch) * SAMPLE_RATE
-            if size == USUAL_BYTES:
-                arrivals.keep(self.sound, arrival, precise)
-            else:
-                arrivals.put(self.sound, buffer[:size], arrival, precise)
-
-    def _take_otherwise(self, data: memoryview, source: Source, moment: float) -> None:
-        """RTCP, SRTP, G.722: only what is authentic teaches the latch where the telephone is."""
-        if is_rtcp(data):
-            if source == self._latch.target:
-                self._take_rtcp(data, moment)
+    def take(self, datagram: Datagram) -> None:
+        """Take one that is not usual; only what is authentic teaches the latch."""
+        if is_rtcp(datagram.data):
+            if datagram.source == self._latch.target:
+                self._take_rtcp(datagram)
             return
-        plain = self._srtp.unprotect(data) if self._srtp else data
-        if plain is None or not self._latch.accepts(source):
+        plain = self._srtp.unprotect(datagram.data) if self._srtp else datagram.data
+        if plain is None or not self._latch.accepts(datagram.source):
             return
+        self._aim()
+        precise = (datagram.moment - self._plane.epoch) * SAMPLE_RATE
+        arrival = datagram.arrival
         if self._g722 is not None:
             plain = self._g722.received(plain)
-            if plain is None:
-                return
-        precise = (moment - self._plane.epoch) * SAMPLE_RATE
-        self._plane.arrivals.put(self.sound, plain, int(precise), precise)
+        if not self._usual:
+            arrival = int(precise)
+        if plain is not None:
+            self._plane.arrivals.put(self.sound, plain, arrival, precise)
 
-    def take_rtcp(self, arrivals: Arrivals, now: float, arrival: int) -> None:
-        """Take one datagram of the RTCP port; from the telephone's hosts only."""
-        buffer = arrivals.slot
-        try:
-            size, source = self._rtcp_socket.recvfrom_into(buffer)
-        except OSError:
-            return
-        if source[0] in self._rtcp_hosts():
-            self._take_rtcp(buffer[:size], now - age_of_datagram(self._rtcp_socket.fileno()))
+    def take_rtcp(self, datagram: Datagram) -> None:
+        """Take one of the RTCP port; from the telephone's hosts only."""
+        if datagram.source[0] in self._rtcp_hosts():
+            self._take_rtcp(datagram)
 
     def _rtcp_hosts(self) -> set[str]:
         return {one[0] for one in (self._rtcp, self._latch.target) if one is not None}
 
-    def _take_rtcp(self, data: memoryview, moment: float) -> None:
+    def _take_rtcp(self, datagram: Datagram) -> None:
+        data, moment = datagram.data, datagram.moment
         plain = self._srtp.unprotect_rtcp(data) if self._srtp else data
         if plain is not None:
             self.sound.reports.take(plain, moment, self._plane.wall(moment))
@@ -226,13 +217,10 @@ class SocketLeg:
             self._plane.remove(self)
             self._plane.release(self)
 
-    @property
-    def rtcp_fileno(self) -> int:
-        """The RTCP socket's, for the poll."""
-        return self._rtcp_socket.fileno()
-
-    def close_sockets(self) -> int:
+    def close_sockets(self, plane: RtpSockets) -> int:
         """Close; the port that is free now."""
+        plane.remove(self.number)
+        plane.remove(self._rtcp_number)
         self._socket.close()
         self._rtcp_socket.close()
         return self._local.port
@@ -282,52 +270,6 @@ class MixedLeg:
             self._plane.remove(self)
 
 
-_Take = Callable[[Arrivals, float, int], None]
-"""Takes one datagram of one socket: where to, loop time, and that in samples of our clock."""
-
-
-class Watched:
-    """The legs' sockets, and which of them have something. Linux's epoll where it is there: the
-    objects that `selectors` makes for each event cost more than the rest of the look."""
-
-    def __init__(self) -> None:
-        self._takes: dict[int, _Take] = {}
-        self._epoll = select.epoll() if hasattr(select, "epoll") else None
-        self._selector = None if self._epoll else selectors.DefaultSelector()
-
-    def add(self, leg: SocketLeg) -> None:
-        """From now on."""
-        for descriptor, take in ((leg.fileno(), leg.take), (leg.rtcp_fileno, leg.take_rtcp)):
-            self._takes[descriptor] = take
-            if self._epoll is not None:
-                self._epoll.register(descriptor, select.EPOLLIN)
-            elif self._selector is not None:
-                self._selector.register(descriptor, selectors.EVENT_READ)
-
-    def remove(self, leg: SocketLeg) -> None:
-        """Before it is closed."""
-        for descriptor in (leg.fileno(), leg.rtcp_fileno):
-            del self._takes[descriptor]
-            if self._epoll is not None:
-                self._epoll.unregister(descriptor)
-            elif self._selector is not None:
-                self._selector.unregister(descriptor)
-
-    def ready(self) -> list[_Take]:
-        """Of those with a datagram; returns at once."""
-        takes = self._takes
-        if self._epoll is not None:
-            return [takes[descriptor] for descriptor, _ in self._epoll.poll(0)]
-        assert self._selector is not None
-        return [takes[key.fd] for key, _ in self._selector.select(0)]
-
-    def close(self) -> None:
-        """Once, at the end."""
-        for watcher in (self._epoll, self._selector):
-            if watcher is not None:
-                watcher.close()
-
-
 class BatchingMediaPlane:
     """Implements `MediaPlane`. Make it inside a running loop; `close` it at the end."""
 
@@ -336,9 +278,10 @@ class BatchingMediaPlane:
         self.epoch = self._loop.time()
         self._wall = time.time() - self.epoch  # the wall clock may be set; this one goes on evenly
         self._ports = PortPool(*rtp_ports)
-        self._watched = Watched()
+        batch.prepare()
         self._rows = Rows(_FIRST_ROWS)
         self.arrivals = Arrivals(self._rows, self._loop.time)
+        self.sockets = sockets(self._rows, self.arrivals, SAMPLE_RATE)
         self._carriers: list[Carrier] = []
         self._mixes: list[Mix] = []
         self._arrange()
@@ -356,8 +299,9 @@ class BatchingMediaPlane:
         sockets = self._ports.bind(host)
         self._opened += 1
         leg = SocketLeg(self, sockets, f"rtp-{self._opened}")
-        self._watched.add(leg)
         self.add(leg)
+        leg.read_from(self.sockets)
+        self._arrange()
         return leg
 
     def add(self, carrier: Carrier) -> None:
@@ -392,8 +336,9 @@ class BatchingMediaPlane:
 
     def _arrange(self) -> None:
         """The carriers' legs, and where they are in the table."""
-        self._legs = [carrier.sound for carrier in self._carriers]
-        self._order = np.array([leg.row.index for leg in self._legs], np.int64)
+        self._batch = Batch(self._rows, [carrier.sound for carrier in self._carriers])
+        numbers = [getattr(carrier, "number", NOBODY) for carrier in self._carriers]
+        self._numbers = np.array(numbers, np.int64)
         self._mixes = [one.mix for one in self._carriers if isinstance(one, MixedLeg)]
 
     def ports(self) -> tuple[int, int]:
@@ -402,8 +347,7 @@ class BatchingMediaPlane:
 
     def release(self, leg: SocketLeg) -> None:
         """Close a leg's socket."""
-        self._watched.remove(leg)
-        self._ports.give_back(leg.close_sockets())
+        self._ports.give_back(leg.close_sockets(self.sockets))
 
     def close(self) -> None:
         """End the loop and every leg."""
@@ -415,7 +359,7 @@ class BatchingMediaPlane:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._watched.close()
+        self.sockets.close()
 
     # --- what is heard -----------------------------------------------------------------------
 
@@ -530,7 +474,7 @@ class BatchingMediaPlane:
         # A timer may fire a hair early: half a wake-up of tolerance keeps frame and time in step.
         present = int((now - self.epoch + _WAKE_SECONDS / 2) / FRAME_SECONDS)
         if present > self._frame:
-            batch.advance(self._rows, self._legs, self._order, present)
+            self._batch.advance(present)
         else:
             self._send_owed()
         self._drain(now)
@@ -546,18 +490,21 @@ class BatchingMediaPlane:
 
     def _step(self, frame: int) -> None:
         """Taps and parties get what is theirs of one frame."""
-        carriers = self._carriers
-        self._rows.stepped[self._order] = frame
+        carriers, batch = self._carriers, self._batch
         for mix in self._mixes:
             mix.blend(frame)
-        if frame % FEED_FRAMES == 0:
-            batch.attend(self._rows, self._legs, self._order, frame)
-        for at, packet in batch.departures(self._rows, self._legs, self._order, frame):
-            carriers[at].send(packet)
+        batch.step(frame)
+        said = batch.departures(frame)
+        self.sockets.send(self._numbers, said, batch.packets)
+        for at in np.flatnonzero(said != NOBODY).tolist():
+            left = said[at] == LEFT
+            packet = batch.legs[at].packet(frame) if left else batch.views[at]
+            if packet is not None:
+                carriers[at].send(packet)
 
     def _send_owed(self) -> None:
         """What does not wait for the next frame: packets of 10 ms."""
-        if not self._rows.packs[self._order].any():
+        if not self._batch.owes():
             return
         for carrier in self._carriers:
             if carrier.sound.owed:
@@ -565,13 +512,12 @@ class BatchingMediaPlane:
 
     def _drain(self, now: float) -> None:
         """One datagram of each socket that has some, again until none has, up to a limit."""
+        self.arrivals.settle()
         arrival = self.arrival(now)
         for _ in range(_MOST_PACKETS):
-            ready = self._watched.ready()
-            for take in ready:
-                take(self.arrivals, now, arrival)
+            some = self.sockets.receive(now, self.epoch, arrival)
             self.arrivals.settle()
-            if not ready:
+            if not some:
                 return
 
 

@@ -1,4 +1,4 @@
-"""The usual packets of all legs at once: placed, and made, by a few operations of numpy.
+"""The usual packets of all legs, in compiled code: placed, made, handed to the taps.
 
 Usual is what comes in turn, whole, in the leg's law, and what is heard as it came. Everything else
 goes through `Leg.receive` and `Leg.packet` one by one; both ways work on the same `Rows` and
@@ -7,17 +7,17 @@ leave the same state behind (`tests/telephony/media/test_batch.py` compares them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import compress, product
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from callcenter.telephony.media import g711, rtp
+from callcenter.telephony.media.compiled import compiled
 from callcenter.telephony.media.leg import FEED_FRAMES, REVIEW_FRAMES, TRAILING_FRAMES, Leg
 from callcenter.telephony.media.quality import JUMP
-from callcenter.telephony.media.rows import NOTHING, RING_FRAMES, Flags, Integers, Rows
+from callcenter.telephony.media.rows import NOTHING, RING_FRAMES, Floats, Integers, Rows
 from callcenter.telephony.media.timeline import (
     AHEAD,
     AHEAD_FRAMES,
@@ -25,257 +25,416 @@ from callcenter.telephony.media.timeline import (
     BEHIND_FRAMES,
     FORCED,
     QUIET,
+    TOO_EARLY,
+    TOO_LATE,
     WINDOW,
 )
 from callcenter.telephony.ports import FRAME_SAMPLES, Codec
 
 USUAL_BYTES = rtp.HEADER_BYTES + FRAME_SAMPLES
-SLOT_BYTES = 2048
-_MOST = 1024  # packets that wait at most
-_FEWEST = 8  # for less the operations cost more than one by one
-_PACKET = np.dtype(
-    [
-        ("kind", ">u2"),
-        ("sequence", ">u2"),
-        ("timestamp", ">u4"),
-        ("ssrc", ">u4"),
-        ("payload", "u1", FRAME_SAMPLES),
-    ]
-)
+UNUSUAL, DONE = NOTHING, NOTHING + 1
+"""What `place` says; anything else is the frame that came too late for the taps."""
+NOBODY, LEFT, MADE = -1, 0, 1
+"""What is said of a leg: nothing to do, to be asked one by one, made."""
+
+_HEADER_BYTES = rtp.HEADER_BYTES
+_WAITING = 256  # packets that wait at most
 _FEED_BYTES = FEED_FRAMES * FRAME_SAMPLES
 _WORD = 0xFFFFFFFF
-_TABLES = {
-    pair: np.frombuffer(table, np.uint8)
-    for pair in product(Codec, repeat=2)
-    if (table := g711.translation(*pair)) is not None
-}
-_LOUD = np.ones((max(codec.value for codec in Codec) + 1, 256), np.bool_)
+_LAWS = max(codec.value for codec in Codec) + 1
+_LOUD = np.ones((_LAWS, 256), np.bool_)
+_TRANSLATED = np.tile(np.arange(256, dtype=np.uint8), (_LAWS, 1))  # to the one other law
 for _codec, _quiet in QUIET.items():
     _LOUD[_codec.value, list(_quiet)] = False
+    _other = next(other for other in Codec if other is not _codec)
+    _TRANSLATED[_codec.value] = list(g711.convert(bytes(range(256)), _codec, _other))
 
-Packets = NDArray[np.void]
+Octets = NDArray[np.uint8]
+Table = NDArray[np.void]
+
+
+# --- what comes ----------------------------------------------------------------------------------
+
+
+@compiled
+def place(
+    table: Table,
+    ring: Octets,
+    filled: Octets,
+    at: int,
+    packet: Octets,
+    arrival: int,
+    moment: float,
+    now: float,
+) -> int:
+    """Place a packet of USUAL_BYTES of the leg in row `at`: what `Leg.receive` does with it.
+
+    `arrival` and `moment` as there, `now` in seconds of the loop's clock. UNUSUAL: nothing
+    was done, it is for `Leg.receive`.
+    """
+    row = table[at]
+    sequence: Any = np.int64(packet[2]) << 8 | np.int64(packet[3])
+    timestamp: Any = (
+        np.int64(packet[4]) << 24
+        | np.int64(packet[5]) << 16
+        | np.int64(packet[6]) << 8
+        | np.int64(packet[7])
+    )
+    ssrc: Any = (
+        np.int64(packet[8]) << 24
+        | np.int64(packet[9]) << 16
+        | np.int64(packet[10]) << 8
+        | np.int64(packet[11])
+    )
+    before = row["timestamp"]
+    offset = row["offset"]
+    if (
+        offset == NOTHING
+        or (np.int64(packet[0]) << 8 | np.int64(packet[1])) != row["kind"]
+        or sequence != (row["highest"] + 1) & 0xFFFF
+        or sequence != (row["extended"] + 1) & 0xFFFF
+        or timestamp != (before + FRAME_SAMPLES) & _WORD
+        or ssrc != row["stream"]
+        or ssrc != row["ssrc"]
+        or row["rested"]
+        or row["comforted"]
+    ):
+        return UNUSUAL
+    position: int = before + FRAME_SAMPLES + offset
+    late = arrival - position
+    if position % FRAME_SAMPLES != 0 or late <= -AHEAD or late >= BEHIND:
+        return UNUSUAL
+    if row["surplus"] != 0:
+        if _cuts(row, packet, position):
+            return UNUSUAL
+        row["since_cut"] += 1
+    _lay(row, ring[at], filled[at], packet, position, late)
+    _count(row, timestamp, int(moment))
+    row["alive"] = now
+    frame = position // FRAME_SAMPLES
+    if frame <= row["stepped"] - row["delay"]:
+        row["late"] += 1
+    if row["tapped"] and frame < row["cursor"]:
+        return frame
+    return DONE
+
+
+@compiled
+def _cuts(row: Table, packet: Octets, position: int) -> bool:
+    """Whether the surplus of the leg's anchor is cut with this packet; see `Timeline`."""
+    if position - row["surplus"] >= row["end"] or row["since_cut"] + 1 >= FORCED:
+        return True
+    for at in range(_HEADER_BYTES, USUAL_BYTES):  # noqa: SIM110 - no generators in compiled code
+        if _LOUD[row["law"], packet[at]]:
+            return False
+    return True
+
+
+@compiled
+def _lay(
+    row: Table, ring: Octets, filled: Octets, packet: Octets, position: int, late: int
+) -> None:
+    """What `Timeline.place` does with the next packet in turn."""
+    row["highest"] = (row["highest"] + 1) & 0xFFFF
+    row["seen"] = row["seen"] << np.uint64(1) | np.uint64(1)
+    row["in_turn"] = True
+    row["timestamp"] += FRAME_SAMPLES
+    row["jump"] = 0
+    row["earliest"] = min(row["earliest"], late)
+    row["latest"] = max(row["latest"], late)
+    row["watched"] += 1
+    if row["watched"] >= WINDOW:
+        _look_at_anchor(row)
+    slot = position // FRAME_SAMPLES % RING_FRAMES
+    ring[slot, :] = packet[_HEADER_BYTES:USUAL_BYTES]
+    filled[slot] = FRAME_SAMPLES
+    row["end"] = max(row["end"], position + FRAME_SAMPLES)
+
+
+@compiled
+def _look_at_anchor(row: Table) -> None:
+    """What `Timeline.look_at_anchor` does."""
+    earliest = row["earliest"]
+    whole = earliest // FRAME_SAMPLES * FRAME_SAMPLES
+    if earliest >= TOO_LATE:
+        row["offset"] += whole
+    row["surplus"] = -whole if earliest < TOO_EARLY else 0
+    row["earliest"] = BEHIND
+    row["watched"] = 0
+
+
+@compiled
+def _count(row: Table, timestamp: int, moment: int) -> None:
+    """What `Reception.take` and `timed` do with it."""
+    row["extended"] += 1
+    row["received"] += 1
+    before = row["transit"]
+    transit = moment - timestamp
+    row["transit"] = transit
+    if before == NOTHING:
+        return
+    change = abs(((transit - before + (1 << 31)) & _WORD) - (1 << 31))
+    if change < JUMP:
+        jitter = row["jitter"]
+        jitter += (change - jitter) / 16
+        row["jitter"] = jitter
+        row["jitter_most"] = max(row["jitter_most"], jitter)
+
+
+@compiled
+def _place_all(
+    table: Table,
+    ring: Octets,
+    filled: Octets,
+    rows: Integers,
+    packets: Octets,
+    arrivals: Integers,
+    moments: Floats,
+    now: float,
+    said: Integers,
+) -> None:
+    """`place` for as many packets as there are rows; what it says goes into `said`."""
+    for at in range(len(rows)):
+        said[at] = place(table, ring, filled, rows[at], packets[at], arrivals[at], moments[at], now)
 
 
 class Arrivals:
-    """Packets of `USUAL_BYTES` that wait to be placed, one a leg; arrival as in `Leg.receive`."""
+    """Packets that wait to be placed together, one a leg; arrival as in `Leg.receive`."""
 
     def __init__(self, rows: Rows, clock: Callable[[], float]) -> None:
         self._rows, self._clock = rows, clock
-        raw = bytearray(_MOST * SLOT_BYTES)
-        view = memoryview(raw)
-        self._slots = [view[at : at + SLOT_BYTES] for at in range(0, len(raw), SLOT_BYTES)]
-        self.slot = self._slots[0]
-        """Where the next datagram is to be written."""
-        self._packets: Packets = np.ndarray(_MOST, _PACKET, raw, strides=(SLOT_BYTES,))
+        self._packets = np.zeros((_WAITING, USUAL_BYTES), np.uint8)
+        self._slots = [packet.data for packet in self._packets]
         self._legs: dict[Leg, None] = {}
         self._moments: list[float] = []
         self._arrivals: list[int] = []
 
-    def keep(self, leg: Leg, arrival: int, moment: float) -> None:
-        """What is in `slot` is a packet of `leg`."""
+    def put(self, leg: Leg, data: memoryview, arrival: int, moment: float) -> None:
+        """The next packet, of any length; passed over where the leg has left."""
+        if leg.row.rows is not self._rows:
+            return
+        if leg in self._legs or len(self._legs) == _WAITING:
+            self.settle()
+        if len(data) != USUAL_BYTES:
+            if leg.receive(data, arrival, moment):
+                leg.alive_at = self._clock()
+            return
+        self._slots[len(self._legs)][:] = data
         self._legs[leg] = None
         self._arrivals.append(arrival)
         self._moments.append(moment)
-        if len(self._legs) == _MOST:
-            self.settle()
-        else:
-            self.slot = self._slots[len(self._legs)]
-
-    def put(self, leg: Leg, data: memoryview, arrival: int, moment: float) -> None:
-        """A packet of any length, read elsewhere; passed over where the leg has left."""
-        if leg.row.rows is not self._rows:
-            return
-        if leg in self._legs:
-            self.settle()
-        if len(data) == USUAL_BYTES:
-            self.slot[:USUAL_BYTES] = data
-            self.keep(leg, arrival, moment)
-        elif leg.receive(data, arrival, moment):
-            leg.alive_at = self._clock()
 
     def settle(self) -> None:
         """Place what waits."""
+        if not self._legs:
+            return
         legs, self._legs = list(self._legs), {}
         arrivals, self._arrivals = self._arrivals, []
         moments, self._moments = self._moments, []
-        if not legs:
-            return
-        self.slot = self._slots[0]
-        now, unusual = self._clock(), list(range(len(legs)))
-        if len(legs) >= _FEWEST:
-            usual = self._place(legs, np.array(arrivals), np.array(moments), now)
-            unusual = np.flatnonzero(~usual).tolist()
-        for at in unusual:
-            if legs[at].receive(self._slots[at][:USUAL_BYTES], arrivals[at], moments[at]):
-                legs[at].alive_at = now
-
-    def _place(
-        self, legs: list[Leg], arrivals: Integers, moments: NDArray[np.float64], now: float
-    ) -> Flags:
-        """Place the usual ones; which they are."""
-        of, packets = self._rows, self._packets[: len(legs)]
-        row = np.array([leg.row.index for leg in legs])
-        usual, position = _usual(of, row, packets, arrivals)
-        row, packets = row[usual], packets[usual]
-        position, late = position[usual], (arrivals - position)[usual]
-        of.alive[row] = now
-        _write(of, row, packets, position, late)
-        _count(of, row, packets["timestamp"].astype(np.int64), moments[usual].astype(np.int64))
-        self._look_after(of, list(compress(legs, usual)), row, position)
-        return usual
-
-    @staticmethod
-    def _look_after(of: Rows, legs: list[Leg], row: Integers, position: Integers) -> None:
-        """What is due for some legs after a packet was placed."""
-        frame = position // FRAME_SAMPLES
-        of.late[row] += frame <= of.stepped[row] - of.delay[row]
-        for at in np.flatnonzero(of.watched[row] >= WINDOW).tolist():
-            legs[at].look_at_anchor()
-        for at in np.flatnonzero(of.tapped[row] & (frame < of.cursor[row])).tolist():
-            legs[at].deliver_late(int(frame[at]), int(frame[at]))
+        now, of, said = self._clock(), self._rows, np.empty(len(legs), np.int64)
+        where = np.array([leg.row.index for leg in legs], np.int64)
+        _place_all(
+            of.table,
+            of.ring,
+            of.filled,
+            where,
+            self._packets,
+            np.array(arrivals, np.int64),
+            np.array(moments, np.float64),
+            now,
+            said,
+        )
+        for at in np.flatnonzero(said != DONE).tolist():
+            leg, frame = legs[at], int(said[at])
+            if frame != UNUSUAL:
+                leg.deliver_late(frame, frame)
+            elif leg.receive(self._slots[at], arrivals[at], moments[at]):
+                leg.alive_at = now
 
 
-def _usual(of: Rows, row: Integers, packets: Packets, arrivals: Integers) -> tuple[Flags, Integers]:
-    """Which packets need no second look, and at which sample each of them lies."""
-    sequence, ssrc = packets["sequence"].astype(np.int64), packets["ssrc"]
-    before, offset = of.timestamp[row], of.offset[row]
-    anchored = offset != NOTHING
-    position = before + FRAME_SAMPLES + np.where(anchored, offset, 0)
-    late = arrivals - position
-    usual = (
-        anchored
-        & (packets["kind"] == of.kind[row])
-        & (sequence == (of.highest[row] + 1 & 0xFFFF))
-        & (sequence == (of.extended[row] + 1 & 0xFFFF))
-        & (ssrc == of.stream[row])
-        & (ssrc == of.ssrc[row])
-        & (packets["timestamp"] == (before + FRAME_SAMPLES & _WORD))
-        & (position % FRAME_SAMPLES == 0)
-        & (late > -AHEAD)
-        & (late < BEHIND)
-        & ~of.rested[row]
-        & ~of.comforted[row]
-    )
-    waits = of.surplus[row] != 0
-    if waits.any():
-        usual[waits] &= ~_cuts(of, row[waits], packets["payload"][waits], position[waits])
-    return usual, position
+# --- what goes -----------------------------------------------------------------------------------
 
 
-def _cuts(of: Rows, row: Integers, payloads: NDArray[np.uint8], position: Integers) -> Flags:
-    """Whether the surplus of the leg's anchor is cut with this packet; see `Timeline`."""
-    pause = position - of.surplus[row] >= of.end[row]
-    loud = _LOUD[of.law[row, None], payloads].any(axis=1)
-    return pause | ~loud | (of.since_cut[row] + 1 >= FORCED)
+@compiled
+def _make_all(
+    table: Table,
+    ring: Octets,
+    filled: Octets,
+    order: Integers,
+    frame: int,
+    packets: Octets,
+    said: Integers,
+) -> None:
+    """What `Leg.packet` makes of what another leg said, where that is heard as it came."""
+    for number in range(len(order)):
+        said[number] = LEFT
+        row = table[order[number]]
+        heard = row["hears"]
+        if heard == NOTHING or not row["sends"] or row["packs"]:
+            continue
+        other = table[heard]
+        if other["asked"] == frame:  # somebody else hears it, too
+            if not other["straight"]:
+                continue
+        else:
+            index = frame - other["delay"]
+            whole = filled[heard, index % RING_FRAMES] == FRAME_SAMPLES
+            if not whole or index <= other["played"] or other["repairing"]:
+                continue
+            other["asked"] = frame
+            other["played"] = index
+            other["straight"] = True
+        packet = packets[number]
+        sound = ring[heard, other["played"] % RING_FRAMES]
+        if other["law"] == row["law"]:
+            packet[_HEADER_BYTES:USUAL_BYTES] = sound
+        else:
+            for at in range(FRAME_SAMPLES):
+                packet[_HEADER_BYTES + at] = _TRANSLATED[other["law"], sound[at]]
+        _head(row, frame, packet)
+        said[number] = MADE
 
 
-def _write(of: Rows, row: Integers, packets: Packets, position: Integers, late: Integers) -> None:
-    """What `Timeline.place` does with the next packet in turn."""
-    of.highest[row] = packets["sequence"]
-    of.seen[row] = of.seen[row] << np.uint64(1) | np.uint64(1)
-    of.in_turn[row] = True
-    of.timestamp[row] += FRAME_SAMPLES
-    of.jump[row] = 0
-    of.since_cut[row] += of.surplus[row] != 0
-    of.earliest[row] = np.minimum(of.earliest[row], late)
-    of.watched[row] += 1
-    slot = position // FRAME_SAMPLES % RING_FRAMES
-    of.ring[row, slot] = packets["payload"]
-    of.filled[row, slot] = FRAME_SAMPLES
-    of.end[row] = np.maximum(of.end[row], position + FRAME_SAMPLES)
-    of.latest[row] = np.maximum(of.latest[row], late)
+@compiled
+def _head(row: Table, frame: int, packet: Octets) -> None:
+    """What `PacketWriter.packet` writes and counts."""
+    timestamp = row["sent_base"] + frame * FRAME_SAMPLES
+    sequence, ssrc, kind = row["sequence"], row["sent_ssrc"], row["kind"]
+    packet[0] = kind >> 8
+    packet[1] = (kind & 0xFF) | (0x80 if row["marker"] else 0)
+    packet[2] = sequence >> 8
+    packet[3] = sequence & 0xFF
+    for at in range(4):
+        packet[4 + at] = timestamp >> (24 - 8 * at) & 0xFF
+        packet[8 + at] = ssrc >> (24 - 8 * at) & 0xFF
+    row["sequence"] = (sequence + 1) & 0xFFFF
+    row["packets"] += 1
+    row["octets"] += FRAME_SAMPLES
+    row["marker"] = False
+    row["trailing"] = TRAILING_FRAMES
 
 
-def _count(of: Rows, row: Integers, timestamp: Integers, moment: Integers) -> None:
-    """What `Reception.take` and `timed` do with it."""
-    of.extended[row] += 1
-    of.received[row] += 1
-    before, transit = of.transit[row], moment - timestamp
-    of.transit[row] = transit
-    turned = (transit - np.where(before == NOTHING, 0, before) + (1 << 31) & _WORD) - (1 << 31)
-    change = np.abs(turned)
-    jitter = of.jitter[row]
-    counts = (before != NOTHING) & (change < JUMP)
-    jitter += np.where(counts, (change - jitter) / 16, 0.0)
-    of.jitter[row] = jitter
-    of.jitter_most[row] = np.maximum(of.jitter_most[row], jitter)
+@compiled
+def _make_room(
+    table: Table, ring: Octets, filled: Octets, order: Integers, frame: int, said: Integers
+) -> int:
+    """What `Leg.advance` does after the frame before; how many legs (in `said`) were not there."""
+    end, behind = frame + AHEAD_FRAMES + 1, 0
+    slot = (end - 1) % RING_FRAMES
+    for number in range(len(order)):
+        at = order[number]
+        row = table[at]
+        if row["cleared"] != end - 1:
+            said[behind] = number
+            behind += 1
+            continue
+        if filled[at, slot] != 0:
+            filled[at, slot] = 0
+            ring[at, slot, :] = row["silence"]
+        row["cleared"] = end
+        row["now"] = frame
+    return behind
 
 
-def advance(of: Rows, legs: Sequence[Leg], row: Integers, frame: int) -> None:
-    """The present is `frame` for all legs; see `Leg.advance`."""
-    end = frame + AHEAD_FRAMES + 1
-    behind = of.cleared[row] != end - 1
-    for at in np.flatnonzero(behind).tolist():
-        legs[at].advance(frame)
-    row, slot = row[~behind], (end - 1) % RING_FRAMES
-    of.ring[row, slot] = of.silence[row, None]
-    of.filled[row, slot] = 0
-    of.cleared[row] = end
-    of.now[row] = frame
+@compiled
+def _feed_all(
+    table: Table,
+    ring: Octets,
+    filled: Octets,
+    order: Integers,
+    frame: int,
+    said: Integers,
+    starts: Integers,
+    feeds: Octets,
+) -> None:
+    """The next FEED_FRAMES of each tapped leg that came whole and are all that did: into `feeds`,
+    their first frame into `starts`.
+
+    `said` is MADE there, LEFT where `Leg.feed_taps` has to look, NOBODY where nobody listens.
+    """
+    for number in range(len(order)):
+        at = order[number]
+        row = table[at]
+        if not row["tapped"]:
+            said[number] = NOBODY
+            continue
+        said[number] = LEFT
+        start = row["cursor"]
+        if start + FEED_FRAMES > frame + 1 or start < row["now"] - BEHIND_FRAMES:
+            continue
+        whole = 0
+        while whole <= FEED_FRAMES and filled[at, (start + whole) % RING_FRAMES] == FRAME_SAMPLES:
+            whole += 1
+        if whole < FEED_FRAMES or (whole > FEED_FRAMES and start + FEED_FRAMES <= frame):
+            continue
+        for step in range(FEED_FRAMES):
+            first = step * FRAME_SAMPLES
+            sound = ring[at, (start + step) % RING_FRAMES]
+            feeds[number, first : first + FRAME_SAMPLES] = sound
+        row["cursor"] = start + FEED_FRAMES
+        starts[number] = start
+        said[number] = MADE
 
 
-def attend(of: Rows, legs: Sequence[Leg], row: Integers, frame: int) -> None:
-    """See `Leg.attend`, due every `FEED_FRAMES`; most legs have just so many whole ones."""
-    start = of.cursor[row]
-    slots = (start[:, None] + np.arange(FEED_FRAMES + 1)) % RING_FRAMES
-    whole = of.filled[row[:, None], slots] == FRAME_SAMPLES
-    last = start + FEED_FRAMES > frame
-    ready = of.tapped[row] & whole[:, :-1].all(axis=1) & (last | ~whole[:, -1])
-    ready &= (start + FEED_FRAMES <= frame + 1) & (start >= of.now[row] - BEHIND_FRAMES)
-    of.cursor[row[ready]] += FEED_FRAMES
-    raw = of.ring[row[ready, None], slots[ready, :-1]].tobytes()
-    for number, at in enumerate(np.flatnonzero(ready).tolist()):
-        legs[at].deliver(int(start[at]), raw[number * _FEED_BYTES : (number + 1) * _FEED_BYTES])
-    for at in np.flatnonzero(of.tapped[row] & ~ready).tolist():
-        legs[at].feed_taps(frame)
-    if frame % REVIEW_FRAMES == 0:
-        for leg in legs:
-            leg.review()
+class Batch:
+    """All legs of a table, in the order of their carriers: what is due for them every frame."""
+
+    def __init__(self, rows: Rows, legs: Sequence[Leg] = ()) -> None:
+        self._rows, self.legs = rows, legs
+        count = len(legs)
+        self._order = np.array([leg.row.index for leg in legs], np.int64)
+        self._said, self._starts = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self._feeds = np.zeros((count, _FEED_BYTES), np.uint8)
+        self.packets = np.zeros((count, USUAL_BYTES), np.uint8)
+        """The packets of `departures`; shape (legs, USUAL_BYTES)."""
+        self.views = [packet.data for packet in self.packets]
+        """The same as bytes."""
+
+    def advance(self, frame: int) -> None:
+        """The present is `frame` for all legs; see `Leg.advance`."""
+        of = self._rows
+        behind = _make_room(of.table, of.ring, of.filled, self._order, frame, self._said)
+        for at in self._said[:behind].tolist():
+            self.legs[at].advance(frame)
+
+    def step(self, frame: int) -> None:
+        """`frame` is stepped; every FEED_FRAMES see `Leg.attend`."""
+        self._rows.stepped[self._order] = frame
+        if frame % FEED_FRAMES == 0:
+            self._attend(frame)
+
+    def _attend(self, frame: int) -> None:
+        of, said, starts, feeds = self._rows, self._said, self._starts, self._feeds
+        _feed_all(of.table, of.ring, of.filled, self._order, frame, said, starts, feeds)
+        raw, begins = feeds.tobytes(), starts.tolist()
+        for at, what in enumerate(said.tolist()):
+            if what == MADE:
+                self.legs[at].deliver(begins[at], raw[at * _FEED_BYTES : (at + 1) * _FEED_BYTES])
+            elif what == LEFT:
+                self.legs[at].feed_taps(frame)
+        if frame % REVIEW_FRAMES == 0:
+            for leg in self.legs:
+                leg.review()
+
+    def owes(self) -> bool:
+        """Whether some leg gets packets of another length than the usual."""
+        return bool(self._rows.packs[self._order].any())
+
+    def departures(self, frame: int) -> Integers:
+        """Make the usual packets of `frame` into `packets`; LEFT or MADE for each leg."""
+        of = self._rows
+        _make_all(of.table, of.ring, of.filled, self._order, frame, self.packets, self._said)
+        return self._said
 
 
-def departures(
-    of: Rows, legs: Sequence[Leg], row: Integers, frame: int
-) -> Iterator[tuple[int, Any]]:
-    """The packets of `frame`: which leg's, and its bytes, good until the next is asked for."""
-    straight, heard = _straight(of, row, frame)
-    for at in np.flatnonzero(~straight).tolist():
-        packet = legs[at].packet(frame)
-        if packet is not None:
-            yield at, packet
-    places = np.flatnonzero(straight)
-    if len(places):
-        raw = memoryview(_made(of, row[straight], heard[straight], frame).tobytes())
-        for number, at in enumerate(places.tolist()):
-            yield at, raw[number * USUAL_BYTES : (number + 1) * USUAL_BYTES]
-
-
-def _straight(of: Rows, row: Integers, frame: int) -> tuple[Flags, Integers]:
-    """Which legs hear another one's frame as it came, and whose."""
-    hears = of.hears[row]
-    heard = np.where(hears == NOTHING, 0, hears)
-    index = frame - of.delay[heard]
-    whole = of.filled[heard, index % RING_FRAMES] == FRAME_SAMPLES
-    fresh = (index > of.played[heard]) & (frame != of.asked[heard])
-    usual = (hears != NOTHING) & of.sends[row] & ~of.packs[row] & ~of.repairing[heard]
-    return usual & whole & fresh, heard
-
-
-def _made(of: Rows, row: Integers, heard: Integers, frame: int) -> Packets:
-    """What `Playout.at` and `PacketWriter.packet` do for them."""
-    index = frame - of.delay[heard]
-    of.asked[heard], of.played[heard], of.straight[heard] = frame, index, True
-    packets: Packets = np.empty(len(row), _PACKET)
-    packets["kind"] = of.kind[row] | np.where(of.marker[row], 0x80, 0)
-    packets["sequence"] = of.sequence[row]
-    packets["timestamp"] = of.sent_base[row] + frame * FRAME_SAMPLES & _WORD
-    packets["ssrc"] = of.sent_ssrc[row]
-    packets["payload"] = of.ring[heard, index % RING_FRAMES]
-    for (source, target), table in _TABLES.items():
-        other = (of.law[heard] == source.value) & (of.law[row] == target.value)
-        packets["payload"][other] = table[packets["payload"][other]]
-    of.sequence[row] = of.sequence[row] + 1 & 0xFFFF
-    of.packets[row] += 1
-    of.octets[row] += FRAME_SAMPLES
-    of.marker[row] = False
-    of.trailing[row] = TRAILING_FRAMES
-    return packets
+def prepare() -> None:
+    """Compile what is not yet compiled, so that no packet waits for it; seconds at most."""
+    rows = Rows()
+    nothing, arrivals = Batch(rows), Arrivals(rows, lambda: 0.0)
+    leg = Leg("none")
+    leg.row.move(rows)
+    arrivals.put(leg, memoryview(bytes(USUAL_BYTES)), 0, 0.0)
+    arrivals.settle()
+    nothing.advance(0)
+    nothing.step(0)
+    nothing.departures(0)

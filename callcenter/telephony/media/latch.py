@@ -32,6 +32,11 @@ class SourceLatch:
         self._packets: dict[Source, int] = {}
 
     @property
+    def locked(self) -> bool:
+        """Whether the target is the telephone for sure."""
+        return self._locked
+
+    @property
     def heard(self) -> bool:
         """Whether sound came from the target."""
         return self._rank > _NOBODY

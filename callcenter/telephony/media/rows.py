@@ -1,8 +1,8 @@
-"""The legs' state as a table: a leg sees its own row by name, the loop sees whole columns.
+"""The legs' state as a table: a leg sees its own row by name, the loop sees the table.
 
 `Timeline`, `Playout`, `Reception`, `PacketWriter` and `Leg` keep here what nearly every packet
-touches (`Cell`). So `batch` can move the packets of all legs with a few operations of numpy, and
-whatever is unusual is done by the same objects one by one, on the same numbers.
+touches (`Cell`). So `batch` can move the packets of all legs in compiled code, and whatever is
+unusual is done by the same objects one by one, on the same numbers.
 """
 
 from __future__ import annotations
@@ -15,61 +15,104 @@ from numpy.typing import NDArray
 from callcenter.telephony.ports import FRAME_SAMPLES
 
 RING_FRAMES = 100
-NOTHING = np.iinfo(np.int64).min
+NOTHING = int(np.iinfo(np.int64).min)
 """Stands for None in a column."""
 
 Value = TypeVar("Value", int, float, bool)
 Integers = NDArray[np.int64]
+Bits = NDArray[np.uint64]
+Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+_TYPES = {"Integers": np.int64, "Bits": np.uint64, "Floats": np.float64, "Flags": np.bool_}
+_UNKNOWN_AT_FIRST = ("offset", "ssrc", "transit", "asked", "played", "hears")
 
 
 class Rows:
-    """Columns of one value a leg; they grow as legs come."""
+    """A row a leg in one table, with a name for each column; it grows as legs come."""
+
+    table: NDArray[np.void]
+    """All columns below; shape (capacity,)."""
+    ring: NDArray[np.uint8]
+    """What came, G.711; shape (capacity, RING_FRAMES, FRAME_SAMPLES)."""
+    filled: NDArray[np.uint8]
+    """How many samples of each frame came; shape (capacity, RING_FRAMES)."""
+
+    # what came (Timeline)
+    cleared: Integers
+    offset: Integers
+    timestamp: Integers
+    stream: Integers
+    highest: Integers
+    in_turn: Flags
+    jump: Integers
+    seen: Bits
+    end: Integers
+    earliest: Integers
+    watched: Integers
+    surplus: Integers
+    since_cut: Integers
+    # how it came (Reception)
+    ssrc: Integers
+    extended: Integers
+    received: Integers
+    transit: Integers
+    rested: Flags
+    jitter: Floats
+    jitter_most: Floats
+    # when it is heard (Playout)
+    delay: Integers
+    late: Integers
+    latest: Integers
+    asked: Integers
+    played: Integers
+    straight: Flags
+    repairing: Flags
+    # the leg itself (Leg)
+    kind: Integers
+    law: Integers
+    silence: Integers
+    alive: Floats
+    now: Integers
+    stepped: Integers
+    cursor: Integers
+    tapped: Flags
+    comforted: Flags
+    hears: Integers
+    sends: Flags
+    packs: Flags
+    marker: Flags
+    trailing: Integers
+    # what it is sent (PacketWriter)
+    sent_ssrc: Integers
+    sent_base: Integers
+    sequence: Integers
+    packets: Integers
+    octets: Integers
 
     def __init__(self, capacity: int = 1) -> None:
-        def whole(value: int = 0) -> Integers:
-            return np.full(capacity, value, np.int64)
-
-        def flags() -> Flags:
-            return np.zeros(capacity, np.bool_)
-
-        # what came (Timeline)
+        self.table = np.zeros(capacity, ROW)
+        for name in _UNKNOWN_AT_FIRST:
+            self.table[name] = NOTHING
         self.ring = np.zeros((capacity, RING_FRAMES, FRAME_SAMPLES), np.uint8)
         self.filled = np.zeros((capacity, RING_FRAMES), np.uint8)
-        self.cleared = whole()
-        self.offset = whole(NOTHING)
-        self.timestamp, self.stream = whole(), whole()
-        self.highest, self.in_turn, self.jump = whole(), flags(), whole()
-        self.seen = np.zeros(capacity, np.uint64)
-        self.end, self.earliest, self.watched = whole(), whole(), whole()
-        self.surplus, self.since_cut = whole(), whole()
-        # how it came (Reception)
-        self.ssrc, self.extended, self.received = whole(NOTHING), whole(), whole()
-        self.transit, self.rested = whole(NOTHING), flags()
-        self.jitter = np.zeros(capacity, np.float64)
-        self.jitter_most = np.zeros(capacity, np.float64)
-        # when it is heard (Playout)
-        self.delay, self.late, self.latest = whole(), whole(), whole()
-        self.asked, self.played = whole(NOTHING), whole(NOTHING)
-        self.straight, self.repairing = flags(), flags()
-        # the leg itself (Leg)
-        self.kind, self.law, self.silence = whole(), whole(), whole()
-        self.alive = np.zeros(capacity, np.float64)
-        self.now, self.stepped, self.cursor = whole(), whole(), whole()
-        self.tapped, self.comforted = flags(), flags()
-        self.hears, self.sends, self.packs = whole(NOTHING), flags(), flags()
-        self.marker, self.trailing = flags(), whole()
-        # what it is sent (PacketWriter)
-        self.sent_ssrc, self.sent_base, self.sequence = whole(), whole(), whole()
-        self.packets, self.octets = whole(), whole()
         self._free = list(range(capacity - 1, -1, -1))
+        self._name_columns()
+
+    def _name_columns(self) -> None:
+        for name in COLUMNS:
+            setattr(self, name, self.table[name])
 
     def take(self, origin: Row) -> int:
         """A free row with the values of another; its index."""
         if not self._free:
             self._grow()
         index = self._free.pop()
-        _copy(origin, self, index)
+        before = origin.rows
+        if before is not self:
+            self.table[index] = before.table[origin.index]
+            self.ring[index] = before.ring[origin.index]
+            self.filled[index] = before.filled[origin.index]
         return index
 
     def free(self, index: int) -> None:
@@ -77,11 +120,23 @@ class Rows:
         self._free.append(index)
 
     def _grow(self) -> None:
-        capacity = len(self.hears)
+        capacity = len(self.table)
         more = Rows(capacity)
-        for name, column in _columns(self):
-            setattr(self, name, np.concatenate([column, getattr(more, name)]))
+        self.table = np.concatenate([self.table, more.table])
+        self.ring = np.concatenate([self.ring, more.ring])
+        self.filled = np.concatenate([self.filled, more.filled])
         self._free = list(range(2 * capacity - 1, capacity - 1, -1))
+        self._name_columns()
+
+
+COLUMNS = tuple(
+    name
+    for name, kind in Rows.__annotations__.items()
+    if kind in _TYPES  # as written: annotations are not evaluated here
+)
+"""The names of the table's columns."""
+ROW = np.dtype([(name, _TYPES[Rows.__annotations__[name]]) for name in COLUMNS], align=True)
+"""A row of the table."""
 
 
 class Row:
@@ -98,17 +153,6 @@ class Row:
         self.index = rows.take(former)
         self.rows = rows
         former.rows.free(former.index)
-
-
-def _columns(rows: Rows) -> list[tuple[str, NDArray[np.generic]]]:
-    return [(name, value) for name, value in vars(rows).items() if isinstance(value, np.ndarray)]
-
-
-def _copy(origin: Row, rows: Rows, index: int) -> None:
-    if origin.rows is rows:
-        return
-    for name, column in _columns(origin.rows):
-        getattr(rows, name)[index] = column[origin.index]
 
 
 class _Held(Protocol):

@@ -30,8 +30,8 @@ AHEAD = AHEAD_FRAMES * FRAME_SAMPLES
 BEHIND = BEHIND_FRAMES * FRAME_SAMPLES
 WINDOW = 25
 """Packets after which the anchor is looked at again."""
-_TOO_LATE = 240  # samples: so late came even the fastest packet of a window
-_TOO_EARLY = -80
+TOO_LATE = 240  # samples: so late came even the fastest packet of a window
+TOO_EARLY = -80
 FORCED = 250
 """Packets after which a surplus is cut also from loud sound."""
 _REORDER = 64  # packets: the window in which a duplicate is known as one
@@ -212,9 +212,9 @@ class Timeline:
 
     def look_at_anchor(self) -> None:
         """A window of packets is over."""
-        if self._earliest >= _TOO_LATE and self._offset is not None:
+        if self._earliest >= TOO_LATE and self._offset is not None:
             self._offset += self._earliest // FRAME_SAMPLES * FRAME_SAMPLES
-        early = self._earliest < _TOO_EARLY
+        early = self._earliest < TOO_EARLY
         self._surplus = -(self._earliest // FRAME_SAMPLES) * FRAME_SAMPLES if early else 0
         self._open_window()
 

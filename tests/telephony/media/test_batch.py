@@ -5,14 +5,12 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 
-import numpy as np
 import pytest
 from soundlink import Recorder, numbered, packet
 
-from callcenter.telephony.media import batch
-from callcenter.telephony.media.batch import Arrivals
+from callcenter.telephony.media.batch import MADE, Arrivals, Batch
 from callcenter.telephony.media.leg import FEED_FRAMES, Leg
-from callcenter.telephony.media.rows import Row, Rows
+from callcenter.telephony.media.rows import COLUMNS, Row, Rows
 from callcenter.telephony.ports import Codec
 
 START = 1000
@@ -47,9 +45,9 @@ class Floor:
         """All that is known of each leg, but for the indices of rows."""
         return [
             {
-                name: column[leg.row.index].tolist()
-                for name, column in vars(leg.row.rows).items()
-                if isinstance(column, np.ndarray) and name not in ("hears", "alive")
+                name: getattr(leg.row.rows, name)[leg.row.index].tolist()
+                for name in (*COLUMNS, "ring", "filled")
+                if name not in ("hears", "alive")
             }
             for leg in self.legs
         ]
@@ -83,23 +81,23 @@ class Together(Floor):
         self.rows = Rows(4)
         for leg in self.legs:
             leg.row.move(self.rows)
-        self.order = np.array([leg.row.index for leg in self.legs])
+        self.batch = Batch(self.rows, self.legs)
         self.arrivals = Arrivals(self.rows, lambda: 0.0)
 
     def frame(self, frame: int, came: list[Arriving]) -> None:
-        batch.advance(self.rows, self.legs, self.order, frame)
+        self.batch.advance(frame)
         for number, data, moment in came:
             leg = self.legs[number]
             self.arrivals.put(leg, memoryview(data), int(moment * 160), moment * 160 + 0.5)
         self.arrivals.settle()
-        self.rows.stepped[self.order] = frame
-        if frame % FEED_FRAMES == 0:
-            batch.attend(self.rows, self.legs, self.order, frame)
+        self.batch.step(frame)
         for number, leg in enumerate(self.legs):
             if leg.owed:
                 self.sent[number].append(bytes(leg.next_packet()))
-        for number, made in batch.departures(self.rows, self.legs, self.order, frame):
-            self.sent[number].append(bytes(made))
+        for number, said in enumerate(self.batch.departures(frame).tolist()):
+            made = self.batch.packets[number] if said == MADE else self.legs[number].packet(frame)
+            if made is not None:
+                self.sent[number].append(bytes(made))
 
 
 def calls(frames: int, trouble: float, order: random.Random) -> dict[int, list[Arriving]]:
