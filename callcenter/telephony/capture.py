@@ -195,8 +195,7 @@ class Capture:
     async def _keep_synced(self, journal: Journal) -> None:
         while True:
             await self._desk.rounds.next()
-            write = partial(journal.sync, self._position())
-            await self._guarded(partial(self._desk.rounds.run, write))
+            await self._guarded(partial(self._desk.rounds.sync, journal, self._position()))
 
     def _at_once(self, write: Callable[[int], None]) -> Callable[[], asyncio.Future[None]]:
         return partial(self._loop.run_in_executor, None, write, self._position())

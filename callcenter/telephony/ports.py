@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from callcenter.errors import RecordingError
 from callcenter.events import LegName, Verstat
 
 # --- Sound -----------------------------------------------------------------------------------
@@ -442,7 +443,7 @@ class JournalLeg(FrameSink, Protocol):
 
 
 class Journal(Protocol):
-    """The crash-safe journal of one call; `sync` is called once a second."""
+    """The crash-safe journal of one call; it is synced once a second."""
 
     def leg(self, name: LegName) -> JournalLeg:
         """Where that leg's frames go."""
@@ -468,6 +469,10 @@ class RecordingStore(Protocol):
 
     def open_journal(self, call: str, *, answered_position: int = 0) -> Journal:
         """A new journal. May block. Raises RecordingError."""
+
+    def sync_all(self, due: Sequence[tuple[Journal, int]]) -> list[RecordingError | None]:
+        """`Journal.sync` of many at once, each up to its position; what each of them raised. May
+        block."""
 
     def last_position(self, call: str) -> int | None:
         """Samples in the call's journal that is not sealed yet, None where there is none."""

@@ -135,7 +135,7 @@ class TelephonyService:
         self._database_file = database_file(settings.database_url)
         self._writer = FactWriter(log, bus, node, self._cluster, self._database_file)
         self._aftermath = Aftermath(log, bus, self._writer, parts.recordings, parts.sip)
-        self._rounds = Rounds()
+        self._rounds = Rounds(parts.recordings)
         self._floor_dirty = False
         self._draining = False
         self._watch = Watch()

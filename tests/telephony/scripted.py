@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -36,11 +36,13 @@ from callcenter.telephony.ports import (
     Direction,
     FrameSink,
     InboundCall,
+    Journal,
     MediaDescription,
     Referral,
     SipEnd,
     Sound,
 )
+from callcenter.telephony.recording.journal import sync_one
 from callcenter.telephony.service import Parts, TelephonyService
 
 PHONE = MediaDescription(Address("127.0.0.1", 4000), Codec.PCMU)
@@ -203,6 +205,9 @@ class ScriptedRecordings:
             raise RecordingError("the disk is full")
         self.journals.append(ScriptedJournal(call))
         return self.journals[-1]
+
+    def sync_all(self, due: Sequence[tuple[Journal, int]]) -> list[RecordingError | None]:
+        return [sync_one(journal, position) for journal, position in due]
 
     def last_position(self, call: str) -> int | None:
         return self.samples

@@ -63,7 +63,7 @@ class Talk:
         self.call, self.folder, self.loop = new_id(), folder, loop
         self.media, self.speech = FakeMediaPlane(), HeardSpeech()
         self.recordings = DiskRecordings(folder, format="wav")
-        self.rounds = Rounds()
+        self.rounds = Rounds(self.recordings)
         self.legs = {name: self.media.leg() for name in LEGS}
         desk: Any = self
         self.capture = Capture(self.call, "en", desk)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from callcenter.errors import RecordingError
 from callcenter.events import LegName
-from callcenter.telephony.ports import JournalLeg
-from callcenter.telephony.recording.journal import LEGS, LegBuffer, Pauses
+from callcenter.telephony.ports import Journal, JournalLeg
+from callcenter.telephony.recording.journal import LEGS, LegBuffer, Pauses, sync_one
 
 
 class MemoryJournal:
@@ -71,6 +73,10 @@ class MemoryRecordings:
             raise RecordingError("a recording cannot be started: File exists")
         self.opened[call] = MemoryJournal(answered_position)
         return self.opened[call]
+
+    def sync_all(self, due: Sequence[tuple[Journal, int]]) -> list[RecordingError | None]:
+        """See RecordingStore."""
+        return [sync_one(journal, position) for journal, position in due]
 
     def last_position(self, call: str) -> int | None:
         """See RecordingStore."""

@@ -13,9 +13,10 @@ from uuid import UUID
 
 import msgspec
 
+from callcenter.errors import RecordingError
 from callcenter.events import LegName
 from callcenter.telephony.media import g711
-from callcenter.telephony.ports import Codec
+from callcenter.telephony.ports import Codec, Journal
 
 LEGS: tuple[LegName, LegName] = ("agent", "customer")
 """In the order of the channels: left, right."""
@@ -130,6 +131,15 @@ def _silenced(piece: Piece, spans: tuple[Span, ...]) -> Piece:
         if last > first:
             data[first - piece.offset : last - piece.offset] = SILENCE * (last - first)
     return Piece(piece.offset, bytes(data))
+
+
+def sync_one(journal: Journal, position: int) -> RecordingError | None:
+    """Sync it; what it raised."""
+    try:
+        journal.sync(position)
+    except RecordingError as error:
+        return error
+    return None
 
 
 class Manifest(msgspec.Struct, kw_only=True, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from callcenter.errors import RecordingError
 from callcenter.events import LegName
 from callcenter.ids import new_id
+from callcenter.telephony.adapters import recordings
 from callcenter.telephony.adapters.recordings import DiskRecordings
 from callcenter.telephony.fakes.recording import MemoryRecordings
 from callcenter.telephony.media import g711
@@ -123,6 +125,55 @@ def test_a_pause_known_too_late_is_silenced_on_the_disk(
     journal.resume(3 * 160)
     journal.sync(4 * 160)
     assert place[1](call, "agent") == frame(0) + QUIET * 2 + frame(3)
+
+
+@pytest.mark.parametrize("many", [2, 30])
+def test_many_are_synced_together_each_up_to_its_own_position(
+    place: tuple[RecordingStore, Kept], many: int
+) -> None:
+    store, kept = place
+    calls = [new_id() for _ in range(many)]
+    journals = [store.open_journal(call) for call in calls]
+    for number, journal in enumerate(journals):
+        put(journal, 0, 1, 2, leg="customer")
+        if number == 1:
+            journal.pause(160)
+    due = [(journal, (1 + number % 3) * 160) for number, journal in enumerate(journals)]
+    assert store.sync_all(due) == [None] * many
+    for number, call in enumerate(calls):
+        wanted = frame(0) + (QUIET * 2 if number == 1 else frame(1) + frame(2))
+        assert kept(call, "customer") == wanted[: (1 + number % 3) * 160]
+    for number, journal in enumerate(journals):
+        put(journal, 1, 3, leg="customer")  # frame 1 again: late where the first sync was short
+        journal.close(4 * 160)
+        kept_now = kept(calls[number], "customer")
+        assert kept_now[:160] == frame(0)
+        assert kept_now[480:] == (QUIET if number == 1 else frame(3))
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_one_that_cannot_be_written_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    disk, calls = DiskRecordings(tmp_path), [new_id() for _ in range(12)]
+    journals = [disk.open_journal(call) for call in calls]
+    for journal in journals:
+        put(journal, 0)
+    bad = journals[4]._files["agent"]
+    os.close(bad)
+    if refused:  # the file system as a whole cannot say: each finds out for itself
+        monkeypatch.setattr(recordings, "sync_filesystem", lambda folder: False)
+    outcomes = disk.sync_all([(journal, 160) for journal in journals])
+    assert [number for number, one in enumerate(outcomes) if one] == [4]
+    assert "cannot be written" in str(outcomes[4])
+    files = [tmp_path / ".journal" / call / "agent.pcmu" for call in calls]
+    assert [path.read_bytes() for path in files] == [
+        b"" if number == 4 else frame(0) for number in range(12)
+    ]
+    journals[4]._files["agent"] = os.open(files[4], os.O_WRONLY)
+    for journal in journals:
+        journal.close(160)
+    assert files[4].read_bytes() == frame(0)
 
 
 def test_a_call_has_one_journal(
