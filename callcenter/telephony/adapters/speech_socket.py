@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import queue
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -95,6 +95,9 @@ class Line:
         if position != self._start + len(self._batch) or codec is not self._codec:
             self._flush()
             self._start, self._codec = position, codec
+        if not self._batch and len(payload) == _BATCH:  # what the media loop brings as a rule
+            self._send(payload)
+            return
         self._batch += payload
         if len(self._batch) >= _BATCH:
             self._flush()
@@ -108,12 +111,14 @@ class Line:
             self._on_close()
 
     def _flush(self) -> None:
-        if not self._batch:
-            return
-        sound = wire.Sound(self.number, self._start, self._codec, bytes(self._batch))
-        self._start += len(self._batch)
-        self._batch.clear()
-        if self._behind and self._way.send(wire.Behind(self.number)):
+        if self._batch:
+            self._send(bytes(self._batch))
+            self._batch.clear()
+
+    def _send(self, payload: bytes) -> None:
+        sound = wire.sound(self.number, self._start, self._codec, payload)
+        self._start += len(payload)
+        if self._behind and self._way.send(wire.encode(wire.Behind(self.number))):
             self._behind = False
         self._behind |= not self._way.send(sound)
 
@@ -123,7 +128,8 @@ class _Way:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._queue: queue.Queue[wire.Frame] = queue.Queue(_QUEUE_FRAMES)
+        self._waiting: deque[bytes] = deque()
+        self._some = threading.Event()  # set where something waits
         self._lock = threading.Lock()
         self.lines: dict[int, Line] = {}
         self._told: set[int] = set()  # lines that a worker heard of, now or before
@@ -136,7 +142,7 @@ class _Way:
         """Announce the line, now or when the worker is there."""
         with self._lock:
             self.lines[line.number] = line
-        if self.send(wire.Opened(line.number, line.opening)):
+        if self.send(wire.encode(wire.Opened(line.number, line.opening))):
             self._told.add(line.number)
 
     def end(self, line: Line) -> None:
@@ -144,18 +150,17 @@ class _Way:
         with self._lock:
             self.lines.pop(line.number, None)
             self._told.discard(line.number)
-        while self._connected and not self.send(wire.Closed(line.number)):
-            with contextlib.suppress(queue.Empty):  # its end matters more than old sound
-                self._queue.get_nowait()
+        while self._connected and not self.send(wire.encode(wire.Closed(line.number))):
+            with contextlib.suppress(IndexError):  # its end matters more than old sound
+                self._waiting.popleft()
 
-    def send(self, frame: wire.Frame) -> bool:
+    def send(self, frame: bytes) -> bool:
         """Queue the frame; False when it had to be dropped. Never blocks."""
-        if not self._connected:
+        if not self._connected or len(self._waiting) >= _QUEUE_FRAMES:
             return False
-        try:
-            self._queue.put_nowait(frame)
-        except queue.Full:
-            return False
+        self._waiting.append(frame)
+        if not self._some.is_set():
+            self._some.set()
         return True
 
     def stop(self) -> None:
@@ -184,35 +189,37 @@ class _Way:
 
     def _pump(self, connection: socket.socket) -> None:
         self._greet()
-        while not (self._stopping.is_set() and self._queue.empty()):
-            try:
-                first = self._queue.get(timeout=_IDLE_SECONDS)
-            except queue.Empty:
+        while not (self._stopping.is_set() and not self._waiting):
+            if not self._some.wait(_IDLE_SECONDS):
                 _check(connection)
                 continue
+            self._some.clear()
             self._stopping.wait(_GATHER_SECONDS)
-            frames = [first, *self._waiting(_MOST_AT_ONCE - 1)]
-            connection.sendall(b"".join(map(wire.encode, frames)))
+            frames = self._take(_MOST_AT_ONCE)
+            if self._waiting:
+                self._some.set()
+            connection.sendall(b"".join(frames))
 
-    def _waiting(self, most: int) -> Iterator[wire.Frame]:
+    def _take(self, most: int) -> list[bytes]:
         """Up to so many frames that are queued now."""
-        with contextlib.suppress(queue.Empty):
-            for _ in range(most):
-                yield self._queue.get_nowait()
+        frames: list[bytes] = []
+        with contextlib.suppress(IndexError):  # `end` takes from it, too
+            while len(frames) < most:
+                frames.append(self._waiting.popleft())
+        return frames
 
     def _greet(self) -> None:
         """Forget what waited for the worker before, and open the running lines."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
+        self._waiting.clear()
         with self._lock:
             for line in self.lines.values():
                 opening = line.opening
                 again = line.number in self._told
-                self._queue.put(
-                    wire.Opened(line.number, opening if not again else _resumed(opening))
-                )
+                opened = wire.Opened(line.number, opening if not again else _resumed(opening))
+                self._waiting.append(wire.encode(opened))
                 self._told.add(line.number)
+            if self._waiting:
+                self._some.set()
             self._connected = True
 
 

@@ -19,6 +19,7 @@ from callcenter.telephony.ports import Codec
 
 _HEAD = struct.Struct(">IBI")
 _SOUND = struct.Struct(">qB")
+_SOUND_HEAD = struct.Struct(">IBIqB")
 _LENGTH = struct.Struct(">I")
 MAX_FRAME = 1 << 16
 _OPEN, _SOUND_KIND, _BEHIND, _CLOSE = range(1, 5)
@@ -75,11 +76,17 @@ def encode(frame: Frame) -> bytes:
         case Opened(line, opening):
             return _frame(_OPEN, line, msgspec.msgpack.encode(opening))
         case Sound(line, position, codec, payload):
-            return _frame(_SOUND_KIND, line, _SOUND.pack(position, codec.value) + payload)
+            return sound(line, position, codec, payload)
         case Behind(line):
             return _frame(_BEHIND, line, b"")
         case Closed(line):
             return _frame(_CLOSE, line, b"")
+
+
+def sound(line: int, position: int, codec: Codec, payload: bytes | bytearray) -> bytes:
+    """`encode(Sound(…))`, which is nearly every frame, without the object."""
+    length = _SOUND_HEAD.size - _LENGTH.size + len(payload)
+    return _SOUND_HEAD.pack(length, _SOUND_KIND, line, position, codec.value) + payload
 
 
 def _frame(kind: int, line: int, body: bytes) -> bytes:
