@@ -115,3 +115,11 @@ if ! is_current self "$want" || ! [ -x $venv/bin/callcenter ]; then
   install_self || stop "callcenter itself could not be installed; see the message above"
   done_with self "$want"
 fi
+
+want=$(digest callcenter/telephony/media/*.py callcenter/telephony/ports.py \
+  callcenter/telephony/adapters/rtp_sockets.py "$lock")
+if ! is_current compiled "$want"; then
+  "$python" -c 'from callcenter.telephony.adapters.rtp_sockets import prepare; prepare()' ||
+    stop "the media plane could not be compiled; see the message above"
+  done_with compiled "$want"
+fi

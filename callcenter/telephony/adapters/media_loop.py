@@ -19,9 +19,8 @@ import structlog
 
 from callcenter.telephony.adapters.g722 import G722
 from callcenter.telephony.adapters.rtp_ports import PortPool
-from callcenter.telephony.adapters.rtp_sockets import Datagram, RtpSockets, sockets
+from callcenter.telephony.adapters.rtp_sockets import Datagram, RtpSockets, prepare, sockets
 from callcenter.telephony.adapters.srtp import Srtp
-from callcenter.telephony.media import batch
 from callcenter.telephony.media.batch import LEFT, NOBODY, Arrivals, Batch
 from callcenter.telephony.media.latch import Source, SourceLatch
 from callcenter.telephony.media.leg import Leg, Playback, Tap
@@ -278,10 +277,10 @@ class BatchingMediaPlane:
         self.epoch = self._loop.time()
         self._wall = time.time() - self.epoch  # the wall clock may be set; this one goes on evenly
         self._ports = PortPool(*rtp_ports)
-        batch.prepare()
+        prepare()
         self._rows = Rows(_FIRST_ROWS)
         self.arrivals = Arrivals(self._rows, self._loop.time)
-        self.sockets = sockets(self._rows, self.arrivals, SAMPLE_RATE)
+        self.sockets = sockets(self._rows, self.arrivals)
         self._carriers: list[Carrier] = []
         self._mixes: list[Mix] = []
         self._arrange()

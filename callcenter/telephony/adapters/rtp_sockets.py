@@ -23,6 +23,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from callcenter.telephony.media import batch
 from callcenter.telephony.media.batch import (
     DONE,
     MADE,
@@ -36,6 +37,7 @@ from callcenter.telephony.media.compiled import compiled
 from callcenter.telephony.media.latch import Source
 from callcenter.telephony.media.leg import Leg
 from callcenter.telephony.media.rows import Rows
+from callcenter.telephony.ports import SAMPLE_RATE
 
 SLOT_BYTES = 2048
 _MOST = 1024  # datagrams of one look
@@ -245,7 +247,6 @@ def _receive(
     now: float,
     epoch: float,
     behind: float,
-    rate: float,
 ) -> tuple[int, int]:
     """One datagram of each socket that has some, placed where it is usual. How many had some, and
     of how many `found` tells; the datagrams in `slots`, their sources in `names`.
@@ -275,7 +276,7 @@ def _receive(
             same = True
             for octet in range(length):
                 same &= names[count, octet] == one["address"][octet]
-            precise = (moment - epoch) * rate
+            precise = (moment - epoch) * SAMPLE_RATE
             if same:
                 packet = slots[count, :USUAL_BYTES]
                 frame = place(table, ring, filled, one["row"], packet, arrival, precise, now)
@@ -309,8 +310,8 @@ def _send(sockets: Table, numbers: Integers, said: Integers, packets: Octets) ->
 class CompiledSockets:
     """RtpSockets on Linux."""
 
-    def __init__(self, rows: Rows, rate: float) -> None:
-        self._rows, self._rate = rows, float(rate)
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
         self._epoll = select.epoll()
         self._sockets = np.zeros(64, _SOCKET)
         self._free = list(range(63, -1, -1))
@@ -326,13 +327,6 @@ class CompiledSockets:
         self._message["vectors"], self._message["vector_count"] = self._vector.ctypes.data, 1
         self._message["control"] = self._control.ctypes.data
         self._views = [slot.data for slot in self._slots]
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """Compile what is not yet compiled, so that no packet waits for it; seconds at most."""
-        self.receive(0.0, 0.0, 0)
-        nobody = np.zeros(0, np.int64)
-        self.send(nobody, nobody, np.zeros((0, USUAL_BYTES), np.uint8))
 
     def add(self, sock: socket.socket, take: Take, leg: Leg | None = None) -> int:
         """See RtpSockets. The leg is in the plane's table by now."""
@@ -391,7 +385,6 @@ class CompiledSockets:
             now,
             epoch,
             time.time() - now,
-            self._rate,
         )
         for at, (number, size, frame, moment) in enumerate(self._found[:count].tolist()):
             if number not in self._takes:
@@ -438,6 +431,17 @@ def unpacked(address: bytes) -> Source:
     return host, int.from_bytes(port, "big"), int.from_bytes(flow, "big"), scope
 
 
-def sockets(rows: Rows, arrivals: Arrivals, rate: float) -> RtpSockets:
-    """The best that this system has. `rate`: samples a second."""
-    return CompiledSockets(rows, rate) if LINUX else PlainSockets(rows, arrivals)
+def sockets(rows: Rows, arrivals: Arrivals) -> RtpSockets:
+    """The best that this system has."""
+    return CompiledSockets(rows) if LINUX else PlainSockets(rows, arrivals)
+
+
+def prepare() -> None:
+    """Compile what is not yet compiled, so that no packet waits for it: some ten seconds once,
+    half a second where it was kept."""
+    batch.prepare()
+    if LINUX:
+        nothing, nobody = CompiledSockets(Rows()), np.zeros(0, np.int64)
+        nothing.receive(0.0, 0.0, 0)
+        nothing.send(nobody, nobody, np.zeros((0, USUAL_BYTES), np.uint8))
+        nothing.close()

@@ -1,14 +1,17 @@
 """Functions that are compiled to machine code: the few that touch every packet of every call.
 
-They are ordinary Python over numpy arrays, and NUMBA_DISABLE_JIT=1 runs them as such. What was
-compiled is kept beside the source, or in NUMBA_CACHE_DIR, so that only the first start after an
-installation waits for it (`tools/install.sh` makes that start); where neither can be written,
-each start compiles anew.
+They are ordinary Python over numpy arrays; with NUMBA_DISABLE_JIT=1 they run as such. What was
+compiled is kept in `__pycache__` beside this file, or under NUMBA_CACHE_DIR, so that only the
+first start after an installation waits for it (`tools/install.sh` makes that start). Where
+neither can be written and there is no home, each start compiles anew: some ten seconds.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numba
@@ -16,7 +19,10 @@ import structlog
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+
 _LOGGER = structlog.get_logger()
+_HERE = Path(__file__).parent
+_SOURCES = (*sorted(_HERE.glob("*.py")), _HERE.parent / "ports.py")
 
 
 def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
@@ -26,7 +32,7 @@ def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """
     try:
         return _jit(function, cache=True)
-    except RuntimeError as error:  # numba's word for "no place for the cache"
+    except RuntimeError as error:  # numba's word for "no place to keep it"
         _LOGGER.warning("compiled code is not kept", function=function.__name__, error=str(error))
         return _jit(function, cache=False)
 
@@ -34,3 +40,14 @@ def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
 def _jit(function: Callable[Given, Result], **options: Any) -> Callable[Given, Result]:
     made: Callable[Given, Result] = numba.njit(error_model="numpy", **options)(function)
     return made
+
+
+def _keep_apart() -> None:
+    """A folder for each state of the sources: numba looks only at the file of a function, but the
+    constants of other modules are compiled into it."""
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdigest()[:16]
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or _HERE / "__pycache__")
+    setattr(numba.config, "CACHE_DIR", str(base / f"compiled-{state}"))  # noqa: B010 - made at run time
+
+
+_keep_apart()

@@ -40,6 +40,7 @@ class Floor:
             other.listen_to(one)
         self.legs[4].use_ptime(30)
         self.legs[6].sends = False
+        self.legs[8].listen_to(self.legs[0])  # heard by two, by one of them in the other law
 
     def state(self) -> list[dict[str, object]]:
         """All that is known of each leg, but for the indices of rows."""
