@@ -65,7 +65,7 @@ class Ours:
     name = "callcenter"
     does = (
         "SIP leg of the caller, RTP leg of the agent, through playout, both legs journalled "
-        "(fdatasync every second) and copied to the speech worker; every fact committed"
+        "(on the disk every second) and copied to the speech worker; every fact committed"
     )
 
     def __init__(self, folder: Path) -> None:

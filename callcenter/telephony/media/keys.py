@@ -29,10 +29,12 @@ _PAD = "123456789*0#"
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """What is due in one frame. `since`: frames since the key began, the event's timestamp."""
+    """What is due in one frame. `since`: how many of its frames went before; `began`: the first of
+    them, which is the event's timestamp, also where frames were skipped since."""
 
     key: str
     since: int
+    began: int
 
     @property
     def event(self) -> bytes:
@@ -54,7 +56,7 @@ class KeyPad:
 
     def __init__(self) -> None:
         self._waiting: deque[str] = deque()
-        self._since = 0
+        self._since = self._began = 0
 
     def __bool__(self) -> bool:
         """Whether any is left."""
@@ -66,9 +68,11 @@ class KeyPad:
             raise ValueError(f"no keys of a telephone: {len(unknown)} of them")
         self._waiting.extend(keys)
 
-    def next(self) -> Stroke | None:
-        """The next frame's; None between two keys."""
-        stroke = Stroke(self._waiting[0], self._since)
+    def next(self, frame: int) -> Stroke | None:
+        """What is due at `frame`; None between two keys."""
+        if self._since == 0:
+            self._began = frame
+        stroke = Stroke(self._waiting[0], self._since, self._began)
         self._since += 1
         if self._since == KEY_FRAMES + GAP_FRAMES:
             self._waiting.popleft()

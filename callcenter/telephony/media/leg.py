@@ -403,10 +403,10 @@ class Leg:
         """The packet the party gets for `frame`; None when it gets none."""
         payload = self._heard(frame)
         if self._keypad:
-            stroke = self._keypad.next()
+            stroke = self._keypad.next(frame)
             self._packs = self._packing is not None or bool(self._keypad)
             if stroke and self.telephone_event is not None and self.sends:
-                began, first = (frame - stroke.since) * FRAME_SAMPLES, stroke.since == 0
+                began, first = stroke.began * FRAME_SAMPLES, stroke.since == 0
                 return self._writer.packet_at(began, stroke.event, self.telephone_event, first)
             payload = stroke.tone(self._codec) or payload if stroke else payload
         if not self.sends or (payload is None and self._may_rest()):

@@ -67,6 +67,16 @@ def test_one_key_byte_by_byte() -> None:
     ]
 
 
+def test_a_key_stays_one_key_where_frames_were_skipped() -> None:
+    """After a stall the loop skips frames; what is left of the key belongs to the same event."""
+    leg = Leg("customer")
+    leg.telephone_event = 101
+    leg.press("7")
+    found = packets(leg, 4) + packets(leg, KEY_FRAMES, first=150)
+    assert told(found, 101) == "7"
+    assert {one.timestamp for one in found if one.payload_type == 101} == {found[0].timestamp}
+
+
 def test_keys_come_in_their_order_and_sound_goes_on_between_and_after() -> None:
     leg = Leg("customer")
     leg.telephone_event = 96
