@@ -273,11 +273,11 @@ class BatchingMediaPlane:
     """Implements `MediaPlane`. Make it inside a running loop; `close` it at the end."""
 
     def __init__(self, rtp_ports: tuple[int, int]) -> None:
+        prepare()
         self._loop = asyncio.get_running_loop()
         self.epoch = self._loop.time()
         self._wall = time.time() - self.epoch  # the wall clock may be set; this one goes on evenly
         self._ports = PortPool(*rtp_ports)
-        prepare()
         self._rows = Rows(_FIRST_ROWS)
         self.arrivals = Arrivals(self._rows, self._loop.time)
         self.sockets = sockets(self._rows, self.arrivals)

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numba
@@ -436,6 +437,7 @@ def sockets(rows: Rows, arrivals: Arrivals) -> RtpSockets:
     return CompiledSockets(rows) if LINUX else PlainSockets(rows, arrivals)
 
 
+@cache
 def prepare() -> None:
     """Compile what is not yet compiled, so that no packet waits for it: some ten seconds once,
     half a second where it was kept."""
