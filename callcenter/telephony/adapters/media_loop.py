@@ -407,11 +407,11 @@ class BatchingMediaPlane:
     def tap(self, leg: MediaLeg, sink: FrameSink, *, start: float) -> Tap:
         """Hand `sink` what the leg's party says; position 0 is loop time `start`.
 
-        Positions are whole multiples of 160: `start` counts to the nearest 20 ms, alike for
-        all legs. Frames come in order, at most 240 ms late where packets are missing; a packet
+        Positions are whole multiples of 160: 0 is the frame that was the present at `start`, alike
+        for all legs. Frames come in order, at most 240 ms late where packets are missing; a packet
         that is later still is delivered out of order, at its place.
         """
-        return _sound(leg).add_tap(sink, round((start - self.epoch) / FRAME_SECONDS))
+        return _sound(leg).add_tap(sink, int((start - self.epoch) / FRAME_SECONDS))
 
     def press(self, leg: MediaLeg, keys: str) -> None:
         """Let the party's telephone get these keys (0 to 9, *, #), one after the other."""
