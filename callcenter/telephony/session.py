@@ -8,7 +8,6 @@ is handled by the step the call is in; so no two of them can race.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,7 +21,6 @@ from callcenter.errors import (
     CallGone,
     Conflict,
     NoAudioLeg,
-    TelephonyError,
     Unavailable,
 )
 from callcenter.events import (
@@ -38,7 +36,6 @@ from callcenter.events import (
     CallRang,
     CallResumed,
     CallTransferred,
-    ComplaintCodeRead,
     ConsultationEnd,
     ConsultColleague,
     ControlRecording,
@@ -75,6 +72,7 @@ from callcenter.telephony.mailbox import (
     PhoneMedia,
     PhonePickedUp,
     PhoneReferred,
+    Pressed,
     Referred,
     Replaced,
     SaidAll,
@@ -93,6 +91,7 @@ from callcenter.telephony.ports import (
     SipEnd,
 )
 from callcenter.telephony.quality import CallQuality
+from callcenter.telephony.reading import Reader
 
 WATCH_SECONDS = 1.0
 AUDIO_PATIENCE = 3.0
@@ -144,10 +143,8 @@ class Session:
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._quality = CallQuality(id)
-        self._reading: tuple[int, ReadOutCode] | None = None  # what is read out now
-        self._readings = 0
-        self._silent_until = 0.0  # loop time until which a caller may send no sound at all
         self.keeping = Keeping(id, language, line, desk, self.mailbox.put_nowait)
+        self._reader = Reader(language, desk, self.keeping, self.mailbox.put_nowait)
         self._rang_at = self._now()
         self._answered_at: float | None = None
 
@@ -291,10 +288,14 @@ class Session:
                 case Referred(referral):
                     if await self._follow_referral(referral):
                         return
-                case SaidAll(number) if self._reading and self._reading[0] == number:
-                    await self._read_to_the_end(self._reading[1])
+                case SaidAll(number):
+                    await self._happened(*self._reader.said(number, self._now()))
+                case Pressed(key):
+                    await self._follow_key(key)
                 case None:
                     self._demand_sound()
+                    if self._reader.overdue(self._now()):
+                        self._end_reading()
                     if self._colleague and self._colleague.overdue(self._now()):
                         await self._colleague_goes("no_answer")
                     if self._phone and self._is_silent(self._phone):
@@ -587,7 +588,7 @@ class Session:
         """The customer is on hold, the colleague is rung. Raises Conflict, Unavailable."""
         if self._colleague or (self._consultation and not self._consultation.is_over):
             raise Conflict("you are asking a colleague already")
-        if self._reading:
+        if self._reader.reads:
             raise Conflict("the code is being read out: wait until the customer has heard it")
         assert self.agent is not None
         assert self._agent_leg is not None
@@ -673,6 +674,7 @@ class Session:
             return
         was_joined = colleague.state == "joined"
         facts = colleague.go(how, self._now())
+        self._reader.stop(self._now())
         self.keeping.follow("agent", self._agent_leg)
         if was_joined:
             self.caller.join(self._agent_leg)
@@ -691,38 +693,28 @@ class Session:
         return True
 
     async def _read_out(self, command: ReadOutCode) -> None:
-        """The customer hears the code instead of the agent, who goes on hearing the customer."""
+        """The customer hears the code instead of the agent. Raises Conflict."""
         if self._call.held_by:
             raise Conflict("the customer is on hold: take them back first")
-        if self._reading:
-            raise Conflict("the code is being read out already")
-        make = self.desk.sounds.receipt
-        if make is None:
-            raise Conflict("nothing can be read out here")
+        await self._reader.begin(command, self.caller)
+
+    async def _follow_key(self, key: str) -> None:
+        """The customer, to whom a code is read out, wants to hear it again, or no more."""
         try:
-            sound = await asyncio.to_thread(make, self.language, command.code)
-        except TelephonyError as error:
-            raise Conflict(f"the code cannot be read out: {error.detail}") from error
-        self._readings += 1
-        number = self._readings
-        self._reading, self._silent_until = (number, command), math.inf
-        playing = asyncio.ensure_future(self.desk.media.play(self.caller.leg, sound))
-        playing.add_done_callback(lambda _: self.mailbox.put_nowait(SaidAll(number)))
+            over = await self._reader.press(key)
+        except Conflict as refusal:
+            _LOGGER.warning("code not said again", call=self.id, error=refusal.detail)
+            over = True
+        if over:
+            self._end_reading()
 
-    def _stop_reading(self) -> None:
-        """Who only listened may be a telephone that sends nothing while nobody speaks."""
-        if self._reading:
-            limit = self.desk.settings.sip.media_timeout_seconds
-            self._reading, self._silent_until = None, self._now() + limit
-
-    async def _read_to_the_end(self, command: ReadOutCode) -> None:
-        self._stop_reading()
-        self._join_again()
-        read = ComplaintCodeRead(complaint=command.complaint, call=self.id, by=command.agent)
-        await self._happened(read)
+    def _end_reading(self) -> None:
+        """It is over, and the two talk again."""
+        if self._reader.stop(self._now()):
+            self._join_again()
 
     async def _hold(self, by: LegName) -> None:
-        self._stop_reading()  # music is played instead, or nothing is heard
+        self._end_reading()  # music is played instead, or nothing is heard
         if by not in self._call.held_by:
             await self._happened(CallHeld(call=self.id, by=by))
             if by == "agent":
@@ -791,7 +783,7 @@ class Session:
         if not isinstance(caller, CallerSide) or not caller.answered:
             inbound.reject(481)
             return
-        self._stop_reading()
+        self._end_reading()
         try:
             await caller.replace(inbound)
         except (CallcenterError, Over):
@@ -848,7 +840,7 @@ class Session:
         """The agent's part is over: who it was, how their state changed, how it sounded."""
         former = self.agent
         assert former is not None
-        self._stop_reading()
+        self._reader.stop(self._now())
         self.caller.part(self._agent_leg)
         self.keeping.leave("agent")
         changes, measured = self._free_agent(), self._quality.finish("agent")
@@ -901,7 +893,7 @@ class Session:
 
     def _demand_sound(self) -> None:
         """A caller who sends no sound for long has vanished (unless they hold the call)."""
-        if self._now() > self._silent_until and self._is_silent(self.caller):
+        if self._now() > self._reader.silent_until and self._is_silent(self.caller):
             waits = self.agent is None
             raise Over("abandoned" if waits else "failed", "system", "media timeout")
 
