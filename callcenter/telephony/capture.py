@@ -119,12 +119,12 @@ class Capture:
         """From now on `name` speaks on `leg` (after a transfer)."""
         self.leave(name)
         self._legs[name] = leg
-        self._listen(name, leg)
+        if self._paused_at is None:
+            self._listen(name, leg)
 
     def _listen(self, name: LegName, leg: MediaLeg) -> None:
-        """Unless nothing is to be kept of that side now."""
         assert self._start is not None
-        if self._paused_at is not None or (name == "agent" and self._announces):
+        if name == "agent" and self._announces:
             return
         self._taps[name] = [
             self._desk.media.tap(leg, sink, start=self._start) for sink in self._sinks[name]
@@ -154,9 +154,17 @@ class Capture:
             self._sinks["agent"][0].write(position, frame, Codec.PCMU)
 
     def announced(self) -> None:
-        """The agent again."""
+        """The customer hears the agent again. What they said before is not kept, also where it is
+        still on the way: a tap begins with the last second."""
+        if not self._announces:
+            return
         self._announces, self._said_until = False, None
-        if "agent" in self._legs and not self._taps["agent"]:
+        if self._start is None:
+            return
+        since = self._position() + ON_THE_WAY
+        for gate in self._sinks["agent"]:
+            gate.since = max(gate.since, since)
+        if "agent" in self._legs and self._paused_at is None:
             self._listen("agent", self._legs["agent"])
 
     def pause(self) -> float:

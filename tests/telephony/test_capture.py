@@ -270,16 +270,18 @@ def test_an_announcement_lies_in_the_agents_lane_where_the_customer_heard_it(
         talk.loop.skipped += 0.2
         talk.capture.announced()
         last = samples(talk.loop.time() - start)
+        ago = talk.loop.time() - 0.5
+        talk.legs["agent"].speak(tone(0.5), at=ago)  # said before it was over, comes late
         await talk.say(1)
         lane = talk.disk("agent")
         for begin, said in ((first, b"".join(words[:50])), (second, b"".join(words[50:]))):
             place = lane.find(said)
             assert abs(begin - place) <= samples(0.1), "at its place, none missing"
         assert loud(lane[: first - FRAME_SAMPLES]) > 0.9 * SAMPLE_RATE
-        assert loud(lane[last:]) > 0.9 * SAMPLE_RATE
-        inside = (first + FRAME_SAMPLES, last - FRAME_SAMPLES)
+        assert loud(lane[last:]) > 0.9 * SAMPLE_RATE - ON_THE_WAY
+        inside = (first + FRAME_SAMPLES, last + ON_THE_WAY - FRAME_SAMPLES)
         assert talk.words("agent", *inside) == 0, "no captions of it"
-        assert loud(talk.disk("customer")[slice(*inside)]) == 0
+        assert loud(talk.disk("customer")[inside[0] : last - FRAME_SAMPLES]) == 0
 
     play(tmp_path, scene)
 

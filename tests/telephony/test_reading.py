@@ -195,7 +195,9 @@ def test_the_recording_has_what_the_customer_heard_in_the_agents_lane(stage: Sta
             assert journal.written["agent"] == 480, "its end is its end"
             floor.customer.press("0")
             await floor.happens(lambda: floor.customer.hears is agent)
-            agent.speak(tone(0.02), at=agent.taps[0].start + 1)
+            agent.speak(tone(0.02), at=agent.taps[0].start)  # said while it was read out
+            assert journal.written["agent"] == 480
+            agent.speak(tone(0.02), at=agent.taps[0].start + 600)
             assert journal.written["agent"] == 480 + 160
 
     run(scene())
