@@ -29,9 +29,9 @@ from callcenter.telephony.ports import (
 ON_THE_WAY = 2000
 """Samples after a resume that are not kept either: sound arrives late and in its place, so this
 much of what comes next may have been said before."""
+_LOGGER = structlog.get_logger()
 _OUT_OF_STEP = 2000
 """Samples by which an announcement may be beside the clock: the loop sends 100 ms at once."""
-_LOGGER = structlog.get_logger()
 
 
 class Gate:

@@ -588,8 +588,7 @@ class Session:
         """The customer is on hold, the colleague is rung. Raises Conflict, Unavailable."""
         if self._colleague or (self._consultation and not self._consultation.is_over):
             raise Conflict("you are asking a colleague already")
-        if self._reader.reads:
-            raise Conflict("the code is being read out: wait until the customer has heard it")
+        self._demand_nothing_read()
         assert self.agent is not None
         assert self._agent_leg is not None
         deadline = self._now() + RING_SECONDS
@@ -610,6 +609,10 @@ class Session:
         self.keeping.leave("agent")  # what the two say is not the customer's
         if not asked.ring(self.mailbox.put_nowait):
             await self._colleague_goes("unreachable")
+
+    def _demand_nothing_read(self) -> None:
+        if self._reader.reads:
+            raise Conflict("the code is being read out: wait until the customer has heard it")
 
     async def _do_for_colleague(self, colleague: Colleague, asked: Asked) -> None:
         """What the one who is asked may do: answer, decline, leave."""
@@ -674,9 +677,9 @@ class Session:
             return
         was_joined = colleague.state == "joined"
         facts = colleague.go(how, self._now())
-        self._reader.stop(self._now())
         self.keeping.follow("agent", self._agent_leg)
         if was_joined:
+            self._stop_reading()
             self.caller.join(self._agent_leg)
         await self._happened(*facts)
         self.desk.distribute()
@@ -708,9 +711,13 @@ class Session:
         if over:
             self._end_reading()
 
+    def _stop_reading(self) -> bool:
+        """It is over; False where nothing was read out. What the customer hears is not changed."""
+        return self._reader.stop(self._now())
+
     def _end_reading(self) -> None:
         """It is over, and the two talk again."""
-        if self._reader.stop(self._now()):
+        if self._stop_reading():
             self._join_again()
 
     async def _hold(self, by: LegName) -> None:
@@ -840,7 +847,7 @@ class Session:
         """The agent's part is over: who it was, how their state changed, how it sounded."""
         former = self.agent
         assert former is not None
-        self._reader.stop(self._now())
+        self._stop_reading()
         self.caller.part(self._agent_leg)
         self.keeping.leave("agent")
         changes, measured = self._free_agent(), self._quality.finish("agent")
