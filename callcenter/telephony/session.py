@@ -78,6 +78,7 @@ from callcenter.telephony.mailbox import (
     SaidAll,
     Step,
     Stop,
+    refuse_rest,
 )
 from callcenter.telephony.media.keys import KEYS
 from callcenter.telephony.phone import PhoneSide, Ringing, ring
@@ -92,6 +93,7 @@ from callcenter.telephony.ports import (
 )
 from callcenter.telephony.quality import CallQuality
 from callcenter.telephony.reading import Reader
+from callcenter.telephony.targets import demand_target, referred_to
 
 WATCH_SECONDS = 1.0
 AUDIO_PATIENCE = 3.0
@@ -336,20 +338,7 @@ class Session:
 
     def refuse_rest(self) -> list[Offer]:
         """The call is over: whoever asked is told so. Returns the offers nobody heard of."""
-        unheard = []
-        while not self.mailbox.empty():
-            match self.mailbox.get_nowait():
-                case Asked() as asked:
-                    asked.refuse(CallGone("the call is over"))
-                case Offered(offer):
-                    unheard.append(offer)
-                case Referred(referral) | PhoneReferred(_, referral):
-                    referral.report(481)
-                case Replaced(inbound):
-                    inbound.reject(481)
-                case PhoneCalls(inbound):
-                    inbound.reject(480)
-        return unheard
+        return refuse_rest(self.mailbox)
 
     def _withdraw(self) -> list[Change]:
         """Nobody is rung any more. An agent who never heard of the offer never rang."""
@@ -568,7 +557,7 @@ class Session:
                 if not await self._leave_to_colleague():
                     raise Conflict("your colleague has not answered yet")
             case TransferCall():
-                self._demand_target(command)
+                demand_target(command, self.desk.floor)
                 await self._back_to_queue(command.to_queue, command.to_agent)
                 return True
             case AnswerCall():
@@ -740,18 +729,6 @@ class Session:
             if by == "agent" and self._agent_leg:
                 self.caller.join(self._agent_leg)
 
-    def _demand_target(self, command: TransferCall) -> None:
-        """Raises Conflict where the transfer could not work."""
-        floor = self.desk.floor
-        if (command.to_agent is None) == (command.to_queue is None):
-            raise Conflict("name either an agent or a queue to transfer to")
-        if command.to_queue is not None and command.to_queue not in floor.queues:
-            raise Conflict("there is no such queue")
-        if command.to_agent is not None:
-            seat = floor.seats.get(command.to_agent)
-            if seat is None or seat.state.name != "available":
-                raise Conflict("that agent is not available")
-
     async def _follow_referral(self, referral: Referral) -> bool:
         """A telephone's wish to move the call, inside of this system only. True when it waits for
         somebody now; attended, a colleague has it already."""
@@ -762,27 +739,13 @@ class Session:
                 colleague, phone = found
                 await self._hand_over(colleague, phone.leg, phone)
             return False
-        status, to_queue, to_agent = self._referred_to(referral)
+        lines, floor = self.desk.settings.lines, self.desk.floor
+        status, to_queue, to_agent = referred_to(referral, lines, floor)
         referral.report(status)  # first: to the agent's phone nothing can be said after its BYE
         if status != 200:
             return False
         await self._back_to_queue(to_queue, to_agent)
         return True
-
-    def _referred_to(self, referral: Referral) -> tuple[int, str | None, str | None]:
-        """The status of the target; a number, a queue, or an agent by extension or user name."""
-        user, floor = referral.user, self.desk.floor
-        if referral.attended:
-            return 501, None, None
-        line = next((one for one in self.desk.settings.lines if one.number == user), None)
-        if line and line.number != "*":
-            return 200, line.queue, None
-        if user in floor.queues:
-            return 200, user, None
-        seat = floor.seat_called(user)
-        if seat is None:
-            return 404, None, None
-        return 200 if seat.state.name == "available" else 480, None, seat.agent
 
     async def _take_over(self, inbound: InboundCall) -> None:
         """Another dialog is the caller now: same call, same agent, same recording."""
