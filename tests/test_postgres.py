@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -35,10 +35,19 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def engine(server: Postgres) -> Iterator[Engine]:
-    engine = open_database(server.blank())
-    migrations.upgrade(engine)
-    yield engine
-    engine.dispose()
+    with opened(server.blank()) as engine:
+        migrations.upgrade(engine)
+        yield engine
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    """That database; none of its connections stays open, also where a test fails."""
+    engine = open_database(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def held(call: str) -> CallHeld:
@@ -63,12 +72,11 @@ def test_the_migrations_make_exactly_what_the_program_expects(engine: Engine) ->
 
 def test_four_starts_at_once_upgrade_once(server: Postgres) -> None:
     url = server.blank()
-    engines = [open_database(url) for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(migrations.upgrade, engines))
-    assert {migrations.current(engine) for engine in engines} == {migrations.head()}
-    for engine in engines:
-        engine.dispose()
+    with ExitStack() as stack:
+        engines = [stack.enter_context(opened(url)) for _ in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(migrations.upgrade, engines))
+        assert {migrations.current(engine) for engine in engines} == {migrations.head()}
 
 
 def test_what_is_append_only_stays(engine: Engine) -> None:
@@ -120,14 +128,11 @@ def test_without_the_lock_the_same_reader_would_lose_facts(
 ) -> None:
     """The test above can fail: two transactions by hand, the later number committed first."""
     monkeypatch.setattr(log, "_lock", lambda _connection: None)
-    slow, quick = engine.connect(), engine.connect()
-    with slow.begin():
+    with engine.connect() as slow, engine.connect() as quick, slow.begin():
         (late,) = append_within(slow, held("slow"))
         with quick.begin():
             (early,) = append_within(quick, held("quick"))
         assert [entry.position for entry in EventLog(engine).read()] == [early.position]
-    slow.close()
-    quick.close()
     assert late.position < early.position
     assert EventLog(engine).read(early.position) == []
 
@@ -138,12 +143,32 @@ def test_when_the_server_goes_away_under_load_no_fact_is_lost_or_applied_twice(
 ) -> None:
     """A20: writers append until it is done, two consumers of one name apply, all the while."""
     url = server.blank()
-    plain = open_database(url)
-    migrations.upgrade(plain)
-    with plain.begin() as connection:
-        connection.execute(text("CREATE TABLE applied (number serial PRIMARY KEY, what text)"))
-    proxy = Proxy(server.port)
-    engine = open_database(server.url(url.rpartition("/")[2], proxy.port))
+    with opened(url) as plain:
+        migrations.upgrade(plain)
+        with plain.begin() as connection:
+            connection.execute(text("CREATE TABLE applied (number serial PRIMARY KEY, what text)"))
+    with closing(Proxy(server.port)) as proxy:
+        by_proxy = server.url(url.rpartition("/")[2], proxy.port)
+        with opened(by_proxy) as engine:
+            kept = _under_load(server, engine, proxy, how)
+    with opened(url) as plain:
+        list(Consumer(plain, "crm", note).catch_up())
+        with plain.connect() as connection:
+            applied = list(connection.scalars(text("SELECT what FROM applied ORDER BY number")))
+            stored = list(connection.scalars(select(log.facts.c.subject).order_by("position")))
+            failed = connection.scalar(select(func.count()).select_from(log.failures))
+    assert set(kept) <= set(stored)
+    assert applied == stored
+    assert failed == 0
+
+
+def note(session: Session, entry: Entry) -> None:
+    what = {"what": entry.fact.subject}
+    session.execute(text("INSERT INTO applied (what) VALUES (:what)"), what)
+
+
+def _under_load(server: Postgres, engine: Engine, proxy: Proxy, how: str) -> list[str]:
+    """Four write and two consume while the server goes away; what was kept for sure."""
     stop, kept = threading.Event(), list[str]()
 
     def write(who: int) -> None:
@@ -155,10 +180,6 @@ def test_when_the_server_goes_away_under_load_no_fact_is_lost_or_applied_twice(
                 kept.append(f"{who}-{number}")
             time.sleep(0.005)
 
-    def note(session: Session, entry: Entry) -> None:
-        what = {"what": entry.fact.subject}
-        session.execute(text("INSERT INTO applied (what) VALUES (:what)"), what)
-
     def consume(_: int) -> None:
         while not stop.is_set():
             with suppress(*AWAY):
@@ -169,31 +190,23 @@ def test_when_the_server_goes_away_under_load_no_fact_is_lost_or_applied_twice(
     threads += [threading.Thread(target=consume, args=(who,)) for who in range(2)]
     for thread in threads:
         thread.start()
-    _until(lambda: len(kept) > 20)
-    if how == "cut off":
-        proxy.cut()
-        time.sleep(1.0)
-        proxy.mend()
-    else:
-        server.stop() if how == "restarted" else server.kill()
-        server.start()
-    before = len(kept)
-    _until(lambda: len(kept) > before + 20)
-    stop.set()
-    for thread in threads:
-        thread.join(60)
-    plain.dispose()
-    list(Consumer(plain, "crm", note).catch_up())
-    with plain.connect() as connection:
-        applied = list(connection.scalars(text("SELECT what FROM applied ORDER BY number")))
-        stored = list(connection.scalars(select(log.facts.c.subject).order_by("position")))
-        failed = connection.scalar(select(func.count()).select_from(log.failures))
-    proxy.close()
-    engine.dispose()
-    plain.dispose()
-    assert set(kept) <= set(stored)
-    assert applied == stored
-    assert failed == 0
+    try:
+        _until(lambda: len(kept) > 20)
+        if how == "cut off":
+            proxy.cut()
+            time.sleep(1.0)
+            proxy.mend()
+        else:
+            server.stop() if how == "restarted" else server.kill()
+            server.start()
+        before = len(kept)
+        _until(lambda: len(kept) > before + 20)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    assert not any(one.is_alive() for one in threads), "it would give its connection to nobody"
+    return kept
 
 
 def _until(true: object, seconds: float = 60.0) -> None:

@@ -30,6 +30,8 @@ ON_THE_WAY = 2000
 """Samples after a resume that are not kept either: sound arrives late and in its place, so this
 much of what comes next may have been said before."""
 _LOGGER = structlog.get_logger()
+_OUT_OF_STEP = 2000
+"""Samples by which an announcement may be beside the clock: the loop sends 100 ms at once."""
 
 
 class Gate:
@@ -61,6 +63,8 @@ class Capture:
         self._sinks: dict[LegName, list[Gate]] = {"agent": [], "customer": []}
         self._taps: dict[LegName, list[MediaTap]] = {"agent": [], "customer": []}
         self._legs: dict[LegName, MediaLeg] = {}
+        self._announces = False
+        self._said_until: int | None = None  # where the announcement goes on in the agent's lane
         self._paused_at: int | None = None
         self._kept_from = 0
         self._lines: list[SpeechLine] = []
@@ -120,6 +124,8 @@ class Capture:
 
     def _listen(self, name: LegName, leg: MediaLeg) -> None:
         assert self._start is not None
+        if name == "agent" and self._announces:
+            return
         self._taps[name] = [
             self._desk.media.tap(leg, sink, start=self._start) for sink in self._sinks[name]
         ]
@@ -128,6 +134,38 @@ class Capture:
         """Nobody speaks on this side for now."""
         self._legs.pop(name, None)
         self._hush(name)
+
+    def announce(self) -> None:
+        """The customer hears the system in the agent's place: `say` is what."""
+        self._announces = True
+        self._hush("agent")
+
+    def say(self, frame: bytes) -> None:
+        """20 ms of µ-law that the customer hears now. For the journal: no captions are made of
+        the system's words. Several at once follow one another."""
+        if self._start is None:
+            return
+        now = self._position()
+        position = self._said_until
+        if position is None or abs(now - position) > _OUT_OF_STEP:
+            position = now - now % FRAME_SAMPLES
+        self._said_until = position + FRAME_SAMPLES
+        if self._journal and self._paused_at is None:
+            self._sinks["agent"][0].write(position, frame, Codec.PCMU)
+
+    def announced(self) -> None:
+        """The customer hears the agent again. What they said before is not kept, also where it is
+        still on the way: a tap begins with the last second."""
+        if not self._announces:
+            return
+        self._announces, self._said_until = False, None
+        if self._start is None:
+            return
+        since = self._position() + ON_THE_WAY
+        for gate in self._sinks["agent"]:
+            gate.since = max(gate.since, since)
+        if "agent" in self._legs and self._paused_at is None:
+            self._listen("agent", self._legs["agent"])
 
     def pause(self) -> float:
         """From this moment on nothing is kept: no journal, no captions. Returns the second of it.

@@ -25,13 +25,14 @@ from callcenter.telephony.rounds import Rounds
 class Sounds:
     """What a caller hears while nobody talks; `announcements`: that calls are recorded, and which
     key declines it, by language; `prompts`: of lines that are a service, by language and name.
-    `receipt(language, code)`: that code, spoken; it may take seconds, and raise TelephonyError."""
+    `receipt(language, code, more)`: that code, spoken, with the key that says it again where there
+    is `more`; it may take seconds, and raise TelephonyError."""
 
     ringback: Sound
     music: Sound
     announcements: Mapping[str, Sound] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, Sound]] = field(default_factory=dict)
-    receipt: Callable[[str, str], Sound] | None = None
+    receipt: Callable[[str, str, bool], Sound] | None = None
 
 
 class Desk(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import structlog
@@ -18,6 +19,8 @@ from callcenter.telephony.session import WATCH_SECONDS, Session, to_the_end
 
 PATIENCE = 30.0
 """Seconds without a key after which the call is ended: prompts last ten of them at most."""
+AGAIN_PATIENCE = 5.0
+"""Seconds for the key that says it again, after the last word."""
 _LOGGER = structlog.get_logger()
 
 
@@ -50,13 +53,19 @@ class InquirySession(Session):
         deadline = self._now() + PATIENCE
         while True:
             match await self._next(until=self._now() + WATCH_SECONDS):
+                case Pressed(key) if inquiry.told and not inquiry.over:
+                    if prompts := inquiry.choose(key):
+                        said, deadline = self._say(prompts, said), math.inf
                 case Pressed(key) if not inquiry.over:
                     deadline = self._now() + PATIENCE
                     if question := inquiry.press(key):
                         answer = await self._look_up(question)
                         said = self._say(inquiry.answered(answer), said)
+                        deadline = math.inf if inquiry.told else deadline
                 case SaidAll(number) if inquiry.over and number == said:
                     raise Over("completed", "system", inquiry.result)
+                case SaidAll(number) if inquiry.told and number == said:
+                    deadline = self._now() + AGAIN_PATIENCE
                 case Asked() as asked:
                     asked.refuse(CallGone("this call is answered by the system"))
                 case Referred(referral):

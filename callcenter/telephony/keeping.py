@@ -30,9 +30,23 @@ from callcenter.telephony.capture import Capture
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.mailbox import Consented, Happening, PauseOver
 from callcenter.telephony.policy import Switch, policy_of
-from callcenter.telephony.ports import MediaLeg
+from callcenter.telephony.ports import MediaLeg, Sound
 
 _LOGGER = structlog.get_logger()
+
+
+class Overheard:
+    """A sound that is kept where it is heard: whoever plays it asks for its frames one by one."""
+
+    def __init__(self, sound: Sound, hear: Callable[[bytes], None]) -> None:
+        self.sound, self._hear = sound, hear
+
+    def frame(self, index: int) -> bytes | None:
+        """See Sound."""
+        frame = self.sound.frame(index)
+        if frame is not None:
+            self._hear(frame)
+        return frame
 
 
 class Keeping:
@@ -56,6 +70,7 @@ class Keeping:
         self._legs: dict[LegName, MediaLeg] = {}
         self._answered_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._announces = False
 
     @property
     def policy(self) -> RecordPolicy:
@@ -168,6 +183,24 @@ class Keeping:
         if self._capture:
             self._capture.leave(name)
 
+    def announce(self, sound: Sound) -> Sound:
+        """That sound, for the customer in the agent's place: what is heard of it is kept in the
+        agent's, as the policy says, until `announced`. What the agent says meanwhile is not."""
+        self._announces = True
+        if self._capture:
+            self._capture.announce()
+        return Overheard(sound, self._overhear)
+
+    def announced(self) -> None:
+        """The customer hears the agent again."""
+        self._announces = False
+        if self._capture:
+            self._capture.announced()
+
+    def _overhear(self, frame: bytes) -> None:
+        if self._announces and self._capture:
+            self._capture.say(frame)
+
     async def close(self) -> list[Fact]:
         """The call is over."""
         if self._asking:
@@ -208,6 +241,8 @@ class Keeping:
     async def _start(self, by: str) -> list[Fact]:
         assert self._answered_at is not None
         self._capture = Capture(self._call, self._language, self._desk)
+        if self._announces:
+            self._capture.announce()
         return await self._capture.start(
             self._legs["customer"],
             self._legs["agent"],

@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from callcenter.errors import CallGone
 from callcenter.events import Command, Consent, Outcome
 from callcenter.telephony.acd.floor import Offer
 from callcenter.telephony.ports import DialogCall, InboundCall, MediaDescription, Referral, SipEnd
@@ -184,6 +185,24 @@ Happening = (
     | Step
 )
 PhoneStep = PhonePickedUp | PhoneLeft | PhoneMedia | PhoneReferred
+
+
+def refuse_rest(mailbox: asyncio.Queue[Happening]) -> list[Offer]:
+    """The call is over: whoever asked is told so. Returns the offers nobody heard of."""
+    unheard = []
+    while not mailbox.empty():
+        match mailbox.get_nowait():
+            case Asked() as asked:
+                asked.refuse(CallGone("the call is over"))
+            case Offered(offer):
+                unheard.append(offer)
+            case Referred(referral) | PhoneReferred(_, referral):
+                referral.report(481)
+            case Replaced(inbound):
+                inbound.reject(481)
+            case PhoneCalls(inbound):
+                inbound.reject(480)
+    return unheard
 
 
 class Over(Exception):

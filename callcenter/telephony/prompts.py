@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+AGAIN_KEY = "1"
+"""What a caller presses to hear it again; `again` says so."""
+MOST_AGAIN = 3
+
 _DIGITS = {
     "en": "zero one two three four five six seven eight nine",
     "fa": "صفر یک دو سه چهار پنج شش هفت هشت نه",
@@ -51,6 +55,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "stage_closed": "is closed.",
         "stage_appealed": "is being looked at again, as you asked.",
         "stage_reopened": "has been opened again.",
+        "again": "To hear this again, press one.",
         "goodbye": "Thank you for calling. Goodbye.",
     },
     "fa": {
@@ -70,6 +75,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "stage_closed": "بسته شده است.",
         "stage_appealed": "به درخواست شما دوباره بررسی می‌شود.",
         "stage_reopened": "دوباره باز شده است.",
+        "again": "برای شنیدن دوباره، کلید یک را بزنید.",
         "goodbye": "از تماس شما سپاسگزاریم. خدانگهدار.",
     },
     "he": {
@@ -89,6 +95,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "stage_closed": "נסגרה.",
         "stage_appealed": "נבדקת מחדש לבקשתכם.",
         "stage_reopened": "נפתחה מחדש.",
+        "again": "לשמיעה חוזרת הקישו אחת.",
         "goodbye": "תודה שהתקשרתם. להתראות.",
     },
 }
@@ -100,10 +107,10 @@ def texts(language: str) -> dict[str, str]:
     return {**_TEXTS[language], **digits}
 
 
-def receipt(language: str, code: str) -> list[tuple[str, str]]:
+def receipt(language: str, code: str, *, more: bool = True) -> list[tuple[str, str]]:
     """(name, words) of what a customer hears who is told the code of a complaint, in its order.
 
-    The code is said twice, character by character; "" is a pause.
+    The code is said twice, character by character; "" is a pause. `more`: it can be heard again.
     """
     letters = dict(zip(_LETTERS, _NAMES[language].split(), strict=True))
     digits = dict(zip("0123456789", _DIGITS[language].split(), strict=True))
@@ -115,4 +122,5 @@ def receipt(language: str, code: str) -> list[tuple[str, str]]:
     return [
         ("receipt", said["receipt"]), ("", ""), *spelled,
         ("receipt_again", said["receipt_again"]), ("", ""), *spelled,
+        *([("again", _TEXTS[language]["again"])] if more else []),
     ]  # fmt: skip

@@ -8,7 +8,6 @@ is handled by the step the call is in; so no two of them can race.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,7 +21,6 @@ from callcenter.errors import (
     CallGone,
     Conflict,
     NoAudioLeg,
-    TelephonyError,
     Unavailable,
 )
 from callcenter.events import (
@@ -38,7 +36,6 @@ from callcenter.events import (
     CallRang,
     CallResumed,
     CallTransferred,
-    ComplaintCodeRead,
     ConsultationEnd,
     ConsultColleague,
     ControlRecording,
@@ -75,11 +72,13 @@ from callcenter.telephony.mailbox import (
     PhoneMedia,
     PhonePickedUp,
     PhoneReferred,
+    Pressed,
     Referred,
     Replaced,
     SaidAll,
     Step,
     Stop,
+    refuse_rest,
 )
 from callcenter.telephony.media.keys import KEYS
 from callcenter.telephony.phone import PhoneSide, Ringing, ring
@@ -93,6 +92,8 @@ from callcenter.telephony.ports import (
     SipEnd,
 )
 from callcenter.telephony.quality import CallQuality
+from callcenter.telephony.reading import Reader
+from callcenter.telephony.targets import demand_target, referred_to
 
 WATCH_SECONDS = 1.0
 AUDIO_PATIENCE = 3.0
@@ -144,10 +145,8 @@ class Session:
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._quality = CallQuality(id)
-        self._reading: tuple[int, ReadOutCode] | None = None  # what is read out now
-        self._readings = 0
-        self._silent_until = 0.0  # loop time until which a caller may send no sound at all
         self.keeping = Keeping(id, language, line, desk, self.mailbox.put_nowait)
+        self._reader = Reader(language, desk, self.keeping, self.mailbox.put_nowait)
         self._rang_at = self._now()
         self._answered_at: float | None = None
 
@@ -291,10 +290,14 @@ class Session:
                 case Referred(referral):
                     if await self._follow_referral(referral):
                         return
-                case SaidAll(number) if self._reading and self._reading[0] == number:
-                    await self._read_to_the_end(self._reading[1])
+                case SaidAll(number):
+                    await self._happened(*self._reader.said(number, self._now()))
+                case Pressed(key):
+                    await self._follow_key(key)
                 case None:
                     self._demand_sound()
+                    if self._reader.overdue(self._now()):
+                        self._end_reading()
                     if self._colleague and self._colleague.overdue(self._now()):
                         await self._colleague_goes("no_answer")
                     if self._phone and self._is_silent(self._phone):
@@ -335,20 +338,7 @@ class Session:
 
     def refuse_rest(self) -> list[Offer]:
         """The call is over: whoever asked is told so. Returns the offers nobody heard of."""
-        unheard = []
-        while not self.mailbox.empty():
-            match self.mailbox.get_nowait():
-                case Asked() as asked:
-                    asked.refuse(CallGone("the call is over"))
-                case Offered(offer):
-                    unheard.append(offer)
-                case Referred(referral) | PhoneReferred(_, referral):
-                    referral.report(481)
-                case Replaced(inbound):
-                    inbound.reject(481)
-                case PhoneCalls(inbound):
-                    inbound.reject(480)
-        return unheard
+        return refuse_rest(self.mailbox)
 
     def _withdraw(self) -> list[Change]:
         """Nobody is rung any more. An agent who never heard of the offer never rang."""
@@ -567,7 +557,7 @@ class Session:
                 if not await self._leave_to_colleague():
                     raise Conflict("your colleague has not answered yet")
             case TransferCall():
-                self._demand_target(command)
+                demand_target(command, self.desk.floor)
                 await self._back_to_queue(command.to_queue, command.to_agent)
                 return True
             case AnswerCall():
@@ -587,8 +577,7 @@ class Session:
         """The customer is on hold, the colleague is rung. Raises Conflict, Unavailable."""
         if self._colleague or (self._consultation and not self._consultation.is_over):
             raise Conflict("you are asking a colleague already")
-        if self._reading:
-            raise Conflict("the code is being read out: wait until the customer has heard it")
+        self._demand_nothing_read()
         assert self.agent is not None
         assert self._agent_leg is not None
         deadline = self._now() + RING_SECONDS
@@ -609,6 +598,10 @@ class Session:
         self.keeping.leave("agent")  # what the two say is not the customer's
         if not asked.ring(self.mailbox.put_nowait):
             await self._colleague_goes("unreachable")
+
+    def _demand_nothing_read(self) -> None:
+        if self._reader.reads:
+            raise Conflict("the code is being read out: wait until the customer has heard it")
 
     async def _do_for_colleague(self, colleague: Colleague, asked: Asked) -> None:
         """What the one who is asked may do: answer, decline, leave."""
@@ -675,6 +668,7 @@ class Session:
         facts = colleague.go(how, self._now())
         self.keeping.follow("agent", self._agent_leg)
         if was_joined:
+            self._stop_reading()
             self.caller.join(self._agent_leg)
         await self._happened(*facts)
         self.desk.distribute()
@@ -691,38 +685,32 @@ class Session:
         return True
 
     async def _read_out(self, command: ReadOutCode) -> None:
-        """The customer hears the code instead of the agent, who goes on hearing the customer."""
+        """The customer hears the code instead of the agent. Raises Conflict."""
         if self._call.held_by:
             raise Conflict("the customer is on hold: take them back first")
-        if self._reading:
-            raise Conflict("the code is being read out already")
-        make = self.desk.sounds.receipt
-        if make is None:
-            raise Conflict("nothing can be read out here")
+        await self._reader.begin(command, self.caller)
+
+    async def _follow_key(self, key: str) -> None:
+        """The customer, to whom a code is read out, wants to hear it again, or no more."""
         try:
-            sound = await asyncio.to_thread(make, self.language, command.code)
-        except TelephonyError as error:
-            raise Conflict(f"the code cannot be read out: {error.detail}") from error
-        self._readings += 1
-        number = self._readings
-        self._reading, self._silent_until = (number, command), math.inf
-        playing = asyncio.ensure_future(self.desk.media.play(self.caller.leg, sound))
-        playing.add_done_callback(lambda _: self.mailbox.put_nowait(SaidAll(number)))
+            over = await self._reader.press(key)
+        except Conflict as refusal:
+            _LOGGER.warning("code not said again", call=self.id, error=refusal.detail)
+            over = True
+        if over:
+            self._end_reading()
 
-    def _stop_reading(self) -> None:
-        """Who only listened may be a telephone that sends nothing while nobody speaks."""
-        if self._reading:
-            limit = self.desk.settings.sip.media_timeout_seconds
-            self._reading, self._silent_until = None, self._now() + limit
+    def _stop_reading(self) -> bool:
+        """It is over; False where nothing was read out. What the customer hears is not changed."""
+        return self._reader.stop(self._now())
 
-    async def _read_to_the_end(self, command: ReadOutCode) -> None:
-        self._stop_reading()
-        self._join_again()
-        read = ComplaintCodeRead(complaint=command.complaint, call=self.id, by=command.agent)
-        await self._happened(read)
+    def _end_reading(self) -> None:
+        """It is over, and the two talk again."""
+        if self._stop_reading():
+            self._join_again()
 
     async def _hold(self, by: LegName) -> None:
-        self._stop_reading()  # music is played instead, or nothing is heard
+        self._end_reading()  # music is played instead, or nothing is heard
         if by not in self._call.held_by:
             await self._happened(CallHeld(call=self.id, by=by))
             if by == "agent":
@@ -741,18 +729,6 @@ class Session:
             if by == "agent" and self._agent_leg:
                 self.caller.join(self._agent_leg)
 
-    def _demand_target(self, command: TransferCall) -> None:
-        """Raises Conflict where the transfer could not work."""
-        floor = self.desk.floor
-        if (command.to_agent is None) == (command.to_queue is None):
-            raise Conflict("name either an agent or a queue to transfer to")
-        if command.to_queue is not None and command.to_queue not in floor.queues:
-            raise Conflict("there is no such queue")
-        if command.to_agent is not None:
-            seat = floor.seats.get(command.to_agent)
-            if seat is None or seat.state.name != "available":
-                raise Conflict("that agent is not available")
-
     async def _follow_referral(self, referral: Referral) -> bool:
         """A telephone's wish to move the call, inside of this system only. True when it waits for
         somebody now; attended, a colleague has it already."""
@@ -763,27 +739,13 @@ class Session:
                 colleague, phone = found
                 await self._hand_over(colleague, phone.leg, phone)
             return False
-        status, to_queue, to_agent = self._referred_to(referral)
+        lines, floor = self.desk.settings.lines, self.desk.floor
+        status, to_queue, to_agent = referred_to(referral, lines, floor)
         referral.report(status)  # first: to the agent's phone nothing can be said after its BYE
         if status != 200:
             return False
         await self._back_to_queue(to_queue, to_agent)
         return True
-
-    def _referred_to(self, referral: Referral) -> tuple[int, str | None, str | None]:
-        """The status of the target; a number, a queue, or an agent by extension or user name."""
-        user, floor = referral.user, self.desk.floor
-        if referral.attended:
-            return 501, None, None
-        line = next((one for one in self.desk.settings.lines if one.number == user), None)
-        if line and line.number != "*":
-            return 200, line.queue, None
-        if user in floor.queues:
-            return 200, user, None
-        seat = floor.seat_called(user)
-        if seat is None:
-            return 404, None, None
-        return 200 if seat.state.name == "available" else 480, None, seat.agent
 
     async def _take_over(self, inbound: InboundCall) -> None:
         """Another dialog is the caller now: same call, same agent, same recording."""
@@ -791,7 +753,7 @@ class Session:
         if not isinstance(caller, CallerSide) or not caller.answered:
             inbound.reject(481)
             return
-        self._stop_reading()
+        self._end_reading()
         try:
             await caller.replace(inbound)
         except (CallcenterError, Over):
@@ -901,7 +863,7 @@ class Session:
 
     def _demand_sound(self) -> None:
         """A caller who sends no sound for long has vanished (unless they hold the call)."""
-        if self._now() > self._silent_until and self._is_silent(self.caller):
+        if self._now() > self._reader.silent_until and self._is_silent(self.caller):
             waits = self.agent is None
             raise Over("abandoned" if waits else "failed", "system", "media timeout")
 

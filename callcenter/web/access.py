@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine
@@ -30,7 +31,7 @@ from callcenter.crm.users.models import Method, User, UserSession
 from callcenter.database import reading
 from callcenter.errors import Invalid, NotSignedIn, ReasonNeeded, StepOver, TooManyTries, WrongCode
 from callcenter.events import Device, now
-from callcenter.web import auth, passwords
+from callcenter.web import auth, passwords, permissions
 from callcenter.web.context import Who
 from callcenter.web.factors import Enrolment, Factors, hashed, same_password
 from callcenter.web.permissions import Permission, Scope
@@ -240,11 +241,15 @@ class Access:
     def demand_hearing(self, users: Iterable[str], talked: set[str]) -> None:
         """Each of these may hear a call in which `talked` took part. Raises Invalid."""
         with Session(self._reader) as session:
-            teams = {user.team for user in queries.by_ids(session, users)} - {None}
-            for team in teams:
-                if team and not talked & set(queries.members(session, team)):
-                    sentence = f"the call is not of team {team}: who is in it may not hear it"
-                    raise Invalid(sentence, {"judges": sentence})
+            members = partial(queries.members, session)
+            for user in queries.by_ids(session, users):
+                if permissions.may_hear(user, talked, members):
+                    continue
+                scope = permissions.scope_of(user.role, Permission.CONVERSATION, user.team)
+                sentence = "not everybody of these may hear the call: name supervisors"
+                if scope is Scope.TEAM:
+                    sentence = f"the call is not of team {user.team}: who is in it may not hear it"
+                raise Invalid(sentence, {"judges": sentence})
 
     def set_team(self, person: Who, user: str, team: str | None, address: str | None) -> User:
         """Put somebody into a team, or out of it; it holds from the next request on."""

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request
 
 from callcenter.config import Settings
 from callcenter.errors import Forbidden, NotFound, StartError
+from callcenter.web import permissions
 from callcenter.web.context import Services, Who, services, who
 from callcenter.web.permissions import Permission, Scope
 
@@ -74,20 +75,15 @@ def every(permission: Permission) -> Who:
 
 def reach(permission: Permission) -> tuple[str, ...] | None:
     """Whose things the person may see with it: ids of users; None for everybody's."""
-    person, scope = allow(permission)
-    if scope is Scope.OWN:
-        return (person.id,)
-    if scope is Scope.TEAM and person.team is not None:
-        return services().access.members(person.team)
-    return None
+    person, _ = allow(permission)
+    return permissions.reach(person, permission, services().access.members)
 
 
 def own_only(permission: Permission, *people: str | None) -> Who:
     """Where it reaches for one's own or one's team's only, one of `people` must be among them;
     else it is not there."""
     person, _ = allow(permission)
-    among = reach(permission)
-    if among is not None and not set(among) & set(people):
+    if not permissions.reaches(person, permission, people, services().access.members):
         raise NotFound("no such thing")
     return person
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import structlog
@@ -47,7 +48,7 @@ from callcenter.events import (
 from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
-from callcenter.web.permissions import Permission, Scope, scope_of
+from callcenter.web.permissions import Permission, Scope, may_hear, scope_of
 from callcenter.web.shapes import CallView, MatchView, Moment, PersonView
 
 FLOOR_ROOM = "floor"
@@ -808,19 +809,13 @@ def _phrase(live: Live, session: Session, fact: events.PhraseHeard) -> Told:
         phrase=mark.phrase,
         t0=mark.t0,
     )
+    members = partial(users.members, session)
     whom = (
         user.id
         for user in users.everybody(session)
-        if scope_of(user.role, Permission.PHRASES_MANAGE) and _hears(session, user, row.talked)
+        if scope_of(user.role, Permission.PHRASES_MANAGE) and may_hear(user, row.talked, members)
     )
     return [(user, payload, fact.call) for user in sorted(whom)]
-
-
-def _hears(session: Session, user: User, talked: set[str]) -> bool:
-    scope = scope_of(user.role, Permission.CONVERSATION, user.team)
-    if scope is Scope.TEAM and user.team is not None:
-        return bool(talked & set(users.members(session, user.team)))
-    return scope is not None
 
 
 _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {

@@ -6,8 +6,9 @@ the start of the application. The scope says how far a permission reaches for a 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 Role = Literal["agent", "supervisor", "manager", "admin", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -141,6 +142,53 @@ def scope_of(role: str, permission: Permission, team: str | None = None) -> Scop
     row = {str(name): scope for name, scope in TABLE.get(permission, {}).items()}
     found = row.get(role)
     return Scope.ALL if found is Scope.TEAM and team is None else found
+
+
+Members = Callable[[str], tuple[str, ...]]
+"""The ids of everybody in a team of that name."""
+
+
+class Person(Protocol):
+    """Somebody with an account: `Who` of a request, `User` of the database."""
+
+    @property
+    def id(self) -> str:
+        """Of the user."""
+
+    @property
+    def role(self) -> str:
+        """One of ROLES."""
+
+    @property
+    def team(self) -> str | None:
+        """Its name; None for who is in none."""
+
+
+def reach(person: Person, permission: Permission, members: Members) -> tuple[str, ...] | None:
+    """Whose things the person may see with it: ids of users, nobody's where it is denied; None
+    for everybody's (where the scope is REASON: after a reason)."""
+    scope = scope_of(person.role, permission, person.team)
+    if scope is None:
+        return ()
+    if scope is Scope.OWN:
+        return (person.id,)
+    if scope is Scope.TEAM and person.team is not None:
+        return members(person.team)
+    return None
+
+
+def reaches(
+    person: Person, permission: Permission, people: Collection[str | None], members: Members
+) -> bool:
+    """Whether it reaches what one of `people` had a part in."""
+    among = reach(person, permission, members)
+    return among is None or not set(among).isdisjoint(people)
+
+
+def may_hear(person: Person, talked: Collection[str], members: Members) -> bool:
+    """The one rule of who may hear a call, live or recorded, in which `talked` took part; whose
+    scope is REASON may after a reason."""
+    return reaches(person, Permission.CONVERSATION, talked, members)
 
 
 def granted(role: str, team: str | None = None) -> dict[str, str]:

@@ -79,12 +79,18 @@ class UdpPeer:
             if h.line.startswith(start) and (not method or h.header("CSeq").endswith(method))
         ]
 
-    def send(self, method: str, *, body: str = "", branch: int | None = None) -> None:
+    def press(self, key: str) -> None:
+        """A key, by INFO."""
+        self.send("INFO", body=f"Signal={key}\r\nDuration=160\r\n", kind="dtmf-relay")
+
+    def send(
+        self, method: str, *, body: str = "", kind: str = "sdp", branch: int | None = None
+    ) -> None:
         """A request of this call."""
         if branch is None:
             self._branch += 1
         number = 1 if method in ("INVITE", "ACK") else self._branch + 1
-        kind = "Content-Type: application/sdp\r\n" if body else ""
+        type_of = f"Content-Type: application/{kind}\r\n" if body else ""
         remote = getattr(self, "remote", f"<sip:{self.to}@127.0.0.1>")
         text = (
             f"{method} sip:{self.to}@127.0.0.1:{self.port} SIP/2.0\r\n"
@@ -93,7 +99,7 @@ class UdpPeer:
             f"Max-Forwards: 70\r\nFrom: <sip:+989121234567@127.0.0.1>;tag={self.tag}\r\n"
             f"To: {remote}\r\nCall-ID: {self.call_id}\r\nCSeq: {number} {method}\r\n"
             f"Contact: <sip:caller@127.0.0.1:{self.own}>\r\n"
-            f"{self.extra if method == 'INVITE' else ''}{kind}"
+            f"{self.extra if method == 'INVITE' else ''}{type_of}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
         self.socket.sendto(text.encode(), ("127.0.0.1", self.port))

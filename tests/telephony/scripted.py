@@ -28,6 +28,7 @@ from callcenter.telephony.desk import Sounds
 from callcenter.telephony.fakes.media import FakeLeg, FakeMediaPlane
 from callcenter.telephony.fakes.outgoing import FakeDialler, FakeOutboundCall
 from callcenter.telephony.fakes.phones import FakePhones
+from callcenter.telephony.keeping import Overheard
 from callcenter.telephony.media import tones
 from callcenter.telephony.ports import (
     Address,
@@ -253,7 +254,7 @@ class Stage:
         self.announcement = tones.Clip(tones.attention())
         self.announcements: dict[str, Sound] = {"en": self.announcement}
         self.prompts: dict[str, dict[str, Sound]] = {}
-        self.receipts: list[tuple[str, str, Sound]] = []
+        self.receipts: list[tuple[str, str, bool, Sound]] = []
         self.receipt_fails = False
         sounds = Sounds(
             tones.ringback(), tones.hold_music(), self.announcements, self.prompts, self._receipt
@@ -274,11 +275,11 @@ class Stage:
             settings, self.log, self.bus, parts, node=node, shared=engine if shared else None
         )
 
-    def _receipt(self, language: str, code: str) -> Sound:
+    def _receipt(self, language: str, code: str, more: bool) -> Sound:
         if self.receipt_fails:
             raise TelephonyError("install espeak-ng")
-        self.receipts.append((language, code, tones.Clip(b"\x10" * 160)))
-        return self.receipts[-1][2]
+        self.receipts.append((language, code, more, tones.Clip(b"\x10" * 480)))
+        return self.receipts[-1][3]
 
     async def order(self, command: Command) -> dict[str, Any]:
         return await asyncio.to_thread(self.bus.request, "telephony", command)
@@ -341,6 +342,11 @@ class Stage:
         """Whether that is what the customer hears, if there is one."""
         agents = list(self.audio.legs.values())
         return any(leg.hears is what for leg in self.media.legs if leg not in agents)
+
+    def reads_out(self) -> bool:
+        """Whether the customer hears the newest receipt."""
+        heard = self.customer.hears
+        return isinstance(heard, Overheard) and heard.sound is self.receipts[-1][3]
 
     async def dials(self, to: str = "0912 123 4567") -> FakeOutboundCall:
         """Agent a calls somebody; the phone over there rings."""

@@ -245,3 +245,65 @@ def test_nobody_listens_past_the_pause() -> None:
         if re.search(r"(?<!def )\b(?:media|plane|_media)\.tap\(|\.add_tap\(", path.read_text())
     ]
     assert sorted(taps) == ["telephony/adapters/media_loop.py", "telephony/capture.py"]
+
+
+def test_an_announcement_lies_in_the_agents_lane_where_the_customer_heard_it(
+    tmp_path: Path,
+) -> None:
+    """Frame by frame, also where the loop sends several at once; the agent is not heard then."""
+    words = [bytes([at]) * FRAME_SAMPLES for at in range(1, 61)]
+
+    async def scene(talk: Talk) -> None:
+        start = await talk.begin()
+        await talk.say(1)
+        talk.capture.announce()
+        first = samples(talk.loop.time() - start)
+        for at in range(0, 50, 5):  # a second, a tenth at a time
+            talk.legs["agent"].speak(tone(0.1), at=talk.loop.time())
+            for word in words[at : at + 5]:
+                talk.capture.say(word)
+            talk.loop.skipped += 0.1
+        talk.loop.skipped += 2  # the loop stood still
+        second = samples(talk.loop.time() - start)
+        for word in words[50:]:
+            talk.capture.say(word)
+        talk.loop.skipped += 0.2
+        talk.capture.announced()
+        last = samples(talk.loop.time() - start)
+        ago = talk.loop.time() - 0.5
+        talk.legs["agent"].speak(tone(0.5), at=ago)  # said before it was over, comes late
+        await talk.say(1)
+        lane = talk.disk("agent")
+        for begin, said in ((first, b"".join(words[:50])), (second, b"".join(words[50:]))):
+            place = lane.find(said)
+            assert abs(begin - place) <= samples(0.1), "at its place, none missing"
+        assert loud(lane[: first - FRAME_SAMPLES]) > 0.9 * SAMPLE_RATE
+        assert loud(lane[last:]) > 0.9 * SAMPLE_RATE - ON_THE_WAY
+        inside = (first + FRAME_SAMPLES, last + ON_THE_WAY - FRAME_SAMPLES)
+        assert talk.words("agent", *inside) == 0, "no captions of it"
+        assert loud(talk.disk("customer")[inside[0] : last - FRAME_SAMPLES]) == 0
+
+    play(tmp_path, scene)
+
+
+def test_a_pause_takes_back_what_of_an_announcement_was_written(tmp_path: Path) -> None:
+    async def scene(talk: Talk) -> None:
+        await talk.begin()
+        await talk.say(1)
+        talk.capture.announce()
+        for _ in range(5):
+            talk.capture.say(b"\x10" * FRAME_SAMPLES)  # reaches beyond the present
+        first = samples(talk.capture.pause())
+        talk.loop.skipped += 1
+        talk.capture.say(b"\x10" * FRAME_SAMPLES)
+        await talk.capture.flush()
+        assert loud(talk.disk("agent")[first:]) == 0
+        last = samples(talk.capture.resume())
+        talk.loop.skipped += 1
+        for _ in range(5):
+            talk.capture.say(b"\x10" * FRAME_SAMPLES)
+        talk.loop.skipped += 1
+        await talk.capture.flush()
+        assert talk.disk("agent")[last:].count(0x10) == 5 * FRAME_SAMPLES
+
+    play(tmp_path, scene)

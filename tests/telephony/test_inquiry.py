@@ -14,6 +14,7 @@ from scripted import ScriptedCaller, Stage
 from callcenter.config import Language
 from callcenter.errors import ConfigError
 from callcenter.events import CallAnswered, CallEnded, CallQueued, CallRang
+from callcenter.telephony import inquiring
 from callcenter.telephony.adapters import prompt_files
 from callcenter.telephony.inquiry import Inquiry, Question
 from callcenter.telephony.media import tones
@@ -22,6 +23,19 @@ from callcenter.telephony.prompts import texts
 
 StageMaker = Callable[..., Any]
 LANGUAGES: tuple[Language, ...] = ("en", "fa", "he")
+
+
+TOLD = ["complaint", *(f"digit_{key}" for key in "7533992"), "stage_investigating"]
+
+
+def told() -> Inquiry:
+    """One that was told the stage; the last entry was ended by hash."""
+    inquiry = Inquiry()
+    pressed(inquiry, "7533992")
+    inquiry.answered("digits")
+    pressed(inquiry, "#456#")
+    inquiry.answered("investigating")
+    return inquiry
 
 
 def pressed(inquiry: Inquiry, keys: str) -> list[Question]:
@@ -36,10 +50,34 @@ def test_a_code_is_told_its_stage_digit_by_digit() -> None:
     inquiry = Inquiry()
     assert inquiry.begin() == ["welcome", "code"]
     assert pressed(inquiry, "7533992#") == [Question("7533992")]
-    assert inquiry.answered("investigating") == [
-        "complaint", *(f"digit_{key}" for key in "7533992"), "stage_investigating", "goodbye",
-    ]  # fmt: skip
+    assert inquiry.answered("investigating") == [*TOLD, "again"]
+    assert (inquiry.told, inquiry.over) == (True, False)
+    assert inquiry.silent() == ["goodbye"]
     assert (inquiry.over, inquiry.result) == (True, "complaint status told")
+
+
+def test_what_was_told_is_told_again_for_its_key_a_few_times() -> None:
+    inquiry = told()
+    assert inquiry.choose("1") == inquiry.choose("1") == [*TOLD, "again"]
+    assert not inquiry.over
+    assert inquiry.choose("1") == [*TOLD, "goodbye"], "the last time no key is named"
+    assert (inquiry.over, inquiry.result) == (True, "complaint status told")
+
+
+@pytest.mark.parametrize("key", ["2", "0", "*", "#"])
+def test_any_other_key_ends_it(key: str) -> None:
+    inquiry = told()
+    assert inquiry.choose(key) == ["goodbye"]
+    assert (inquiry.over, inquiry.result) == (True, "complaint status told")
+
+
+def test_the_hash_after_the_last_digit_of_an_entry_ends_nothing() -> None:
+    inquiry = Inquiry()
+    assert pressed(inquiry, "7533992") == [Question("7533992")]
+    inquiry.answered("investigating")
+    assert inquiry.choose("#") == []
+    assert not inquiry.over
+    assert inquiry.choose("#") == ["goodbye"]
 
 
 def test_the_number_is_asked_for_where_the_caller_is_somebody_else() -> None:
@@ -47,7 +85,7 @@ def test_the_number_is_asked_for_where_the_caller_is_somebody_else() -> None:
     assert pressed(inquiry, "7533992") == [Question("7533992")], "full is full, without hash"
     assert inquiry.answered("digits") == ["number"]
     assert pressed(inquiry, "#4567#") == [Question("7533992", "4567")]
-    assert inquiry.answered("closed")[-2:] == ["stage_closed", "goodbye"]
+    assert inquiry.answered("closed")[-2:] == ["stage_closed", "again"]
 
 
 def test_an_entry_is_taken_back_with_the_star() -> None:
@@ -127,7 +165,14 @@ def test_a_caller_hears_where_the_complaint_stands(stage: StageMaker, way: str) 
             for key in "7533992#":
                 (floor.customer.press if way == "rtp" else inbound._on_digit)(key)
             await floor.happens(lambda: "stage_investigating" in heard(floor))
-            assert heard(floor)[0] == "complaint"
+            first = floor.customer.hears
+            assert heard(floor) == [*TOLD, "again"]
+            press = floor.customer.press if way == "rtp" else inbound._on_digit
+            press("1")
+            await floor.happens(lambda: floor.customer.hears is not first)
+            assert heard(floor) == [*TOLD, "again"]
+            press("0")
+            await floor.happens(lambda: heard(floor) == ["goodbye"])
             floor.media.finish_playing(floor.customer)
             await floor.until("CallEnded")
             assert statuses.asked == [("7533992", "", "+989121234567")]
@@ -140,6 +185,28 @@ def test_a_caller_hears_where_the_complaint_stands(stage: StageMaker, way: str) 
             assert floor.last(CallRang).policy == "never"
             assert floor.recordings.journals == []
             assert inbound.did == ["200", "BYE"]
+
+    asyncio.run(scene())
+
+
+def test_who_presses_no_key_is_said_goodbye_after_the_last_word(
+    stage: StageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inquiring, "AGAIN_PATIENCE", 0.0)
+
+    async def scene() -> None:
+        async with stage(lines=[LINE]) as floor:
+            prepared(floor)
+            await calling(floor)
+            floor.customer.press("7533992#")
+            await floor.happens(lambda: heard(floor) == [*TOLD, "again"])
+            await asyncio.sleep(1.5)  # the watch looks every second
+            assert heard(floor) == [*TOLD, "again"], "it is said to its end"
+            floor.media.finish_playing(floor.customer)
+            await floor.happens(lambda: heard(floor) == ["goodbye"])
+            floor.media.finish_playing(floor.customer)
+            await floor.until("CallEnded")
+            assert floor.last(CallEnded).detail == "complaint status told"
 
     asyncio.run(scene())
 

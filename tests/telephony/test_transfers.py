@@ -57,6 +57,7 @@ def test_a_refer_to_an_agents_extension_rings_there(stage: StageMaker) -> None:
             await floor.order(SeatAgent(agent="b", username="b", extension="201", language="en"))
             caller = await floor.talking("a")
             assert await refer(floor, caller, "201") == [200]
+            await floor.until("CallTransferred")  # told after the answer to the REFER
             assert floor.last(CallTransferred).to_agent == "b"
             await floor.until("b ringing")
 

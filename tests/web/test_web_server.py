@@ -97,11 +97,14 @@ class Browser:
 
 
 def end(client: socketio.Client) -> None:
-    """Also where the server hung up first: the library leaves the socket open then."""
+    """Also where the server hung up first: the library leaves the socket open then, and its
+    `close` does nothing any more."""
     client.disconnect()
-    for left in (client.eio.ws, client.eio.http):
-        if left is not None:
-            left.close()
+    if client.eio.ws is not None:
+        client.eio.ws.close()
+        client.eio.ws.shutdown()
+    if client.eio.http is not None:
+        client.eio.http.close()
 
 
 def refused(address: str, **options: Any) -> None:
@@ -115,7 +118,8 @@ class Running:
     def __init__(self, address: str, settings: Settings, process: subprocess.Popen[bytes]) -> None:
         self.address, self.settings, self.process = address, settings, process
         self.bus = LocalBus(settings.run_dir)
-        self.log = EventLog(open_database(settings.database_url))
+        self.engine = open_database(settings.database_url)
+        self.log = EventLog(self.engine)
         self.orders: list[Any] = []
         self.agents: dict[str, dict[str, Any]] = {}
         self.bus.serve(
@@ -146,10 +150,15 @@ class Running:
         self.bus.publish(events.LogAdvanced(position=entries[-1].position))
 
     def agent(self, username: str) -> str:
-        with Session(open_database(self.settings.database_url)) as session:
+        with Session(self.engine) as session:
             user = by_username(session, username)
             assert user is not None
             return user.id
+
+    def close(self) -> None:
+        """Also the connections of its pool: a server's are collected late, in another test."""
+        self.bus.close()
+        self.engine.dispose()
 
 
 def rings(call: str, agent: str) -> list[events.Fact]:
@@ -206,7 +215,7 @@ def running(
     wait_for(up, "the web server", seconds=90)
     one = Running(address, settings, process)
     yield one
-    one.bus.close()
+    one.close()
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -271,7 +280,7 @@ def test_a_revoked_session_loses_its_socket(
     refused(running.address, headers={"Cookie": browser.cookie}, transports=["websocket"])
     browser.close()
     admin.close()
-    with Session(open_database(running.settings.database_url)) as session, session.begin():
+    with Session(running.engine) as session, session.begin():
         users.enable(session, users.get_or_raise(session, running.agent("agent")))
 
 
@@ -315,8 +324,7 @@ def test_a_socket_dies_within_five_seconds_of_its_account(
 ) -> None:
     """A23, A27: also where the account is switched off by the command line, behind our back."""
     browser = Browser(running.address, "other")
-    engine = open_database(running.settings.database_url)
-    with Session(engine) as session, session.begin():
+    with Session(running.engine) as session, session.begin():
         user = by_username(session, "other")
         assert user is not None
         users.disable(session, user)
@@ -325,9 +333,8 @@ def test_a_socket_dies_within_five_seconds_of_its_account(
     assert time.monotonic() - begun <= 5
     refused(running.address, headers={"Cookie": browser.cookie}, transports=["websocket"])
     browser.close()
-    with Session(engine) as session, session.begin():
+    with Session(running.engine) as session, session.begin():
         users.enable(session, users.get_or_raise(session, running.agent("other")))
-    engine.dispose()
 
 
 def test_nobody_joins_the_room_of_another_agent(running: Running) -> None:

@@ -29,8 +29,9 @@ def load(folder: Path, languages: Iterable[str]) -> dict[str, dict[str, Sound]]:
     }
 
 
-def receipt(folder: Path, language: str, code: str) -> Sound:
-    """What a customer hears who is told the code. Raises TelephonyError where it cannot be made.
+def receipt(folder: Path, language: str, code: str, more: bool) -> Sound:
+    """What a customer hears who is told the code, and the key for once `more` where there is that.
+    Raises TelephonyError where it cannot be made.
 
     May take seconds where espeak-ng says something for the first time.
     """
@@ -42,7 +43,7 @@ def receipt(folder: Path, language: str, code: str) -> Sound:
                 _sound(folder / language / f"{name}.wav", words, _VOICES[language])
                 if name
                 else tones.pause(PAUSE)
-                for name, words in texts_of_receipt(language, code)
+                for name, words in texts_of_receipt(language, code, more=more)
             ]
         )
     except ConfigError as error:

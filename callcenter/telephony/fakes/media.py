@@ -173,6 +173,14 @@ class FakeMediaPlane:
         fake.playing = asyncio.get_running_loop().create_future()
         return fake.playing
 
+    def go_on_playing(self, leg: MediaLeg, frames: range) -> None:
+        """The party hears these frames of its sound."""
+        heard = _fake(leg).hears
+        assert not isinstance(heard, FakeLeg)
+        assert heard is not None
+        for index in frames:
+            heard.frame(index)
+
     def finish_playing(self, leg: MediaLeg) -> None:
         """The sound that the leg hears comes to its end."""
         _fake(leg).hear(None)

@@ -88,6 +88,7 @@ async def opened(settings: Settings, *node: Any) -> AsyncIterator[RealStage]:
     finally:
         await stage.service.stop(0.0)
         stage.plane.close()
+        stage.log.engine.dispose()
 
 
 @asynccontextmanager
