@@ -32,6 +32,7 @@ from callcenter.crm.phrases import queries as phrases
 from callcenter.crm.text import visible
 from callcenter.crm.users import queries as users
 from callcenter.crm.users.models import User
+from callcenter.errors import NotFound
 from callcenter.events import (
     AgentStateName,
     Consent,
@@ -47,6 +48,7 @@ from callcenter.events import (
 from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
+from callcenter.web.hearers import Hearers, agent_of, colleague_of
 from callcenter.web.permissions import Permission, Scope, scope_of
 from callcenter.web.shapes import CallView, MatchView, Moment, PersonView
 
@@ -213,7 +215,10 @@ class PhraseSaid(Payload):
 
 
 class Caption(Payload):
-    """What is being said; the same `id` grows until it is final. Seconds from the answer."""
+    """What is being said; the same `id` grows until it is final. Seconds from the answer.
+
+    To the agent of the call, and to a colleague whom they ask while that one is there.
+    """
 
     event = "caption"
     call: str
@@ -284,7 +289,7 @@ class Live:
     def __init__(self, parts: Services, socketio: SocketIO) -> None:
         self._parts = parts
         self._socketio = socketio
-        self._talking: dict[str, str] = {}
+        self._hearers = Hearers(parts)
         self._staged: list[Staged] = []
         self._in_order = threading.Lock()
         self._resumed: dict[str, int] = {}  # browser → newest seq it got with `resume`
@@ -316,7 +321,7 @@ class Live:
                 self._count(one.event, entry.fact.at)
         if isinstance(entry.fact, events.UtteranceHeard) and entry.fact.revision == 1:
             self.caption(entry.fact, "final", everywhere=True)
-        self._follow(entry.fact)
+        self._hearers.follow(entry.fact)
         if staged and not self._parts.alone:
             agents = sorted({one.agent for one in staged})
             self._parts.bus.publish(OutboxAdvanced(agents=agents, call=entry.fact.subject))
@@ -338,7 +343,7 @@ class Live:
     def moved(self, told: OutboxAdvanced) -> None:
         """Who talks in that call may have changed."""
         if told.call:
-            self._talking.pop(told.call, None)
+            self._hearers.forget(told.call)
 
     def catch_up(self) -> None:
         """Send what the process that applies facts has stored since; also what it died over."""
@@ -392,11 +397,8 @@ class Live:
         *,
         everywhere: bool = False,
     ) -> None:
-        """To the agent of the call only. Every process hears signals, one applies facts: that one
+        """To those of `Hearers` only. Every process hears signals, one applies facts: that one
         sends `everywhere`, through Socket.IO's message queue."""
-        agent = self._agent_of(heard.call)
-        if agent is None:
-            return
         payload = Caption(
             call=heard.call,
             leg=heard.leg,
@@ -407,8 +409,34 @@ class Live:
             t1=heard.t1,
             masks=heard.masks,
         )
-        room = agent_room(agent)
-        self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=not everywhere)
+        for agent in self._hearers.of(heard.call):
+            room = agent_room(agent)
+            self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=not everywhere)
+
+    def captions(self, call: str, agent: str) -> list[dict[str, Any]]:
+        """The finished captions of a call so far, as they were sent, for somebody of `Hearers`.
+
+        Raises NotFound for everybody else. For a colleague, who has no way to the transcript.
+        """
+        with self._parts.reading() as session:
+            row = interactions.by_call(session, call)
+            if row is None or agent not in (agent_of(session, call), colleague_of(session, call)):
+                raise NotFound("you take no part in such a call")
+            return [
+                wire(
+                    Caption(
+                        call=call,
+                        leg=one.leg,
+                        kind="final",
+                        id=one.id,
+                        text=one.text,
+                        t0=one.t0,
+                        t1=one.t1,
+                        masks=one.masks,
+                    )
+                )
+                for one in interactions.transcript(session, row)
+            ]
 
     def floor(self, queues: list[dict[str, Any]], agents: list[dict[str, Any]]) -> None:
         """To everybody who may see the floor."""
@@ -441,22 +469,6 @@ class Live:
         payload = Notice(kind="resources", alarms=self._parts.short())
         room = to or ALARM_ROOM
         self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=True)
-
-    def _agent_of(self, call: str) -> str | None:
-        if call not in self._talking:
-            with self._parts.reading() as session:
-                row = interactions.by_call(session, call)
-            if row is None or row.agent is None:
-                return None
-            self._talking[call] = row.agent
-        return self._talking[call]
-
-    def _follow(self, fact: Fact) -> None:
-        """Keep who talks in which call, for captions."""
-        if isinstance(fact, events.CallAnswered):
-            self._talking[fact.call] = fact.agent
-        elif isinstance(fact, events.CallTransferred | events.CallEnded):
-            self._talking.pop(fact.call, None)
 
 
 # --- What a fact means for whom ------------------------------------------------------------

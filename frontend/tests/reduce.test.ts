@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { callTone, keptState } from "@/calls/calls";
+import { hear, noCaptions } from "@/captions/captions";
+import { readCaptions } from "@/live/payload";
 import { blank, type Live, reduce, takeSnapshot } from "@/live/reduce";
 
 const call = (state: string, id = "k1") => ({
@@ -275,6 +277,20 @@ describe("a colleague who is asked", () => {
       null,
       null,
     ]);
+  });
+
+  it("reads what is said, also what was said before, and has nothing of it once they left", () => {
+    const said = (id: string, t0: number) => ({
+      ...{ call: "k1", leg: "customer", kind: "final", id, text: id, t0, t1: t0 + 1, masks: [] },
+    });
+    let live = play([...talks, ["caption", said("now", 5)]]);
+    const before = readCaptions([said("before", 1), { call: "k1" }, said("now", 5)]);
+    expect(before.map((one) => one.id)).toEqual(["before", "now"]);
+    live = { ...live, captions: before.reduce(hear, live.captions) };
+    expect(live.captions.lines.map((line) => line.text)).toEqual(["before", "now"]);
+    live = play([["call.ended", { seq: 5, call: "k1", reason: "consulted" }]], live);
+    expect(live.captions).toEqual(noCaptions);
+    expect(play([["caption", said("later", 9)]], live).captions).toEqual(noCaptions);
   });
 
   it("has the call and its note once it is handed over, and goes on talking", () => {

@@ -14,7 +14,7 @@ from callcenter import events
 from callcenter.crm.agents import queries as outboxes
 from callcenter.errors import CallGone, NoAudioLeg, Unavailable
 from callcenter.log import Entry, EventLog
-from callcenter.web import sockets
+from callcenter.web import hearers, sockets
 from callcenter.web.live import Caption, Ringing
 
 
@@ -583,3 +583,121 @@ def test_a_page_that_is_loaded_anew_knows_who_is_asked(
     assert ack["consultation"]["colleague"]["id"] == whom["colleague"]
     ack = ask(tab(world, world.client("supervisor")), "resume", {"last_seq": None})
     assert (ack["call"], ack["ringing"], ack["consultation"]) == (None, None, None)
+
+
+def speaks(world: World, call: str, utterance: str, text: str = "my order") -> None:
+    """The customer says something: it grows, then it is a sentence."""
+    said: dict[str, Any] = {
+        "call": call, "utterance": utterance, "leg": "customer", "text": text, "t0": 1.0, "t1": 2.0,
+    }  # fmt: skip
+    world.runtime.live.caption(events.CaptionHeard(**said), "partial")
+    world.happens(events.UtteranceHeard(**said, language="en", engine="vosk"))
+
+
+def captions(client: Any) -> list[tuple[str, str]]:
+    """What was told as captions: which sentence, growing or final."""
+    return [(body["id"], body["kind"]) for _, body in got(client, "caption")]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("reason", ["left", "returned", "unreachable"])
+def test_a_colleague_reads_what_is_said_from_the_answer_until_they_leave(
+    world: World, joined: bool, reason: Any
+) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    boss = tab(world, world.client("supervisor"))
+    call, whom = asked(world)
+    speaks(world, call, "u1")  # it rings: whose call it is does not matter yet
+    assert (captions(mine), captions(theirs)) == ([("u1", "partial"), ("u1", "final")], [])
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    speaks(world, call, "u2")
+    assert captions(theirs) == captions(mine) == [("u2", "partial"), ("u2", "final")]
+    if joined:
+        world.happens(
+            events.CallResumed(call=call, by="agent"), events.ConferenceBegan(call=call, **whom)
+        )
+        speaks(world, call, "u3")
+        assert captions(theirs) == captions(mine) == [("u3", "partial"), ("u3", "final")]
+    world.happens(events.ConsultationEnded(call=call, reason=reason, **whom))
+    speaks(world, call, "u4")
+    assert (captions(mine), captions(theirs)) == ([("u4", "partial"), ("u4", "final")], [])
+    assert captions(boss) == []
+
+
+def test_whoever_handed_a_call_over_reads_no_more_and_the_colleague_does(world: World) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked(world)
+    agent, other = whom["agent"], whom["colleague"]
+    world.happens(
+        events.ConsultationAnswered(call=call, **whom),
+        events.ConsultationEnded(call=call, reason="handed_over", **whom),
+        events.CallTransferred(call=call, from_agent=agent, to_agent=other, to_queue="support"),
+        events.CallQueued(call=call, queue="support", position=1),
+        events.AgentOffered(call=call, agent=other, queue="support", attempt=2),
+        events.CallAnswered(call=call, agent=other, queue="support", wait_seconds=1.0),
+    )
+    speaks(world, call, "u1")
+    assert (captions(mine), captions(theirs)) == ([], [("u1", "partial"), ("u1", "final")])
+
+
+def test_a_colleague_is_shown_what_was_said_before_and_nothing_once_they_left(
+    world: World,
+) -> None:
+    theirs, third = tab(world, world.client("other")), tab(world, world.client("supervisor"))
+    call, whom = asked(world)
+    speaks(world, call, "u1", "my order is late")
+
+    def answers() -> Any:
+        answer = ask(theirs, "call.captions", {"call": call})
+        return answer["items"] if answer["ok"] else answer["problem"]["status"]
+
+    assert answers() == 404
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    assert answers() == [
+        {
+            "call": call, "leg": "customer", "kind": "final", "id": "u1",
+            "text": "my order is late", "t0": 1.0, "t1": 2.0, "masks": [],
+        }
+    ]  # fmt: skip
+    assert ask(third, "call.captions", {"call": call})["problem"]["status"] == 404
+    interaction = f"/interactions/{world.interaction(call)}"
+    assert world.client("other").get(f"{interaction}/transcript").status_code == 404
+    world.happens(events.ConsultationEnded(call=call, reason="left", **whom))
+    assert answers() == 404
+    assert ask(theirs, "call.captions", {"call": "no call"})["problem"]["status"] == 404
+
+
+def test_a_colleague_reads_no_more_where_nobody_says_that_they_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fact is in the log, another process has not applied it yet, or its signal was lost."""
+    monkeypatch.setattr(hearers, "COLLEAGUE_SECONDS", 0.0)
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked(world)
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    heard = events.CaptionHeard(
+        call=call, utterance="u1", leg="customer", text="my", t0=1.0, t1=1.5
+    )
+    world.runtime.live.caption(heard, "partial")
+    EventLog(world.engine).append(events.ConsultationEnded(call=call, reason="left", **whom))
+    world.runtime.live.caption(heard, "partial")
+    assert (len(captions(mine)), len(captions(theirs))) == (2, 1)
+
+
+def test_what_was_looked_up_while_a_colleague_left_is_not_remembered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, whom = asked(world)
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    known = hearers.Hearers(world.runtime.live._parts)
+    real = hearers.colleague_of
+
+    def leaves_meanwhile(session: Session, call: str) -> str | None:
+        found = real(session, call)
+        known.follow(events.ConsultationEnded(call=call, reason="left", **whom))
+        return found
+
+    monkeypatch.setattr(hearers, "colleague_of", leaves_meanwhile)
+    assert known.of(call) == {whom["agent"], whom["colleague"]}
+    monkeypatch.setattr(hearers, "colleague_of", lambda session, call: None)
+    assert known.of(call) == {whom["agent"]}

@@ -167,6 +167,12 @@ export function readCaption(payload: unknown): CaptionEvent | null {
   };
 }
 
+/** The answer to `call.captions`: what was said so far. */
+export function readCaptions(items: unknown): CaptionEvent[] {
+  const read = (Array.isArray(items) ? items : []).map(readCaption);
+  return read.filter((one): one is CaptionEvent => one !== null);
+}
+
 /** A phrase that supervisors listen for, and where in which call it was said. */
 export interface PhraseSaid {
   seq: number;
