@@ -51,6 +51,7 @@ RecordingState = Literal["off", "running", "paused", "failed"]
 ConsultationEnd = Literal[
     "declined", "no_answer", "unreachable", "left", "returned", "handed_over", "call_over"
 ]
+SwapTarget = Literal["customer", "colleague"]
 PauseCause = Literal["button", "api", "form", "policy"]
 RecordingAction = Literal["start", "stop", "pause", "resume"]
 
@@ -196,6 +197,24 @@ class ConsultationOffered(Fact):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConsultationAnswered(Fact):
     """The two colleagues talk; the customer does not hear them."""
+
+    call: str
+    agent: str
+    colleague: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultationHeld(Fact):
+    """The agent went back to the customer; the colleague hears music and waits."""
+
+    call: str
+    agent: str
+    colleague: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultationResumed(Fact):
+    """The two colleagues talk again; the customer does not hear them."""
 
     call: str
     agent: str
@@ -747,7 +766,8 @@ class ConsultColleague(Command):
     """The agent asks a colleague, who is rung; the customer waits with music. → call view
 
     While the two talk, ResumeCall goes on without the colleague, TransferCall to the colleague
-    hands the call over, BeginConference lets the customer hear both.
+    hands the call over, BeginConference lets the customer hear both, SwapConsultation goes to the
+    customer and back.
     """
 
     call: str
@@ -761,6 +781,16 @@ class BeginConference(Command):
 
     call: str
     agent: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SwapConsultation(Command):
+    """The agent talks `to` the customer or to the colleague who was asked; whom they do not talk
+    to hears music. Again: nothing changes. → call view"""
+
+    call: str
+    agent: str
+    to: SwapTarget
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,7 +29,9 @@ from callcenter.events import (
     ConsentSettled,
     ConsultationAnswered,
     ConsultationEnded,
+    ConsultationHeld,
     ConsultationOffered,
+    ConsultationResumed,
     Fact,
     LegName,
     RecordingFailed,
@@ -44,10 +46,11 @@ CallState = Literal["queued", "ringing", "dialling", "alerting", "talking", "hel
 
 @dataclass(frozen=True, slots=True)
 class Consultation:
-    """A colleague who was asked beside the call: it rings there, the two talk, or all three do."""
+    """A colleague who was asked beside the call: it rings there, the two talk, the colleague waits
+    while the agent is with the customer (`held`), or all three talk."""
 
     colleague: str
-    state: Literal["ringing", "talking", "joined"] = "ringing"
+    state: Literal["ringing", "talking", "held", "joined"] = "ringing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,14 @@ def _consulted(call: Call, fact: Fact) -> Call:
         case ConsultationAnswered():
             _demand(asked is not None and asked.state == "ringing", call, fact)
             return replace(call, consultation=Consultation(fact.colleague, "talking"))
-        case ConferenceBegan():
+        case ConsultationHeld():
             _demand(asked is not None and asked.state == "talking", call, fact)
+            return replace(call, consultation=Consultation(fact.colleague, "held"))
+        case ConsultationResumed():
+            _demand(asked is not None and asked.state == "held", call, fact)
+            return replace(call, consultation=Consultation(fact.colleague, "talking"))
+        case ConferenceBegan():
+            _demand(asked is not None and asked.state in ("talking", "held"), call, fact)
             return replace(call, consultation=Consultation(fact.colleague, "joined"))
         case ConsultationEnded():
             _demand(asked is not None, call, fact)

@@ -1,6 +1,7 @@
 """The colleague whom an agent asks during a call: rung, heard by the agent alone, then by all.
 
     ringing → talking (the customer waits with music) → joined (a conference of three)
+                ⇅ held (the agent is with the customer, the colleague waits with music)
 
 `Session` owns the one of its call and follows what people do; this moves sound and the floor, and
 returns what became true as facts. The other way, an agent at a desk phone who calls a colleague by
@@ -18,7 +19,9 @@ from callcenter.events import (
     ConsultationAnswered,
     ConsultationEnd,
     ConsultationEnded,
+    ConsultationHeld,
     ConsultationOffered,
+    ConsultationResumed,
     Fact,
 )
 from callcenter.telephony.acd.floor import Change
@@ -39,7 +42,7 @@ class Colleague:
         self, call: str, asker: str, agent: str, agent_leg: MediaLeg, desk: Desk, deadline: float
     ) -> None:
         self.agent = agent
-        self.state: Literal["ringing", "talking", "joined"] = "ringing"
+        self.state: Literal["ringing", "talking", "held", "joined"] = "ringing"
         self.phone: PhoneSide | None = None
         self.leg: MediaLeg | None = None
         self._call, self._asker, self._agent_leg = call, asker, agent_leg
@@ -106,6 +109,20 @@ class Colleague:
         fact = ConsultationAnswered(call=self._call, agent=self._asker, colleague=self.agent)
         return [fact, *self._desk.state_facts(changes)]
 
+    def hold(self) -> Fact:
+        """The colleague hears music; whom the agent hears is for the caller to say."""
+        assert self.leg is not None
+        self._desk.media.play(self.leg, self._desk.sounds.music)
+        self.state = "held"
+        return ConsultationHeld(call=self._call, agent=self._asker, colleague=self.agent)
+
+    def resume(self) -> Fact:
+        """The two colleagues hear each other again."""
+        assert self.leg is not None
+        self._desk.media.bridge(self._agent_leg, self.leg)
+        self.state = "talking"
+        return ConsultationResumed(call=self._call, agent=self._asker, colleague=self.agent)
+
     def join(self, customer: Side) -> MediaLeg:
         """All three hear each other. Returns what the two agents say together.
 
@@ -138,7 +155,9 @@ class Colleague:
         """It is over for the colleague, who is free again."""
         self._part()
         floor = self._desk.floor
-        if self.leg:
+        if self.leg and self.state == "held":
+            self._desk.media.silence(self.leg)  # the agent is with the customer
+        elif self.leg:
             self._desk.media.unbridge(self._agent_leg, self.leg)
         else:
             self._desk.media.silence(self._agent_leg)

@@ -45,6 +45,7 @@ from callcenter.events import (
     SeatAgent,
     ServiceStarted,
     SetAgentState,
+    SwapConsultation,
     TransferCall,
     UnseatAgent,
 )
@@ -485,7 +486,7 @@ class TelephonyService:
     def _handlers(self) -> dict[type[Any], Handler]:
         calls: tuple[type[Command], ...] = (AnswerCall, RejectCall, HoldCall, ResumeCall)
         calls += (TransferCall, HangUpCall, ControlRecording, ReadOutCode)
-        calls += (ConsultColleague, BeginConference, PressKeys)
+        calls += (ConsultColleague, SwapConsultation, BeginConference, PressKeys)
         on_loop: dict[type[Any], Callable[[Any], Coroutine[Any, Any, Answer]]] = {
             SeatAgent: self._at_owner(self._seat),
             UnseatAgent: self._at_owner(self._unseat),

@@ -51,6 +51,8 @@ from callcenter.events import (
     RecordPolicy,
     RejectCall,
     ResumeCall,
+    SwapConsultation,
+    SwapTarget,
     TransferCall,
 )
 from callcenter.telephony.acd.floor import Change, Offer
@@ -483,14 +485,20 @@ class Session:
         await self._answered(offer.agent, offer.queue, agent_leg, changes)
 
     async def _answered(
-        self, agent: str, queue: str, agent_leg: MediaLeg, changes: Iterable[Change] = ()
+        self,
+        agent: str,
+        queue: str,
+        agent_leg: MediaLeg,
+        changes: Iterable[Change] = (),
+        *,
+        unheard: bool = False,
     ) -> None:
         """Both can be heard: recording begins, and the facts are told."""
         now = self._now()
         self._answered_at = self._answered_at or now
         waited = round(now - self._rang_at, 3)
         answered = CallAnswered(call=self.id, agent=agent, queue=queue, wait_seconds=waited)
-        captured = await self.keeping.answered(self.caller.leg, agent_leg)
+        captured = await self.keeping.answered(self.caller.leg, agent_leg, unheard=unheard)
         await self._happened(answered, *captured, *self.desk.state_facts(changes))
 
     def _measure(self, agent: str, agent_leg: MediaLeg) -> None:
@@ -541,7 +549,7 @@ class Session:
         match command:
             case HoldCall():
                 if self._colleague:
-                    raise Conflict("your colleague is with you: go on without them first")
+                    raise Conflict("you are asking a colleague: go on without them first")
                 await self._hold("agent")
             case ResumeCall():
                 if self._colleague:
@@ -549,6 +557,8 @@ class Session:
                 await self._resume("agent")
             case ConsultColleague():
                 await self._ask_colleague(command.colleague)
+            case SwapConsultation(to=to):
+                await self._swap(to)
             case BeginConference():
                 await self._confer()
             case ControlRecording(action="start") if self._asks_alone:
@@ -581,14 +591,13 @@ class Session:
     @property
     def _asks_alone(self) -> bool:
         """Whether the agent waits for a colleague or talks with them, out of the customer's ear."""
-        return self._colleague is not None and self._colleague.state != "joined"
+        return self._colleague is not None and self._colleague.state in ("ringing", "talking")
 
     async def _ask_colleague(self, agent: str) -> None:
         """The customer is on hold, the colleague is rung. Raises Conflict, Unavailable."""
         if self._colleague or (self._consultation and not self._consultation.is_over):
             raise Conflict("you are asking a colleague already")
-        if self._reading:
-            raise Conflict("the code is being read out: wait until the customer has heard it")
+        self._demand_nothing_read()
         assert self.agent is not None
         assert self._agent_leg is not None
         deadline = self._now() + RING_SECONDS
@@ -609,6 +618,10 @@ class Session:
         self.keeping.leave("agent")  # what the two say is not the customer's
         if not asked.ring(self.mailbox.put_nowait):
             await self._colleague_goes("unreachable")
+
+    def _demand_nothing_read(self) -> None:
+        if self._reading:
+            raise Conflict("the code is being read out: wait until the customer has heard it")
 
     async def _do_for_colleague(self, colleague: Colleague, asked: Asked) -> None:
         """What the one who is asked may do: answer, decline, leave."""
@@ -654,27 +667,54 @@ class Session:
                 if how := colleague.phone_left(dialog):
                     await self._colleague_goes(how)
 
+    def _who_is_asked(self) -> Colleague:
+        """The colleague who has answered. Raises Conflict where there is none."""
+        if self._colleague is None or self._colleague.state == "ringing":
+            raise Conflict("ask a colleague first, and wait for the answer")
+        return self._colleague
+
+    async def _swap(self, to: SwapTarget) -> None:
+        """From the colleague to the customer or back; the other one waits. Raises Conflict."""
+        colleague = self._who_is_asked()
+        assert self._agent_leg is not None
+        if colleague.state == "joined":
+            raise Conflict("all three of you talk: nobody waits")
+        if to == "customer" and colleague.state == "talking":
+            swapped = colleague.hold()
+            self.caller.join(self._agent_leg)
+            self.keeping.follow("agent", self._agent_leg, unheard=True)
+            await self._happened(swapped, CallResumed(call=self.id, by="agent"))
+        elif to == "colleague" and colleague.state == "held":
+            self._demand_nothing_read()
+            self.keeping.leave("agent")  # before the two hear each other
+            self.caller.part(self._agent_leg)
+            swapped = colleague.resume()
+            await self._happened(CallHeld(call=self.id, by="agent"), swapped)
+
     async def _confer(self) -> None:
         """The customer hears both. Raises Conflict."""
-        colleague = self._colleague
-        if colleague is None or colleague.state == "ringing":
-            raise Conflict("ask a colleague first, and wait for the answer")
+        colleague = self._who_is_asked()
         if "customer" in self._call.held_by:
             raise Conflict("the customer has put the call on hold: wait for them")
         if colleague.state == "joined":
             return  # a second click
-        self.keeping.follow("agent", colleague.join(self.caller))
-        await self._happened(CallResumed(call=self.id, by="agent"), colleague.joined())
+        self._demand_nothing_read()
+        waited = "agent" in self._call.held_by
+        resumed: list[Fact] = [CallResumed(call=self.id, by="agent")] if waited else []
+        self.keeping.follow("agent", colleague.join(self.caller), unheard=waited)
+        await self._happened(*resumed, colleague.joined())
 
     async def _colleague_goes(self, how: ConsultationEnd) -> None:
         """The colleague's part is over; after a conference the two others talk on."""
         colleague, self._colleague = self._colleague, None
         if colleague is None or self._agent_leg is None:
             return
-        was_joined = colleague.state == "joined"
+        state = colleague.state
         facts = colleague.go(how, self._now())
-        self.keeping.follow("agent", self._agent_leg)
-        if was_joined:
+        if state != "held":  # else it is the agent whom the customer hears, and who is kept
+            self.keeping.follow("agent", self._agent_leg, unheard=state != "joined")
+        if state == "joined":
+            self._stop_reading()
             self.caller.join(self._agent_leg)
         await self._happened(*facts)
         self.desk.distribute()
@@ -685,8 +725,9 @@ class Session:
         if colleague is None or colleague.leg is None:
             return False
         self._colleague = None
+        heard = colleague.state == "joined"
         await self._hand_over(
-            colleague.agent, colleague.leg, colleague.phone, colleague.hand_over()
+            colleague.agent, colleague.leg, colleague.phone, colleague.hand_over(), heard=heard
         )
         return True
 
@@ -857,9 +898,17 @@ class Session:
         return former, changes, measured
 
     async def _hand_over(
-        self, colleague: str, leg: MediaLeg, phone: PhoneSide | None, *first: Fact
+        self,
+        colleague: str,
+        leg: MediaLeg,
+        phone: PhoneSide | None,
+        *first: Fact,
+        heard: bool = False,
     ) -> None:
-        """An attended transfer: the colleague, who is on the line already, has the call now."""
+        """An attended transfer: the colleague, who is on the line already, has the call now.
+
+        `heard`: the customer heard them until now.
+        """
         queue = self._call.queue or self.line.queue
         former, changes, measured = self._leave()
         self._consultation = None
@@ -876,7 +925,7 @@ class Session:
             AgentOffered(call=self.id, agent=colleague, queue=queue, attempt=offers),
             *measured,
         )
-        await self._answered(colleague, queue, leg, changes)
+        await self._answered(colleague, queue, leg, changes, unheard=not heard)
         if phone and phone.holds:
             await self._hold("agent")
         self.desk.distribute()

@@ -20,7 +20,9 @@ from callcenter.events import (
     ConferenceBegan,
     ConsultationAnswered,
     ConsultationEnded,
+    ConsultationHeld,
     ConsultationOffered,
+    ConsultationResumed,
     Fact,
 )
 from callcenter.web.context import Services
@@ -29,9 +31,9 @@ COLLEAGUE_SECONDS = 1.0
 """After which it is looked up anew whether a colleague is still there: a signal that says so may
 be lost, and whoever left hears nothing more."""
 
-_CONSULTED = (ConsultationOffered, ConsultationAnswered, ConferenceBegan, ConsultationEnded)
+_THERE = (ConsultationAnswered, ConsultationHeld, ConsultationResumed, ConferenceBegan)
+_CONSULTED = (ConsultationOffered, *_THERE, ConsultationEnded)
 _CHANGES = (CallAnswered, CallTransferred, CallEnded, *_CONSULTED)
-_THERE = (ConsultationAnswered, ConferenceBegan)
 
 
 @dataclass(frozen=True, slots=True)

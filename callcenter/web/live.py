@@ -144,13 +144,14 @@ class Kept(Payload):
 class Consulted(Payload):
     """Durable. A colleague is asked beside the call: to whose call it is, and to the colleague.
 
-    `state`: it rings there, the two talk (the customer does not hear them), all three do
-    (`joined`), or it is over (`ended`), for that `reason`.
+    `state`: it rings there, the two talk (the customer does not hear them), the colleague waits
+    while the agent is with the customer (`held`), all three talk (`joined`), or it is over
+    (`ended`), for that `reason`.
     """
 
     event = "call.consultation"
     call: str
-    state: Literal["ringing", "talking", "joined", "ended"]
+    state: Literal["ringing", "talking", "held", "joined", "ended"]
     agent: PersonView
     colleague: PersonView
     reason: ConsultationEnd | None = None
@@ -675,8 +676,21 @@ def _asked_talks(live: Live, session: Session, fact: events.ConsultationAnswered
     return [(fact.colleague, now, fact.call), *taken, (fact.agent, now, fact.call)]
 
 
+def _asked_waits(live: Live, session: Session, fact: events.ConsultationHeld) -> Told:
+    return _both(session, fact, "held")
+
+
+def _asked_again(live: Live, session: Session, fact: events.ConsultationResumed) -> Told:
+    return _both(session, fact, "talking")
+
+
 def _joined(live: Live, session: Session, fact: events.ConferenceBegan) -> Told:
-    now = _consulted(session, fact, "joined")
+    return _both(session, fact, "joined")
+
+
+def _both(session: Session, fact: Any, state: str) -> Told:
+    """To the colleague and to whose call it is."""
+    now = _consulted(session, fact, state)
     return [(fact.colleague, now, fact.call), (fact.agent, now, fact.call)]
 
 
@@ -846,6 +860,8 @@ _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.CallTransferred: _transferred,
     events.ConsultationOffered: _asked,
     events.ConsultationAnswered: _asked_talks,
+    events.ConsultationHeld: _asked_waits,
+    events.ConsultationResumed: _asked_again,
     events.ConferenceBegan: _joined,
     events.ConsultationEnded: _asked_no_more,
     events.CallerReplaced: _replaced,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from callcenter.crm.agents import queries as outboxes
 from callcenter.crm.complaints.queries import of_call
@@ -28,6 +28,8 @@ from callcenter.events import (
     ResumeCall,
     SeatAgent,
     SetAgentState,
+    SwapConsultation,
+    SwapTarget,
     TransferCall,
 )
 from callcenter.web import nodes
@@ -43,6 +45,7 @@ _CONTROL: dict[str, type[Any]] = {
     "resume": ResumeCall,
     "transfer": TransferCall,
     "consult": ConsultColleague,
+    "swap": SwapConsultation,
     "conference": BeginConference,
     "keys": PressKeys,
     "hangup": HangUpCall,
@@ -61,6 +64,11 @@ def control(parts: Services, person: Who, action: str, body: Body) -> Body:
         values |= {"to_agent": to_agent, "to_queue": to_queue}
     elif action == "consult":
         values |= {"colleague": text(body, "colleague")}
+    elif action == "swap":
+        to = body.get("to")
+        if to not in get_args(SwapTarget):
+            raise Invalid("say to whom you go", {"to": "is customer or colleague"})
+        values |= {"to": to}
     elif action == "keys":
         keys = text(body, "keys", most=32)
         if not set(keys) <= set(KEYS):

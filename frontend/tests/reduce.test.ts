@@ -320,6 +320,23 @@ describe("a colleague who is asked", () => {
     expect(live.calls.after?.interaction).toBe("i1");
   });
 
+  it("waits with music while the other is with the customer, and talks again", () => {
+    const talking: [string, object][] = [
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("talking") }],
+      ["call.updated", { seq: 3, call: call("held") }],
+      ["call.consultation", consultation(4, "talking")],
+      ["call.consultation", consultation(5, "held")],
+      ["call.updated", { seq: 6, call: call("talking") }],
+    ];
+    const asker = play(talking);
+    expect([asker.calls.consultation?.state, callTone(asker.calls)]).toEqual(["held", "talking"]);
+    const waits = play([...talks, ["call.consultation", consultation(4, "held")]]);
+    expect([waits.calls.consultation?.state, callTone(waits.calls)]).toEqual(["held", "talking"]);
+    const back = play([["call.consultation", consultation(7, "talking")]], asker);
+    expect(back.calls.consultation?.state).toBe("talking");
+  });
+
   it("is known to a page that was loaded anew", () => {
     const live = takeSnapshot(blank, {
       seq: 9,

@@ -282,6 +282,11 @@ def test_a_fact_that_fails_half_way_tells_nobody(
         ),
         ("call.conference", {}, lambda c, a: events.BeginConference(call=c, agent=a)),
         (
+            "call.swap",
+            {"to": "customer"},
+            lambda c, a: events.SwapConsultation(call=c, agent=a, to="customer"),
+        ),
+        (
             "call.keys",
             {"keys": "12#"},
             lambda c, a: events.PressKeys(call=c, agent=a, keys="12#"),
@@ -352,6 +357,8 @@ def test_states_and_audio_go_to_telephony(world: World) -> None:
         ("call.answer", {"call": "x" * 65}),
         ("call.transfer", {"call": "c1"}),
         ("call.consult", {"call": "c1"}),
+        ("call.swap", {"call": "c1"}),
+        ("call.swap", {"call": "c1", "to": "nobody"}),
         ("call.keys", {"call": "c1"}),
         ("call.keys", {"call": "c1", "keys": "12A"}),
         ("call.keys", {"call": "c1", "keys": "1" * 33}),
@@ -537,6 +544,29 @@ def test_a_colleague_sees_who_the_customer_is_and_who_asks(world: World) -> None
     assert (name, body["state"], body["reason"]) == ("call.consultation", "ended", "left")
 
 
+def test_both_are_told_who_waits(world: World) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked(world)
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    got(mine), got(theirs)
+    world.happens(
+        events.ConsultationHeld(call=call, **whom), events.CallResumed(call=call, by="agent")
+    )
+    assert [body["state"] for _, body in got(theirs)] == ["held"]
+    assert [body.get("state") or body["call"]["state"] for _, body in got(mine)] == [
+        "held",
+        "talking",
+    ]
+    world.happens(
+        events.CallHeld(call=call, by="agent"), events.ConsultationResumed(call=call, **whom)
+    )
+    assert [body["state"] for _, body in got(theirs)] == ["talking"]
+    assert [body.get("state") or body["call"]["state"] for _, body in got(mine)] == [
+        "held",
+        "talking",
+    ]
+
+
 def test_whoever_the_call_is_handed_over_to_writes_its_note(world: World) -> None:
     mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
     call, whom = asked(world)
@@ -560,7 +590,8 @@ def test_whoever_the_call_is_handed_over_to_writes_its_note(world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    ("state", "shown"), [("ringing", "ringing"), ("talking", "call"), ("joined", "call")]
+    ("state", "shown"),
+    [("ringing", "ringing"), ("talking", "call"), ("held", "call"), ("joined", "call")],
 )
 def test_a_page_that_is_loaded_anew_knows_who_is_asked(
     world: World, state: str, shown: str
@@ -612,6 +643,10 @@ def test_a_colleague_reads_what_is_said_from_the_answer_until_they_leave(
     world.happens(events.ConsultationAnswered(call=call, **whom))
     speaks(world, call, "u2")
     assert captions(theirs) == captions(mine) == [("u2", "partial"), ("u2", "final")]
+    world.happens(events.ConsultationHeld(call=call, **whom))
+    speaks(world, call, "u2h")
+    assert captions(theirs) == captions(mine) == [("u2h", "partial"), ("u2h", "final")]
+    world.happens(events.ConsultationResumed(call=call, **whom))
     if joined:
         world.happens(
             events.CallResumed(call=call, by="agent"), events.ConferenceBegan(call=call, **whom)

@@ -49,6 +49,7 @@ AA--- POST   /calls/<id>/resume
 AA--- POST   /calls/<id>/transfer
 AA--- POST   /calls/<id>/consult
 AA--- POST   /calls/<id>/conference
+AA--- POST   /calls/<id>/swap
 AA--- POST   /calls/<id>/keys
 -AA-A GET    /calibrations
 -A--- POST   /calibrations
@@ -220,7 +221,7 @@ figures of questions and conversations) see `test_teams.py`."""
 SOCKET = """
 AAAAA resume pop.seen
 AA--- call.dial call.answer call.reject call.hold call.resume call.transfer call.hangup
-AA--- call.consult call.conference call.keys call.captions
+AA--- call.consult call.conference call.swap call.keys call.captions
 AA--- agent.state agent.device wrap_up.extend rtc.offer
 AA--- recording.start recording.stop recording.pause recording.resume
 """
@@ -230,6 +231,7 @@ SENT: dict[str, dict[str, Any]] = {
     "call.dial": {"to": "02188888888"},
     "call.transfer": {"to_queue": "support"},
     "call.consult": {"colleague": "b"},
+    "call.swap": {"to": "customer"},
     "call.keys": {"keys": "1"},
     "agent.state": {"state": "available"},
     "agent.device": {"device": "browser"},

@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from pydantic import Field
 
 from callcenter.crm import diagnosis
-from callcenter.events import RecordingAction
+from callcenter.events import RecordingAction, SwapTarget
 from callcenter.log import EventLog
 from callcenter.web import auth, orders, records
 from callcenter.web.context import services, who
@@ -30,6 +30,12 @@ class Asking(In):
     """Whom I ask: the id of a colleague who is free."""
 
     colleague: Id
+
+
+class Swap(In):
+    """To whom I go; the other one hears music."""
+
+    to: SwapTarget
 
 
 class Keys(In):
@@ -168,6 +174,15 @@ def keys(id: str, body: Keys) -> Any:
 def consult(id: str, body: Asking) -> Any:
     """Ask a colleague, who is rung; the customer is on hold meanwhile. 409: they are not free."""
     return _order("consult", id, body.model_dump())
+
+
+@blueprint.post("/calls/<id>/swap")
+@blueprint.input(Swap, location="json", arg_name="body")
+@blueprint.output(Done)
+@auth.requires(Permission.CALLS_TAKE)
+def swap(id: str, body: Swap) -> Any:
+    """Go from the colleague whom I asked to the customer, or back; 409 before they answered."""
+    return _order("swap", id, body.model_dump())
 
 
 @blueprint.post("/calls/<id>/reading")

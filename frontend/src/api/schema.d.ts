@@ -362,6 +362,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}/swap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go from the colleague whom I asked to the customer, or back; 409 before they answered. */
+        post: operations["post_calls_swap"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls/{id}/transfer": {
         parameters: {
             query?: never;
@@ -4129,6 +4146,14 @@ export interface components {
             };
         };
         /**
+         * Swap
+         * @description To whom I go; the other one hears music.
+         */
+        Swap: {
+            /** @enum {string} */
+            to: "customer" | "colleague";
+        };
+        /**
          * Time
          * @description How long a step took, in working days.
          */
@@ -4947,6 +4972,41 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_swap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Swap"];
+            };
+        };
         responses: {
             /** @description Successful response */
             200: {

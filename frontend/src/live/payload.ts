@@ -121,7 +121,7 @@ function readNamed(value: unknown): Named {
   return { id: text(one.id) ?? "", name: text(one.name) ?? text(one.username) ?? "" };
 }
 
-const CONSULTED = ["ringing", "talking", "joined"] as const;
+const CONSULTED = ["ringing", "talking", "held", "joined"] as const;
 
 /** The payload of `call.consultation`, also as it stands in the answer to `resume`. */
 export function readConsultation(value: unknown): Consultation | null {
