@@ -64,6 +64,14 @@ class PhonePickedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneAlerted:
+    """A phone outside that an agent asks rings; `early` is sound that its network plays."""
+
+    dialog: DialogCall
+    early: MediaDescription | None
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneLeft:
     """The agent's desk phone hung up, declined, or cannot be reached."""
 
@@ -165,6 +173,7 @@ Step = (
     | SaidAll
     | PickedUp
     | PhonePickedUp
+    | PhoneAlerted
     | PhoneLeft
     | Referred
     | Offered
@@ -183,7 +192,7 @@ Happening = (
     | Stop
     | Step
 )
-PhoneStep = PhonePickedUp | PhoneLeft | PhoneMedia | PhoneReferred
+PhoneStep = PhonePickedUp | PhoneAlerted | PhoneLeft | PhoneMedia | PhoneReferred
 
 
 class Over(Exception):

@@ -80,7 +80,11 @@ class Hearers:
 
 
 def agent_of(session: Session, call: str) -> str | None:
-    """Whose call it is, as the records say."""
+    """Whose call it is, as the records say; nobody's once it was handed over to a number outside,
+    though its note stays with who did that."""
+    moved = log.newest(session.connection(), call, CallAnswered, CallTransferred)
+    if isinstance(moved, CallTransferred) and moved.outside:
+        return None
     row = interactions.by_call(session, call)
     return row.agent if row else None
 
@@ -88,4 +92,4 @@ def agent_of(session: Session, call: str) -> str | None:
 def colleague_of(session: Session, call: str) -> str | None:
     """The colleague who is asked in that call and has answered; None once they left."""
     fact = log.newest(session.connection(), call, *_CONSULTED)
-    return fact.colleague if isinstance(fact, _THERE) else None
+    return fact.colleague or None if isinstance(fact, _THERE) else None

@@ -146,14 +146,15 @@ class Consulted(Payload):
 
     `state`: it rings there, the two talk (the customer does not hear them), the colleague waits
     while the agent is with the customer (`held`), all three talk (`joined`), or it is over
-    (`ended`), for that `reason`.
+    (`ended`), for that `reason`. Somebody at a `number` outside (E.164) is no `colleague`.
     """
 
     event = "call.consultation"
     call: str
     state: Literal["ringing", "talking", "held", "joined", "ended"]
     agent: PersonView
-    colleague: PersonView
+    colleague: PersonView | None
+    number: str | None = None
     reason: ConsultationEnd | None = None
 
 
@@ -660,8 +661,10 @@ def _asked(live: Live, session: Session, fact: events.ConsultationOffered) -> To
     row = interactions.by_call(session, fact.call)
     if row is None:
         return []
-    pop = _ringing(live, session, row, fact, fact.colleague, row.queue, 1)
     now = _consulted(session, fact, "ringing")
+    if not fact.colleague:  # somebody outside, who sees nothing
+        return [(fact.agent, now, fact.call)]
+    pop = _ringing(live, session, row, fact, fact.colleague, row.queue, 1)
     pop.asked_by = now.agent
     pop.interaction = pop.call.interaction = None
     return [(fact.colleague, pop, fact.call), (fact.agent, now, fact.call)]
@@ -669,6 +672,8 @@ def _asked(live: Live, session: Session, fact: events.ConsultationOffered) -> To
 
 def _asked_talks(live: Live, session: Session, fact: events.ConsultationAnswered) -> Told:
     now = _consulted(session, fact, "talking")
+    if not fact.colleague:
+        return [(fact.agent, now, fact.call)]
     taken = _updated(session, fact.call, "talking", fact.colleague, fact.colleague, "consulted")
     for _, payload, _ in taken:
         assert isinstance(payload, Updated)
@@ -689,16 +694,16 @@ def _joined(live: Live, session: Session, fact: events.ConferenceBegan) -> Told:
 
 
 def _both(session: Session, fact: Any, state: str) -> Told:
-    """To the colleague and to whose call it is."""
+    """To the colleague, where it is one, and to whose call it is."""
     now = _consulted(session, fact, state)
-    return [(fact.colleague, now, fact.call), (fact.agent, now, fact.call)]
+    return [(one, now, fact.call) for one in (fact.colleague, fact.agent) if one]
 
 
 def _asked_no_more(live: Live, session: Session, fact: events.ConsultationEnded) -> Told:
     """Who has the call now is told of it by the facts that follow."""
     now = _consulted(session, fact, "ended", fact.reason)
-    told: Told = [(fact.colleague, now, fact.call), (fact.agent, now, fact.call)]
-    if fact.reason != "handed_over":
+    told: Told = [(one, now, fact.call) for one in (fact.colleague, fact.agent) if one]
+    if fact.colleague and fact.reason != "handed_over":
         over = Ended(call=fact.call, reason="consulted", by="agent", interaction=None)
         told.insert(1, (fact.colleague, over, fact.call))
     return told
@@ -707,7 +712,10 @@ def _asked_no_more(live: Live, session: Session, fact: events.ConsultationEnded)
 def _consulted(
     session: Session, fact: Any, state: str, reason: ConsultationEnd | None = None
 ) -> Consulted:
-    return consultation(session, fact.call, state, fact.agent, fact.colleague, reason)
+    colleague = fact.colleague or None
+    return consultation(
+        session, fact.call, state, fact.agent, colleague, reason, number=fact.number
+    )
 
 
 def consultation(
@@ -715,18 +723,21 @@ def consultation(
     call: str,
     state: str,
     agent: str,
-    colleague: str,
+    colleague: str | None,
     reason: ConsultationEnd | None = None,
+    *,
+    number: str | None = None,
 ) -> Consulted:
-    """How it stands with a colleague who is asked, with the names of both."""
-    names = records.people(session, [agent, colleague])
+    """How it stands with a colleague who is asked, with the names of both, or with a number."""
+    names = records.people(session, [one for one in (agent, colleague) if one])
     blank = {"username": "", "name": ""}
     return Consulted.model_validate(
         {
             "call": call,
             "state": state,
             "agent": names.get(agent, {"id": agent, **blank}),
-            "colleague": names.get(colleague, {"id": colleague, **blank}),
+            "colleague": names.get(colleague, {"id": colleague, **blank}) if colleague else None,
+            "number": number,
             "reason": reason,
         }
     )

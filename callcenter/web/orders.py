@@ -14,6 +14,7 @@ from callcenter.events import (
     BeginConference,
     Command,
     ConsultColleague,
+    ConsultNumber,
     ControlRecording,
     DialNumber,
     ExtendWrapUp,
@@ -58,10 +59,14 @@ def control(parts: Services, person: Who, action: str, body: Body) -> Body:
     """One of ACTIONS on `body["call"]`. Raises what telephony raises, or Unavailable."""
     values: Body = {"call": text(body, "call"), "agent": person.id}
     if action == "transfer":
-        to_agent, to_queue = body.get("to_agent"), body.get("to_queue")
-        if (to_agent is None) == (to_queue is None):
-            raise Invalid("name an agent or a queue", {"to_agent": "this or to_queue"})
-        values |= {"to_agent": to_agent, "to_queue": to_queue}
+        names = ("to_agent", "to_queue", "to_number")
+        where = {name: text(body, name) for name in names if body.get(name) is not None}
+        if len(where) != 1:
+            wanted = {"to_agent": "this, to_queue or to_number"}
+            raise Invalid("name an agent, a queue or the number that you asked", wanted)
+        values |= where
+    elif action == "consult" and body.get("to") is not None:
+        return _consult_number(parts, person, body)
     elif action == "consult":
         values |= {"colleague": text(body, "colleague")}
     elif action == "swap":
@@ -78,10 +83,24 @@ def control(parts: Services, person: Who, action: str, body: Body) -> Body:
     return _send(parts, command, service=nodes.of_call(parts, command.call))
 
 
-def dial(parts: Services, person: Who, body: Body) -> Body:
-    """Call `body["to"]` on the agent's own leg → the call. Raises what telephony raises."""
+def _consult_number(parts: Services, person: Who, body: Body) -> Body:
+    """Ask somebody at the number `body["to"]`, as whoever may place calls may."""
+    _demand_places(person)
+    if body.get("colleague") is not None:
+        raise Invalid("ask a colleague or a number", {"to": "this or colleague"})
+    call = text(body, "call")
+    command = ConsultNumber(call=call, agent=person.id, to=text(body, "to"))
+    return _send(parts, command, timeout=15.0, service=nodes.of_call(parts, call))
+
+
+def _demand_places(person: Who) -> None:
     if person.scope(Permission.CALLS_PLACE) is None:
         raise Forbidden(f"the role {person.role} places no calls")
+
+
+def dial(parts: Services, person: Who, body: Body) -> Body:
+    """Call `body["to"]` on the agent's own leg → the call. Raises what telephony raises."""
+    _demand_places(person)
     seat(parts, person)
     language = body.get("language")
     command = DialNumber(

@@ -383,8 +383,9 @@ def _seen_by(call: Body, agent: str) -> Body | None:
 def _asked(session: Session, call: Body) -> Body:
     """The payload of `call.consultation` as it would be sent now."""
     asked = call["consultation"]
-    now = consultation(session, call["id"], asked["state"], call["agent"], asked["colleague"])
-    return wire(now)
+    colleague, number = asked.get("colleague"), asked.get("number")
+    who = (call["agent"], colleague)
+    return wire(consultation(session, call["id"], asked["state"], *who, number=number))
 
 
 def _pop(pops: dict[str, Any], call: Any, now: Any) -> Body | None:

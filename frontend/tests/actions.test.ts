@@ -6,7 +6,12 @@ type Asked = "ringing" | "talking" | "held" | "joined";
 const live = vi.hoisted(() => ({
   act: vi.fn(() => Promise.resolve(true)),
   calls: { offer: null, current: { call: { id: "k1", state: "held" } } },
-  consultation: null as { call: string; state: string; colleague: { id: string } } | null,
+  consultation: null as null | {
+    call: string;
+    state: string;
+    colleague: { id: string };
+    number?: string;
+  },
   isAsked: false,
 }));
 vi.mock("@/live/live", () => ({ useLive: () => live }));
@@ -51,6 +56,16 @@ describe("what the buttons do while a colleague is asked", () => {
   ] as const)("ends, while it is %s, with %s", async (state, order) => {
     await asked(state).end();
     expect(live.act.mock.calls).toEqual([[order, "k1"]]);
+  });
+
+  it("hands over to the colleague, or to the number outside", async () => {
+    await asked("talking").handOver();
+    live.consultation = { ...live.consultation!, colleague: { id: "" }, number: "+98912" };
+    await useCallActions().handOver();
+    expect(live.act.mock.calls).toEqual([
+      ["call.transfer", "k1", { to_agent: "u2" }],
+      ["call.transfer", "k1", { to_number: "+98912" }],
+    ]);
   });
 
   it("a colleague who is asked only leaves", async () => {

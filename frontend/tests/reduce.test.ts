@@ -337,6 +337,21 @@ describe("a colleague who is asked", () => {
     expect(back.calls.consultation?.state).toBe("talking");
   });
 
+  it("may be at a number outside, which reads left to right in every language", () => {
+    const outside = { ...consultation(4, "talking"), colleague: null, number: "+989127654321" };
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("held") }],
+      ["call.consultation", outside],
+    ]);
+    expect(live.calls.consultation).toMatchObject({
+      colleague: { id: "", name: "\u2066+989127654321\u2069" },
+      number: "+989127654321",
+      state: "talking",
+    });
+    expect(play(talks).calls.consultation?.number).toBeNull();
+  });
+
   it("is known to a page that was loaded anew", () => {
     const live = takeSnapshot(blank, {
       seq: 9,

@@ -233,6 +233,30 @@ def test_what_the_agent_says_to_a_colleague_between_is_hold_each_time() -> None:
     assert (found.agent.seconds, found.customer.seconds) == (2, 4)  # what music hears counts not
 
 
+def test_what_a_number_outside_says_is_not_the_agents_talk() -> None:
+    """Handed over it is a transfer to the end of the call."""
+    began = now()
+
+    def at(seconds: float) -> Any:
+        return began + timedelta(seconds=seconds)
+
+    asked: dict[str, Any] = {"call": "c", "agent": "a", "colleague": "", "number": "+9821"}
+    facts: list[events.Fact] = [
+        events.CallAnswered(call="c", agent="a", queue="q", wait_seconds=1, at=began),
+        events.CallHeld(call="c", by="agent", at=at(5)),
+        events.ConsultationOffered(**asked, outside="o", at=at(5)),
+        events.ConsultationAnswered(**asked, outside="o", at=at(8)),
+        events.ConsultationEnded(**asked, outside="o", reason="handed_over", at=at(10)),
+        events.CallTransferred(call="c", from_agent="a", to_number="+9821", outside="o", at=at(10)),
+        events.CallEnded(call="c", reason="completed", by="customer", at=at(60)),
+    ]
+    marks = away(facts, 60)
+    assert [(m.kind, m.t0, m.t1) for m in marks] == [("hold", 5, 10), ("transfer", 10, 60)]
+    words: dict[events.LegName, int] = {"agent": 5, "customer": 9}
+    found = measure(60, {"agent": [(1, 3), (20, 40)], "customer": [(3, 4), (41, 50)]}, words, marks)
+    assert (found.agent.seconds, found.customer.seconds) == (2, 1)
+
+
 # --- Who measures when -----------------------------------------------------------------------
 
 

@@ -12,10 +12,11 @@ from web_world import Browser, World
 
 from callcenter import events
 from callcenter.crm.agents import queries as outboxes
-from callcenter.errors import CallGone, NoAudioLeg, Unavailable
+from callcenter.errors import CallGone, NoAudioLeg, OutboundNight, Unavailable
 from callcenter.log import Entry, EventLog
-from callcenter.web import hearers, sockets
+from callcenter.web import hearers, permissions, sockets
 from callcenter.web.live import Caption, Ringing
+from callcenter.web.permissions import Permission
 
 
 def tab(world: World, browser: Browser) -> Any:
@@ -280,6 +281,16 @@ def test_a_fact_that_fails_half_way_tells_nobody(
             {"colleague": "b"},
             lambda c, a: events.ConsultColleague(call=c, agent=a, colleague="b"),
         ),
+        (
+            "call.consult",
+            {"to": "0912 123 4567"},
+            lambda c, a: events.ConsultNumber(call=c, agent=a, to="0912 123 4567"),
+        ),
+        (
+            "call.transfer",
+            {"to_number": "+989121234567"},
+            lambda c, a: events.TransferCall(call=c, agent=a, to_number="+989121234567"),
+        ),
         ("call.conference", {}, lambda c, a: events.BeginConference(call=c, agent=a)),
         (
             "call.swap",
@@ -357,6 +368,10 @@ def test_states_and_audio_go_to_telephony(world: World) -> None:
         ("call.answer", {"call": "x" * 65}),
         ("call.transfer", {"call": "c1"}),
         ("call.consult", {"call": "c1"}),
+        ("call.consult", {"call": "c1", "colleague": "b", "to": "02188888888"}),
+        ("call.consult", {"call": "c1", "to": "1" * 65}),
+        ("call.transfer", {"call": "c1", "to_queue": "q", "to_number": "+9821"}),
+        ("call.transfer", {"call": "c1", "to_agent": 7}),
         ("call.swap", {"call": "c1"}),
         ("call.swap", {"call": "c1", "to": "nobody"}),
         ("call.keys", {"call": "c1"}),
@@ -736,3 +751,97 @@ def test_what_was_looked_up_while_a_colleague_left_is_not_remembered(
     assert known.of(call) == {whom["agent"], whom["colleague"]}
     monkeypatch.setattr(hearers, "colleague_of", lambda session, call: None)
     assert known.of(call) == {whom["agent"]}
+
+
+# --- Somebody outside who is asked -------------------------------------------------------------
+
+OUTSIDE = "+989127654321"
+
+
+def asked_outside(world: World) -> tuple[str, dict[str, Any]]:
+    """A call of the agent's, who asks at a number outside and is answered."""
+    agent = world.people["agent"]
+    call = world.call(agent=agent)
+    whom: dict[str, Any] = {"agent": agent, "colleague": "", "number": OUTSIDE}
+    world.happens(
+        events.CallHeld(call=call, by="agent"),
+        events.ConsultationOffered(call=call, **whom, outside="o1", trunk="provider"),
+        events.ConsultationAnswered(call=call, **whom, outside="o1"),
+    )
+    return call, whom
+
+
+def test_only_whoever_asks_is_told_of_a_number_outside(world: World) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked_outside(world)
+    world.happens(
+        events.ConsultationHeld(call=call, **whom),
+        events.ConsultationResumed(call=call, **whom),
+        events.ConferenceBegan(call=call, **whom),
+        events.ConsultationEnded(call=call, **whom, outside="o1", reason="limit"),
+    )
+    told = [body for _, body in got(mine, "call.consultation")]
+    assert [body["state"] for body in told] == [
+        *("ringing", "talking", "held", "talking", "joined", "ended"),
+    ]
+    assert {(body["number"], body["colleague"]) for body in told} == {(OUTSIDE, None)}
+    assert told[-1]["reason"] == "limit"
+    assert got(theirs) == []
+
+
+def test_a_call_that_was_handed_over_outside_is_read_by_nobody(world: World) -> None:
+    """Its note stays with the agent, its captions do not."""
+    mine = tab(world, world.client("agent"))
+    call, whom = asked_outside(world)
+    speaks(world, call, "u1")
+    assert captions(mine) == [("u1", "partial"), ("u1", "final")]
+    world.happens(
+        events.ConsultationEnded(call=call, **whom, outside="o1", reason="handed_over"),
+        events.CallTransferred(
+            call=call, from_agent=whom["agent"], to_number=OUTSIDE, outside="o1"
+        ),
+    )
+    told = got(mine, "call.ended")
+    assert [(name, body["reason"]) for name, body in told] == [("call.ended", "transferred")]
+    speaks(world, call, "u2")
+    assert captions(mine) == []
+    assert ask(mine, "call.captions", {"call": call})["problem"]["status"] == 404
+    world.happens(events.CallEnded(call=call, reason="completed", by="customer"))
+    shown = world.client("agent").get(f"/interactions/{world.interaction(call)}").get_json()
+    assert (shown["agent"]["username"], shown["outcome"]) == ("agent", "completed")
+
+
+def test_a_page_that_is_loaded_anew_knows_the_number_that_is_asked(world: World) -> None:
+    call, whom = asked_outside(world)
+    view = {"id": call, "state": "held", "agent": whom["agent"]}
+    world.telephony.floor["calls"] = [
+        {**view, "consultation": {"number": OUTSIDE, "state": "talking"}}
+    ]
+    ack = ask(tab(world, world.client("agent")), "resume", {"last_seq": None})
+    now = ack["consultation"]
+    assert (now["number"], now["colleague"], now["state"]) == (OUTSIDE, None, "talking")
+    ack = ask(tab(world, world.client("other")), "resume", {"last_seq": None})
+    assert (ack["call"], ack["consultation"]) == (None, None)
+
+
+def test_who_may_not_place_calls_asks_nobody_outside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(permissions.TABLE, Permission.CALLS_PLACE, {})
+    browser = world.client("agent")
+    body = {"to": "0912 123 4567"}
+    assert browser.post("/calls/c1/consult", body).status_code == 403
+    answer = ask(tab(world, browser), "call.consult", {"call": "c1", **body})
+    assert answer["problem"]["status"] == 403
+    assert world.telephony.told(events.ConsultNumber) == []
+
+
+def test_a_number_that_may_not_be_called_says_why(world: World) -> None:
+    browser = world.client("agent")
+    world.telephony.refuse = OutboundNight("nobody is called at this time of day")
+    answer = browser.post("/calls/c1/consult", {"to": "0912 123 4567"})
+    assert (answer.status_code, answer.get_json()["type"]) == (
+        *(403, "urn:callcenter:problem:outbound-night"),
+    )
+    assert browser.post("/calls/c1/consult", {"to": ""}).status_code == 422
+    assert browser.post("/calls/c1/consult", {}).status_code == 422

@@ -29,6 +29,7 @@ _TAKEN = (
     events.TransferCall,
     events.HangUpCall,
     events.ConsultColleague,
+    events.ConsultNumber,
     events.SwapConsultation,
     events.BeginConference,
     events.PressKeys,

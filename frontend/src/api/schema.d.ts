@@ -218,7 +218,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ask a colleague, who is rung; the customer is on hold meanwhile. 409: they are not free. */
+        /**
+         * Ask a colleague, who is rung, or a number outside; the customer is on hold meanwhile.
+         * @description 409: the colleague is not free. 403 `outbound-…`: the number may not be called by me now.
+         */
         post: operations["post_calls_consult"];
         delete?: never;
         options?: never;
@@ -388,7 +391,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Pass the call on to another agent or a queue; to whom I asked first: hand it over. */
+        /**
+         * Pass the call on to another agent or a queue; to whom I asked first: hand it over.
+         * @description Handed over to a number outside it is nobody's any more, and goes on until one of the two ends.
+         */
         post: operations["post_calls_transfer"];
         delete?: never;
         options?: never;
@@ -2084,10 +2090,11 @@ export interface components {
         };
         /**
          * Asking
-         * @description Whom I ask: the id of a colleague who is free.
+         * @description Whom I ask: the id of a colleague who is free, or a number outside as people write it.
          */
         Asking: {
-            colleague: string;
+            colleague?: string | null;
+            to?: string | null;
         };
         /**
          * Audit
@@ -4193,11 +4200,13 @@ export interface components {
         };
         /**
          * Transfer
-         * @description Where the call goes: to an agent (a user's id) or a queue (its name).
+         * @description Where the call goes: to an agent (a user's id), a queue (its name), or the number outside
+         *     that I asked and that answered (E.164).
          */
         Transfer: {
             to_agent?: string | null;
             to_queue?: string | null;
+            to_number?: string | null;
         };
         /**
          * Transition

@@ -40,7 +40,9 @@ export function useCallActions() {
 
   async function handOver(): Promise<void> {
     const now = live.consultation;
-    if (now) await live.act("call.transfer", now.call, { to_agent: now.colleague.id });
+    if (!now) return;
+    const to = now.number ? { to_number: now.number } : { to_agent: now.colleague.id };
+    await live.act("call.transfer", now.call, to);
   }
 
   async function toggleHold(): Promise<void> {

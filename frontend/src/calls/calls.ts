@@ -70,7 +70,10 @@ export interface Consultation {
   state: "ringing" | "talking" | "held" | "joined" | "ended";
   /** Whose call it is. */
   agent: Named;
+  /** Somebody outside has no id; the name is the number then. */
   colleague: Named;
+  /** Outside, in E.164; null for a colleague. */
+  number?: string | null;
   /** Why it ended. */
   reason: string | null;
 }

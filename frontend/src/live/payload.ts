@@ -121,6 +121,9 @@ function readNamed(value: unknown): Named {
   return { id: text(one.id) ?? "", name: text(one.name) ?? text(one.username) ?? "" };
 }
 
+/** A number within a sentence: left to right in every script (Unicode's LRI and PDI). */
+const isolated = (number: string) => `\u2066${number}\u2069`;
+
 const CONSULTED = ["ringing", "talking", "held", "joined"] as const;
 
 /** The payload of `call.consultation`, also as it stands in the answer to `resume`. */
@@ -128,11 +131,13 @@ export function readConsultation(value: unknown): Consultation | null {
   const body = raw(value);
   const call = text(body.call);
   if (!call) return null;
+  const outside = text(body.number);
   return {
     call,
     state: CONSULTED.find((state) => state === body.state) ?? "ended",
     agent: readNamed(body.agent),
-    colleague: readNamed(body.colleague),
+    colleague: outside ? { id: "", name: isolated(outside) } : readNamed(body.colleague),
+    number: outside,
     reason: text(body.reason),
   };
 }
