@@ -833,7 +833,8 @@ class SwapConsultation(Command):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PressKeys(Command):
-    """The agent presses keys (0 to 9, *, #) for a machine at the other end. → call view
+    """The agent presses keys (0 to 9, *, #) for a machine at the other end, or at the number
+    outside with which they are alone. → call view
 
     No fact comes of it: what is typed there may be a customer's number or a code.
     """

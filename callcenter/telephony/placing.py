@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ import structlog
 
 from callcenter.bus import Answer, Bus
 from callcenter.config import Line, Outbound
+from callcenter.database import AWAY
 from callcenter.errors import (
     Conflict,
     NoAudioLeg,
@@ -89,7 +91,8 @@ class Placing:
                     outbound, number.e164, rules.trunk, rules.ring_seconds, longest(rules, *used)
                 )
             )
-        await self.raise_alarms()
+        with suppress(*AWAY):  # it has begun; they are looked at again when it is over
+            await self.raise_alarms()
 
     async def _allowed(self, agent: str, to: str) -> tuple[Outbound, Dialled, datetime]:
         """The rules, the number and the moment of which they say so. Raises OutboundDenied."""

@@ -580,6 +580,10 @@ class Session:
                 await self._happened(*await self.keeping.control(command))
             case ReadOutCode():
                 await self._read_out(command)
+            case PressKeys(keys=keys) if (
+                isinstance(self._third, Outsider) and self._third.leg and self._asks_alone
+            ):
+                self.desk.media.press(self._third.leg, keys)  # a menu may answer there, too
             case PressKeys(keys=keys):
                 if self._call.held_by:
                     raise Conflict("the customer is on hold: take them back first")
@@ -629,7 +633,6 @@ class Session:
                 to,
                 lambda way: self._offer(Outsider(asking, way, self.desk, self._now())),
             )
-            self.asked_outside = True
         except CallcenterError:
             raise
         except Exception as error:  # the database: the call itself goes on
@@ -657,6 +660,7 @@ class Session:
         for fact in facts:
             self.call = evolve(self._call, fact) if fact.subject == self.id else self._call
         self._third = third
+        self.asked_outside |= isinstance(third, Outsider)
         if not held:
             self.caller.part(self._agent_leg)
         self.keeping.leave("agent")  # what the two say is not the customer's

@@ -31,6 +31,7 @@ from callcenter.events import (
     HangUpCall,
     HoldCall,
     OutboundAlarm,
+    PressKeys,
     ResumeCall,
     SwapConsultation,
     TransferCall,
@@ -140,6 +141,26 @@ def test_by_turns_then_all_three(stage: StageMaker) -> None:
             assert set(outside.hears.mixes) == {a, customer}
             assert len(customer.hears.taps) == 2  # recorded under the customer's policy
             assert await consulting(floor) == {"number": E164, "state": "joined"}
+
+    run(scene())
+
+
+def test_keys_go_to_whom_the_agent_talks_with(stage: StageMaker) -> None:
+    """A menu may answer outside."""
+
+    async def scene() -> None:
+        async with stage(**OUTSIDE) as floor:
+            await talking(floor)
+            call = await asks(floor, answered=False)
+            with pytest.raises(Conflict, match="on hold"):
+                await floor.order(PressKeys(call=floor.call, agent="a", keys="0"))
+            call.answer()
+            await floor.until("ConsultationAnswered")
+            await floor.order(PressKeys(call=floor.call, agent="a", keys="12"))
+            await floor.order(SwapConsultation(call=floor.call, agent="a", to="customer"))
+            await floor.order(PressKeys(call=floor.call, agent="a", keys="3"))
+            customer, _, outside = legs(floor)
+            assert (outside.got_keys, customer.got_keys) == ("12", "3")
 
     run(scene())
 
