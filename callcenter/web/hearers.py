@@ -29,7 +29,7 @@ from callcenter.web.context import Services
 
 COLLEAGUE_SECONDS = 1.0
 """After which it is looked up anew whether a colleague is still there: a signal that says so may
-be lost, and whoever left hears nothing more."""
+be lost, and whoever left hears nothing more. So where nobody is there yet, or any more."""
 
 _THERE = (ConsultationAnswered, ConsultationHeld, ConsultationResumed, ConferenceBegan)
 _CONSULTED = (ConsultationOffered, *_THERE, ConsultationEnded)
@@ -61,9 +61,9 @@ class Hearers:
         with self._parts.reading() as session:
             agent, colleague = agent_of(session, call), colleague_of(session, call)
         found = frozenset(one for one in (agent, colleague) if one)
-        until = moment + COLLEAGUE_SECONDS if colleague else float("inf")
+        until = float("inf") if agent and not colleague else moment + COLLEAGUE_SECONDS
         with self._lock:
-            if agent and before == self._changes:  # else somebody came or left meanwhile
+            if before == self._changes:  # else somebody came or left meanwhile
                 self._known[call] = _Known(found, until)
         return found
 
