@@ -49,8 +49,16 @@ Consent = Literal["given", "declined", "not_asked"]
 RecordingState = Literal["off", "running", "paused", "failed"]
 """`failed`: the disk refused the sound; what is said may be written down all the same."""
 ConsultationEnd = Literal[
-    "declined", "no_answer", "unreachable", "left", "returned", "handed_over", "call_over"
+    "declined",
+    "no_answer",
+    "unreachable",
+    "left",
+    "returned",
+    "handed_over",
+    "call_over",
+    "limit",
 ]
+SwapTarget = Literal["customer", "colleague"]
 PauseCause = Literal["button", "api", "form", "policy"]
 RecordingAction = Literal["start", "stop", "pause", "resume"]
 
@@ -182,15 +190,25 @@ class CallTransferred(Fact):
     from_agent: str
     to_agent: str | None = None
     to_queue: str | None = None
+    to_number: str | None = None  # outside (E.164): no agent has the call from then on
+    outside: str | None = None  # the call out that it goes on in: `ConsultationOffered`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConsultationOffered(Fact):
-    """`agent`, whose call it is, asks `colleague`, where it rings; the customer is on hold."""
+    """`agent`, whose call it is, asks `colleague`, where it rings; the customer is on hold.
+
+    Or somebody at a `number` outside (E.164): `colleague` is empty then, here and in the facts
+    that follow, and `outside` the id of that call out.
+    """
 
     call: str
     agent: str
     colleague: str
+    number: str | None = None
+    outside: str | None = None
+    trunk: str | None = None
+    sip_call_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,6 +218,28 @@ class ConsultationAnswered(Fact):
     call: str
     agent: str
     colleague: str
+    number: str | None = None
+    outside: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultationHeld(Fact):
+    """The agent went back to the customer; the colleague hears music and waits."""
+
+    call: str
+    agent: str
+    colleague: str
+    number: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultationResumed(Fact):
+    """The two colleagues talk again; the customer does not hear them."""
+
+    call: str
+    agent: str
+    colleague: str
+    number: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,6 +249,7 @@ class ConferenceBegan(Fact):
     call: str
     agent: str
     colleague: str
+    number: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -216,13 +257,15 @@ class ConsultationEnded(Fact):
     """The colleague's part is over, or (`handed_over`) the call is theirs: the transfer follows.
 
     `returned`: the agent goes on without them; `left`: they hung up; `call_over`: the call ended
-    or went elsewhere.
+    or went elsewhere; `limit`: a number outside, with which nobody may talk any longer.
     """
 
     call: str
     agent: str
     colleague: str
     reason: ConsultationEnd
+    number: str | None = None
+    outside: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -734,12 +777,16 @@ class ResumeCall(Command):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransferCall(Command):
-    """The agent passes the call on to another agent or a queue, unannounced. → call view"""
+    """The agent passes the call on to another agent or a queue, unannounced. → call view
+
+    Or hands it over to whom they asked: the colleague, or `to_number` (E.164) outside.
+    """
 
     call: str
     agent: str
     to_agent: str | None = None
     to_queue: str | None = None
+    to_number: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -747,12 +794,23 @@ class ConsultColleague(Command):
     """The agent asks a colleague, who is rung; the customer waits with music. → call view
 
     While the two talk, ResumeCall goes on without the colleague, TransferCall to the colleague
-    hands the call over, BeginConference lets the customer hear both.
+    hands the call over, BeginConference lets the customer hear both, SwapConsultation goes to the
+    customer and back.
     """
 
     call: str
     agent: str
     colleague: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsultNumber(Command):
+    """The same with somebody outside: the agent calls `to`, as people write numbers, beside the
+    call; the rules and limits of DialNumber hold. → call view; OutboundDenied"""
+
+    call: str
+    agent: str
+    to: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -764,8 +822,19 @@ class BeginConference(Command):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SwapConsultation(Command):
+    """The agent talks `to` the customer or to the colleague who was asked; whom they do not talk
+    to hears music. Again: nothing changes. → call view"""
+
+    call: str
+    agent: str
+    to: SwapTarget
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PressKeys(Command):
-    """The agent presses keys (0 to 9, *, #) for a machine at the other end. → call view
+    """The agent presses keys (0 to 9, *, #) for a machine at the other end, or at the number
+    outside with which they are alone. → call view
 
     No fact comes of it: what is typed there may be a customer's number or a code.
     """

@@ -319,6 +319,14 @@ def node_of(connection: Connection, call: str) -> str | None:
     return payload["node"] if payload else None
 
 
+def newest(connection: Connection, call: str, *kinds: type[Fact]) -> Fact | None:
+    """The newest fact of one of these kinds in that call; None where there is none."""
+    names = [kind.__name__ for kind in kinds]
+    query = select(facts).where(facts.c.subject == call, facts.c.kind.in_(names))
+    row = connection.execute(query.order_by(facts.c.position.desc()).limit(1)).first()
+    return _entry(row).fact if row else None
+
+
 def append_within(connection: Connection, *new: Fact) -> list[Entry]:
     """Append in the caller's transaction: the facts exist when that commits."""
     _lock(connection)

@@ -17,7 +17,7 @@ from callcenter import events, log
 from callcenter.database import open_database, reading
 from callcenter.errors import Conflict
 from callcenter.events import AgentStateChanged, CallHeld, CallResumed
-from callcenter.log import Consumer, Entry, EventLog, append_within
+from callcenter.log import Consumer, Entry, EventLog, append_within, newest
 
 
 @pytest.fixture
@@ -222,6 +222,16 @@ def test_eight_writers_at_once_lose_nothing_and_keep_each_ones_order(engine: Eng
     for who in range(8):
         mine = [str(e.fact.subject) for e in followed if str(e.fact.subject).startswith(f"{who}-")]
         assert mine == [f"{who}-{number}" for number in range(40)]
+
+
+def test_the_newest_fact_of_some_kinds_is_found(engine: Engine) -> None:
+    resumed, (last,) = CallResumed(call="a", by="agent"), held("a")
+    EventLog(engine).append(*held("a", "b"), resumed, last)
+    with engine.connect() as connection:
+        assert newest(connection, "a", CallHeld, CallResumed) == last
+        assert newest(connection, "a", CallResumed) == resumed
+        assert newest(connection, "b", CallResumed) is None
+        assert newest(connection, "c", CallHeld) is None
 
 
 def test_facts_are_found_by_call_and_by_kind(engine: Engine) -> None:

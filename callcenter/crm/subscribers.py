@@ -50,6 +50,8 @@ HANDLERS: dict[type[Fact], tuple[Callable[[Session, Any], None], ...]] = {
     events.CallResumed: (),
     events.ConsultationOffered: (),
     events.ConsultationAnswered: (),
+    events.ConsultationHeld: (),
+    events.ConsultationResumed: (),
     events.ConferenceBegan: (),
     events.ConsultationEnded: (),
     events.RecordingTruncated: (),

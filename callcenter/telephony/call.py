@@ -29,7 +29,9 @@ from callcenter.events import (
     ConsentSettled,
     ConsultationAnswered,
     ConsultationEnded,
+    ConsultationHeld,
     ConsultationOffered,
+    ConsultationResumed,
     Fact,
     LegName,
     RecordingFailed,
@@ -41,13 +43,22 @@ from callcenter.events import (
 
 CallState = Literal["queued", "ringing", "dialling", "alerting", "talking", "held", "ended"]
 
+AskedState = Literal["ringing", "talking", "held", "joined"]
+
 
 @dataclass(frozen=True, slots=True)
 class Consultation:
-    """A colleague who was asked beside the call: it rings there, the two talk, or all three do."""
+    """A colleague who was asked beside the call: it rings there, the two talk, the colleague waits
+    while the agent is with the customer (`held`), or all three talk."""
 
-    colleague: str
-    state: Literal["ringing", "talking", "joined"] = "ringing"
+    colleague: str | None
+    state: AskedState = "ringing"
+    number: str | None = None
+    """Outside (E.164), where it is no colleague."""
+
+    def view(self) -> dict[str, str]:
+        """Without what it is not."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,7 @@ class Call:
             "agent": self.agent,
             "consent": self.consent,
             "recording": self.recording,
-            "consultation": asdict(self.consultation) if self.consultation else None,
+            "consultation": self.consultation.view() if self.consultation else None,
             "resumes_at": self.resumes_at.isoformat() if self.resumes_at else None,
         }
 
@@ -132,6 +143,11 @@ def evolve(call: Call, fact: Fact) -> Call:
             _demand(call.state == "held", call, fact)
             holders = call.held_by - {fact.by}
             return replace(call, state="held" if holders else "talking", held_by=holders)
+        case CallTransferred(outside=str()):
+            _demand(call.state in ("talking", "held"), call, fact)
+            holders = call.held_by - {"agent"}
+            state: CallState = "held" if holders else "talking"
+            return replace(call, state=state, agent=None, held_by=holders, consultation=None)
         case CallTransferred():
             _demand(call.state in ("talking", "held"), call, fact)
             return replace(call, state="queued", agent=None, held_by=frozenset(), consultation=None)
@@ -148,17 +164,28 @@ def _consulted(call: Call, fact: Fact) -> Call:
     match fact:
         case ConsultationOffered():
             _demand(call.state in ("talking", "held") and asked is None, call, fact)
-            return replace(call, consultation=Consultation(fact.colleague))
+            whom = Consultation(fact.colleague or None, number=fact.number)
+            return replace(call, consultation=whom)
         case ConsultationAnswered():
-            _demand(asked is not None and asked.state == "ringing", call, fact)
-            return replace(call, consultation=Consultation(fact.colleague, "talking"))
+            return _moved(call, fact, ("ringing",), "talking")
+        case ConsultationHeld():
+            return _moved(call, fact, ("talking",), "held")
+        case ConsultationResumed():
+            return _moved(call, fact, ("held",), "talking")
         case ConferenceBegan():
-            _demand(asked is not None and asked.state == "talking", call, fact)
-            return replace(call, consultation=Consultation(fact.colleague, "joined"))
+            return _moved(call, fact, ("talking", "held"), "joined")
         case ConsultationEnded():
             _demand(asked is not None, call, fact)
             return replace(call, consultation=None)
     return _kept(call, fact)
+
+
+def _moved(call: Call, fact: Fact, since: tuple[AskedState, ...], to: AskedState) -> Call:
+    """Whoever is asked is at another state than one of `since`."""
+    asked = call.consultation
+    _demand(asked is not None and asked.state in since, call, fact)
+    assert asked is not None
+    return replace(call, consultation=replace(asked, state=to))
 
 
 def _kept(call: Call, fact: Fact) -> Call:

@@ -28,7 +28,7 @@ from callcenter.telephony.ports import (
 
 ON_THE_WAY = 2000
 """Samples after a resume that are not kept either: sound arrives late and in its place, so this
-much of what comes next may have been said before."""
+much of what comes next may have been said before. So after a talk that was not the customer's."""
 _LOGGER = structlog.get_logger()
 _OUT_OF_STEP = 2000
 """Samples by which an announcement may be beside the clock: the loop sends 100 ms at once."""
@@ -109,14 +109,24 @@ class Capture:
             self._sinks[name].append(Gate(line))
         if since is not None:
             self._shut_until(self._position())
-        self.follow("agent", agent)
-        self.follow("customer", customer)
+        for name, leg in zip(names, (agent, customer), strict=True):
+            self._follow(name, leg)
         if self._journal:
             self._syncing = self._loop.create_task(self._keep_synced(self._journal))
         return facts
 
-    def follow(self, name: LegName, leg: MediaLeg) -> None:
-        """From now on `name` speaks on `leg` (after a transfer)."""
+    def follow(self, name: LegName, leg: MediaLeg, *, unheard: bool = False) -> None:
+        """From now on `name` speaks on `leg` (after a transfer). A tap begins with the last second:
+        it is not kept, somebody else spoke on that side then.
+
+        `unheard`: the customer did not hear them until now; what is on the way is not kept either.
+        """
+        since = self._position() + (ON_THE_WAY if unheard else 0)
+        for gate in self._sinks[name]:
+            gate.since = max(gate.since, since)
+        self._follow(name, leg)
+
+    def _follow(self, name: LegName, leg: MediaLeg) -> None:
         self.leave(name)
         self._legs[name] = leg
         if self._paused_at is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from callcenter.config import Settings
@@ -12,6 +13,7 @@ from callcenter.telephony.acd.floor import Change, Floor, Offer
 from callcenter.telephony.ports import (
     AudioLegs,
     MediaPlane,
+    OutboundCall,
     Phones,
     RecordingStore,
     Sound,
@@ -33,6 +35,20 @@ class Sounds:
     announcements: Mapping[str, Sound] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, Sound]] = field(default_factory=dict)
     receipt: Callable[[str, str, bool], Sound] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """A call out that is allowed and not begun: to `number` (E.164), by that trunk.
+
+    It rings for `ring_seconds` and may last `longest`.
+    """
+
+    outbound: OutboundCall
+    number: str
+    trunk: str
+    ring_seconds: float
+    longest: timedelta
 
 
 class Desk(Protocol):
@@ -99,6 +115,13 @@ class Desk(Protocol):
 
     async def claim(self, offer: Offer, *facts: Fact) -> bool:
         """`record` for an offer: False where another node has the agent; nothing happened then."""
+
+    async def place(self, agent: str, to: str, begin: Callable[[WayOut], Awaitable[None]]) -> None:
+        """Let `begin` begin a call out of `agent`'s to the number `to`, as people write it.
+
+        One at a time: `begin` commits the fact of it, so that limits hold. Raises what the agent
+        should read: OutboundDenied, Unavailable, what `begin` raises.
+        """
 
     def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
         """The agents' changes as facts."""

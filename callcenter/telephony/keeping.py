@@ -154,8 +154,13 @@ class Keeping:
         if self._capture is None and self._switch.may_begin and not self._declined.is_set():
             self._capture = Capture(self._call, self._language, self._desk)
 
-    async def answered(self, customer: MediaLeg, agent: MediaLeg) -> list[Fact]:
-        """Second 0 is the first answer; a later agent speaks in the first one's place."""
+    async def answered(
+        self, customer: MediaLeg, agent: MediaLeg, *, unheard: bool = False
+    ) -> list[Fact]:
+        """Second 0 is the first answer; a later agent speaks in the first one's place.
+
+        `unheard`: see `follow`.
+        """
         first = self._answered_at is None
         self._answered_at = self._answered_at or self._loop.time()
         self._legs = {"customer": customer, "agent": agent}
@@ -166,16 +171,17 @@ class Keeping:
         if first:
             self._switch.begun()
             return await self._capture.start(customer, agent, self._answered_at)
-        self._capture.follow("agent", agent)
+        self._capture.follow("agent", agent, unheard=unheard)
         return []
 
-    def follow(self, name: LegName, leg: MediaLeg) -> None:
-        """That side speaks on `leg` from now on."""
+    def follow(self, name: LegName, leg: MediaLeg, *, unheard: bool = False) -> None:
+        """That side speaks on `leg` from now on; `unheard`: nobody was to keep what it said until
+        now, also where that is still on the way."""
         if self._answered_at is None:
             return
         self._legs[name] = leg
         if self._capture:
-            self._capture.follow(name, leg)
+            self._capture.follow(name, leg, unheard=unheard)
 
     def leave(self, name: LegName) -> None:
         """Nobody speaks on that side for now."""

@@ -65,6 +65,14 @@ class PhonePickedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneAlerted:
+    """A phone outside that an agent asks rings; `early` is sound that its network plays."""
+
+    dialog: DialogCall
+    early: MediaDescription | None
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneLeft:
     """The agent's desk phone hung up, declined, or cannot be reached."""
 
@@ -166,6 +174,7 @@ Step = (
     | SaidAll
     | PickedUp
     | PhonePickedUp
+    | PhoneAlerted
     | PhoneLeft
     | Referred
     | Offered
@@ -184,7 +193,7 @@ Happening = (
     | Stop
     | Step
 )
-PhoneStep = PhonePickedUp | PhoneLeft | PhoneMedia | PhoneReferred
+PhoneStep = PhonePickedUp | PhoneAlerted | PhoneLeft | PhoneMedia | PhoneReferred
 
 
 def refuse_rest(mailbox: asyncio.Queue[Happening]) -> list[Offer]:

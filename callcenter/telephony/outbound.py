@@ -13,7 +13,15 @@ from zoneinfo import ZoneInfo
 
 from callcenter.config import Outbound
 from callcenter.errors import OutboundDenied, OutboundLimit, OutboundNight, OutboundOff
-from callcenter.events import CallAnswered, CallEnded, CallRang, Fact
+from callcenter.events import (
+    CallAnswered,
+    CallEnded,
+    CallRang,
+    ConsultationAnswered,
+    ConsultationEnded,
+    ConsultationOffered,
+    Fact,
+)
 from callcenter.telephony.numbers import Dialled
 
 
@@ -37,7 +45,7 @@ class Alarm:
 
 @dataclass(slots=True)
 class _Placed:
-    """A call of today."""
+    """A call of today, or a number that was asked beside one."""
 
     agent: str
     begun: datetime
@@ -49,6 +57,11 @@ class _Placed:
             return self.seconds
         return max(0.0, (now - self.answered).total_seconds()) if self.answered else 0.0
 
+    def end(self, at: datetime) -> None:
+        """It is over; the first end counts."""
+        if self.seconds is None:
+            self.seconds = self.talked(at)
+
 
 class Ledger:
     """The calls out of one day, by the site's clock; fed with facts, in any order, repeatedly."""
@@ -56,6 +69,7 @@ class Ledger:
     def __init__(self, zone: str) -> None:
         self._zone = ZoneInfo(zone)
         self._placed: dict[str, _Placed] = {}
+        self._beside: dict[str, set[str]] = {}  # call → numbers asked beside it, by their ids
         self._told: set[tuple[str | None, str]] = set()
         self._day = datetime.min.date()
 
@@ -73,6 +87,23 @@ class Ledger:
                 placed.answered = placed.answered or fact.at
             elif isinstance(fact, CallEnded) and (placed := self._placed.get(fact.call)):
                 placed.seconds = fact.talk_seconds
+            self._note_beside(fact)
+
+    def _note_beside(self, fact: Fact) -> None:
+        """A number that is asked during a call; handed over to it, it lasts as long as the call."""
+        match fact:
+            case ConsultationOffered(outside=str(id)):
+                self._placed.setdefault(id, _Placed(fact.agent, fact.at))
+                self._beside.setdefault(fact.call, set()).add(id)
+            case ConsultationAnswered(outside=str(id)) if placed := self._placed.get(id):
+                placed.answered = placed.answered or fact.at
+            case ConsultationEnded(outside=str(id)) if placed := self._placed.get(id):
+                if fact.reason != "handed_over":
+                    placed.end(fact.at)
+            case CallEnded():
+                for id in self._beside.pop(fact.call, ()):
+                    if placed := self._placed.get(id):
+                        placed.end(fact.at)
 
     def used(self, now: datetime, agent: str | None = None) -> Used:
         """By one agent, or by everybody, since midnight."""

@@ -73,6 +73,10 @@ class PhoneSide(Side):
         self._follow(media)
         self.keep_dialog()
 
+    def alerted(self, early: MediaDescription) -> None:
+        """It rings, with sound of its network that can be heard from now on."""
+        self._follow(early)
+
     def keep_dialog(self) -> None:
         """Should we be killed, the next process ends the dialog."""
         self._desk.keep_dialog(self.id, self.outbound.memo())
@@ -107,6 +111,10 @@ class Ringing:
             self.stop()
             side.picked_up(media)
         return side
+
+    def side(self, dialog: DialogCall) -> PhoneSide | None:
+        """The place where that is; None where it rings no more."""
+        return self._sides.get(dialog)
 
     def left(self, dialog: DialogCall) -> Literal["declined", "unreachable"] | None:
         """It does not ring there any more: what that says of the agent, None while it rings

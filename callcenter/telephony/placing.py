@@ -7,7 +7,8 @@ browser or an API token, never from a caller.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ import structlog
 
 from callcenter.bus import Answer, Bus
 from callcenter.config import Line, Outbound
+from callcenter.database import AWAY
 from callcenter.errors import (
     Conflict,
     NoAudioLeg,
@@ -24,12 +26,21 @@ from callcenter.errors import (
     SipFailure,
     Unavailable,
 )
-from callcenter.events import CallAnswered, CallEnded, CallRang, DialNumber, OutboundAlarm
+from callcenter.events import (
+    CallAnswered,
+    CallEnded,
+    CallRang,
+    ConsultationAnswered,
+    ConsultationEnded,
+    ConsultationOffered,
+    DialNumber,
+    OutboundAlarm,
+)
 from callcenter.ids import new_id
 from callcenter.log import EventLog
 from callcenter.telephony.callee import CalleeSide
-from callcenter.telephony.desk import Desk
-from callcenter.telephony.numbers import dialled
+from callcenter.telephony.desk import Desk, WayOut
+from callcenter.telephony.numbers import Dialled, dialled
 from callcenter.telephony.outbound import Ledger, demand_allowed, longest
 from callcenter.telephony.outgoing import OutgoingSession, run_outgoing_call
 from callcenter.telephony.ports import Dialler, MediaLeg, OutboundCall
@@ -37,7 +48,14 @@ from callcenter.telephony.session import AUDIO_PATIENCE, Session
 
 Live = Callable[[Session, Coroutine[Any, Any, None]], None]
 
-_KINDS = (CallRang, CallAnswered, CallEnded)
+_KINDS = (
+    CallRang,
+    CallAnswered,
+    CallEnded,
+    ConsultationOffered,
+    ConsultationAnswered,
+    ConsultationEnded,
+)
 _LOGGER = structlog.get_logger()
 
 
@@ -60,12 +78,25 @@ class Placing:
 
     async def _course(self, session: OutgoingSession) -> None:
         await run_outgoing_call(session)
-        await self._raise_alarms()
+        await self.raise_alarms()
 
-    async def _begin(self, command: DialNumber) -> OutgoingSession:
-        settings, agent = self._desk.settings, command.agent
-        rules, region = settings.sip.outbound, self._region()
-        number = dialled(command.to, region)
+    async def beside(self, agent: str, to: str, begin: Callable[[WayOut], Awaitable[None]]) -> None:
+        """See Desk.place: a call out beside a call that the agent has."""
+        async with self._one_at_a_time:
+            rules, number, now = await self._allowed(agent, to)
+            outbound = await self._way(number.e164, rules)
+            used = self._ledger.used(now, agent), self._ledger.used(now)
+            await begin(
+                WayOut(
+                    outbound, number.e164, rules.trunk, rules.ring_seconds, longest(rules, *used)
+                )
+            )
+        with suppress(*AWAY):  # it has begun; they are looked at again when it is over
+            await self.raise_alarms()
+
+    async def _allowed(self, agent: str, to: str) -> tuple[Outbound, Dialled, datetime]:
+        """The rules, the number and the moment of which they say so. Raises OutboundDenied."""
+        rules, number = self._desk.settings.sip.outbound, dialled(to, self._region())
         await self._read_log()
         now = datetime.now(UTC)
         try:
@@ -75,11 +106,16 @@ class Placing:
             raise
         assert rules is not None
         assert number is not None
+        return rules, number, now
+
+    async def _begin(self, command: DialNumber) -> OutgoingSession:
+        agent = command.agent
+        rules, number, now = await self._allowed(agent, command.to)
         leg = await self._leg(agent)
         outbound = await self._way(number.e164, rules)
         session = self._session(command, rules, leg, outbound, now)
         await session.begin(agent, number.e164, rules.trunk)
-        await self._raise_alarms()
+        await self.raise_alarms()
         return session
 
     def _session(
@@ -162,7 +198,7 @@ class Placing:
             entries += more
         return entries
 
-    async def _raise_alarms(self) -> None:
+    async def raise_alarms(self) -> None:
         """Half of a limit: a line for the log's reader, a notice for those who lead."""
         rules = self._desk.settings.sip.outbound
         if rules is None:

@@ -26,6 +26,7 @@ from callcenter.events import (
     BeginConference,
     Command,
     ConsultColleague,
+    ConsultNumber,
     ControlRecording,
     DescribeFloor,
     DescribeHealth,
@@ -45,6 +46,7 @@ from callcenter.events import (
     SeatAgent,
     ServiceStarted,
     SetAgentState,
+    SwapConsultation,
     TransferCall,
     UnseatAgent,
 )
@@ -57,7 +59,7 @@ from callcenter.telephony.acd.versions import Adopted
 from callcenter.telephony.aftermath import Aftermath
 from callcenter.telephony.caller import CallerSide
 from callcenter.telephony.cluster import LOOK_SECONDS, Cluster
-from callcenter.telephony.desk import Sounds
+from callcenter.telephony.desk import Sounds, WayOut
 from callcenter.telephony.floor_view import agent_view, queue_view, state_facts
 from callcenter.telephony.inquiring import InquirySession, run_inquiry
 from callcenter.telephony.mailbox import AgentLost, Asked, Offered, PhoneCalls, Stop
@@ -280,6 +282,10 @@ class TelephonyService:
             return False
         return True
 
+    async def place(self, agent: str, to: str, begin: Callable[[WayOut], Awaitable[None]]) -> None:
+        """See Desk."""
+        await self._placing.beside(agent, to, begin)
+
     def state_facts(self, changes: Iterable[Change]) -> list[Fact]:
         """See Desk."""
         return state_facts(changes, self._clock())
@@ -345,6 +351,8 @@ class TelephonyService:
         self._lives.discard(life)
         if session := self._sessions.pop(call, None):
             session.refuse_rest()
+            if session.asked_outside:
+                self._chore(self._look_at_limits())
         if not life.cancelled() and (error := life.exception()):
             _LOGGER.error("call not ended properly", call=call, error=type(error).__name__)
 
@@ -368,6 +376,15 @@ class TelephonyService:
             return await asyncio.to_thread(self._bus.request, f"telephony:{node}", command)
         await self._refresh()
         return await self._placing.dial(command, self.live)
+
+    async def _consult_number(self, command: ConsultNumber) -> Answer:
+        if self._draining:
+            raise Unavailable("the system is about to stop; no call can begin now")
+        return await self._pass_on(command)
+
+    async def _look_at_limits(self) -> None:
+        with suppress(*AWAY):  # they are looked at again with the next call out
+            await self._placing.raise_alarms()
 
     # --- Agents ---
 
@@ -485,7 +502,7 @@ class TelephonyService:
     def _handlers(self) -> dict[type[Any], Handler]:
         calls: tuple[type[Command], ...] = (AnswerCall, RejectCall, HoldCall, ResumeCall)
         calls += (TransferCall, HangUpCall, ControlRecording, ReadOutCode)
-        calls += (ConsultColleague, BeginConference, PressKeys)
+        calls += (ConsultColleague, SwapConsultation, BeginConference, PressKeys)
         on_loop: dict[type[Any], Callable[[Any], Coroutine[Any, Any, Answer]]] = {
             SeatAgent: self._at_owner(self._seat),
             UnseatAgent: self._at_owner(self._unseat),
@@ -493,6 +510,7 @@ class TelephonyService:
             ExtendWrapUp: self._at_owner(self._extend_wrap_up),
             OfferAudio: self._offer_audio,
             DialNumber: self._dial,
+            ConsultNumber: self._consult_number,
             DescribeFloor: self._describe_floor,
             DescribeHealth: self._describe_health,
             **dict.fromkeys(calls, self._pass_on),

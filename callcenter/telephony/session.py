@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NoReturn
 
 import structlog
 
@@ -21,6 +21,7 @@ from callcenter.errors import (
     CallGone,
     Conflict,
     NoAudioLeg,
+    OutboundDenied,
     Unavailable,
 )
 from callcenter.events import (
@@ -38,6 +39,7 @@ from callcenter.events import (
     CallTransferred,
     ConsultationEnd,
     ConsultColleague,
+    ConsultNumber,
     ControlRecording,
     Fact,
     HangUpCall,
@@ -48,6 +50,8 @@ from callcenter.events import (
     RecordPolicy,
     RejectCall,
     ResumeCall,
+    SwapConsultation,
+    SwapTarget,
     TransferCall,
 )
 from callcenter.telephony.acd.floor import Change, Offer
@@ -67,6 +71,7 @@ from callcenter.telephony.mailbox import (
     Offered,
     Over,
     PauseOver,
+    PhoneAlerted,
     PhoneCalls,
     PhoneLeft,
     PhoneMedia,
@@ -81,6 +86,7 @@ from callcenter.telephony.mailbox import (
     refuse_rest,
 )
 from callcenter.telephony.media.keys import KEYS
+from callcenter.telephony.outsider import Outsider
 from callcenter.telephony.phone import PhoneSide, Ringing, ring
 from callcenter.telephony.ports import (
     Caller,
@@ -94,6 +100,7 @@ from callcenter.telephony.ports import (
 from callcenter.telephony.quality import CallQuality
 from callcenter.telephony.reading import Reader
 from callcenter.telephony.targets import demand_target, referred_to
+from callcenter.telephony.third import Asking
 
 WATCH_SECONDS = 1.0
 AUDIO_PATIENCE = 3.0
@@ -137,11 +144,13 @@ class Session:
         self.caller = caller
         self.call: Call | None = None
         self.agent: str | None = None
+        self.asked_outside = False  # whether a number outside was called beside it
         self.mailbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._agent_leg: MediaLeg | None = None
         self._phone: PhoneSide | None = None  # where the agent talks by a desk phone
         self._consultation: Consultation | None = None  # the agent's with a colleague, by phone
-        self._colleague: Colleague | None = None  # whom the agent asks from the desktop
+        self._third: Colleague | Outsider | None = None  # whom the agent asks from the desktop
+        self._outsider: Outsider | None = None  # who has the call, outside; no agent has it then
         self._rang: CallRang | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._quality = CallQuality(id)
@@ -275,7 +284,7 @@ class Session:
             match await self._next(until=self._now() + WATCH_SECONDS):
                 case Asked() as asked:
                     if await self._obey(asked):
-                        return
+                        return await self._talk_outside() if self._outsider else None
                 case AgentLost(lost) if lost == self.agent:
                     if not await self._leave_to_colleague():
                         return await self._back_to_queue(self._call.queue)
@@ -285,8 +294,8 @@ class Session:
                     if how == "bye":
                         raise Over("completed", "agent")
                     return await self._back_to_queue(self._call.queue)
-                case AgentLost() | PhonePickedUp() | PhoneLeft() as happening:
-                    await self._follow_colleague(happening)
+                case AgentLost() | PhonePickedUp() | PhoneAlerted() | PhoneLeft() as happening:
+                    await self._follow_third(happening)
                 case Referred(referral):
                     if await self._follow_referral(referral):
                         return
@@ -298,8 +307,10 @@ class Session:
                     self._demand_sound()
                     if self._reader.overdue(self._now()):
                         self._end_reading()
-                    if self._colleague and self._colleague.overdue(self._now()):
-                        await self._colleague_goes("no_answer")
+                    if self._third and self._third.overdue(self._now()):
+                        await self._third_goes("no_answer")
+                    if isinstance(self._third, Outsider) and self._third.outlasted(self._now()):
+                        await self._third_goes("limit")
                     if self._phone and self._is_silent(self._phone):
                         return await self._back_to_queue(self._call.queue)
 
@@ -310,11 +321,13 @@ class Session:
         if self._watcher:
             self._watcher.cancel()
         self.caller.hang_up(over)
-        asked = self._colleague.go("call_over", now) if self._colleague else []
-        self._colleague = None
+        asked = self._third.go("call_over", now) if self._third else []
+        self._third = None
         truncated = await self._close_capture()
         measured = self._quality.finish("customer", "agent")
         self.caller.close(self._agent_leg)
+        if self._outsider and self._outsider.phone:
+            self._outsider.phone.let_go()
         self._let_phone_go()
         await self._stop_consulting()
         freed += self._free_agent()
@@ -473,14 +486,20 @@ class Session:
         await self._answered(offer.agent, offer.queue, agent_leg, changes)
 
     async def _answered(
-        self, agent: str, queue: str, agent_leg: MediaLeg, changes: Iterable[Change] = ()
+        self,
+        agent: str,
+        queue: str,
+        agent_leg: MediaLeg,
+        changes: Iterable[Change] = (),
+        *,
+        unheard: bool = False,
     ) -> None:
         """Both can be heard: recording begins, and the facts are told."""
         now = self._now()
         self._answered_at = self._answered_at or now
         waited = round(now - self._rang_at, 3)
         answered = CallAnswered(call=self.id, agent=agent, queue=queue, wait_seconds=waited)
-        captured = await self.keeping.answered(self.caller.leg, agent_leg)
+        captured = await self.keeping.answered(self.caller.leg, agent_leg, unheard=unheard)
         await self._happened(answered, *captured, *self.desk.state_facts(changes))
 
     def _measure(self, agent: str, agent_leg: MediaLeg) -> None:
@@ -511,7 +530,7 @@ class Session:
         except Over:
             asked.grant(self._call.view())
             raise
-        except (Conflict, Unavailable) as refusal:
+        except (Conflict, OutboundDenied, Unavailable) as refusal:
             asked.refuse(refusal)
             return False
         except Exception as error:
@@ -523,22 +542,26 @@ class Session:
     async def _do(self, asked: Asked) -> bool:
         command = asked.command
         who = getattr(command, "agent", None)
-        if self._colleague and who == self._colleague.agent:
-            await self._do_for_colleague(self._colleague, asked)
+        if isinstance(self._third, Colleague) and who == self._third.agent:
+            await self._do_for_colleague(self._third, asked)
             return False
         if who != self.agent:
             raise CallGone("this call is not yours")
         match command:
             case HoldCall():
-                if self._colleague:
-                    raise Conflict("your colleague is with you: go on without them first")
+                if self._third:
+                    raise Conflict("you are asking a colleague: go on without them first")
                 await self._hold("agent")
             case ResumeCall():
-                if self._colleague:
-                    await self._colleague_goes("returned")
+                if self._third:
+                    await self._third_goes("returned")
                 await self._resume("agent")
             case ConsultColleague():
                 await self._ask_colleague(command.colleague)
+            case ConsultNumber():
+                await self._ask_number(command.to)
+            case SwapConsultation(to=to):
+                await self._swap(to)
             case BeginConference():
                 await self._confer()
             case ControlRecording(action="start") if self._asks_alone:
@@ -547,13 +570,22 @@ class Session:
                 await self._happened(*await self.keeping.control(command))
             case ReadOutCode():
                 await self._read_out(command)
+            case PressKeys(keys=keys) if (
+                isinstance(self._third, Outsider) and self._third.leg and self._asks_alone
+            ):
+                self.desk.media.press(self._third.leg, keys)  # a menu may answer there, too
             case PressKeys(keys=keys):
                 if self._call.held_by:
                     raise Conflict("the customer is on hold: take them back first")
                 self.desk.media.press(self.caller.leg, keys)
             case HangUpCall():
                 raise Over("completed", "agent")
-            case TransferCall(to_agent=to) if self._colleague and self._colleague.agent == to:
+            case TransferCall(to_number=str(number)):
+                await self._leave_to_outsider(number)
+                return True
+            case TransferCall(to_agent=to) if (
+                isinstance(self._third, Colleague) and self._third.agent == to
+            ):
                 if not await self._leave_to_colleague():
                     raise Conflict("your colleague has not answered yet")
             case TransferCall():
@@ -570,34 +602,60 @@ class Session:
 
     @property
     def _asks_alone(self) -> bool:
-        """Whether the agent waits for a colleague or talks with them, out of the customer's ear."""
-        return self._colleague is not None and self._colleague.state != "joined"
+        """Whether the agent waits for somebody or talks with them, out of the customer's ear."""
+        return self._third is not None and self._third.state in ("ringing", "talking")
 
     async def _ask_colleague(self, agent: str) -> None:
         """The customer is on hold, the colleague is rung. Raises Conflict, Unavailable."""
-        if self._colleague or (self._consultation and not self._consultation.is_over):
-            raise Conflict("you are asking a colleague already")
+        deadline = self._now() + RING_SECONDS
+        await self._offer(Colleague(self._asking(), agent, self.desk, deadline))
+
+    async def _ask_number(self, to: str) -> None:
+        """The customer is on hold, somebody outside is called: `to`, as people write it.
+
+        Raises Conflict, OutboundDenied, Unavailable.
+        """
+        asking = self._asking()
+        assert self.agent is not None
+        try:
+            await self.desk.place(
+                self.agent,
+                to,
+                lambda way: self._offer(Outsider(asking, way, self.desk, self._now())),
+            )
+        except CallcenterError:
+            raise
+        except Exception as error:  # the database: the call itself goes on
+            raise Unavailable("nobody can be called at the moment; try again") from error
+
+    def _asking(self) -> Asking:
+        """The agent, who may ask somebody now. Raises Conflict."""
+        if self._third or (self._consultation and not self._consultation.is_over):
+            raise Conflict("you are asking somebody already")
         self._demand_nothing_read()
         assert self.agent is not None
         assert self._agent_leg is not None
-        deadline = self._now() + RING_SECONDS
-        asked = Colleague(self.id, self.agent, agent, self._agent_leg, self.desk, deadline)
+        return Asking(self.id, self.agent, self._agent_leg)
+
+    async def _offer(self, third: Colleague | Outsider) -> None:
+        """It is about to ring there, and that is a fact. Raises Conflict, Unavailable."""
         held = "agent" in self._call.held_by
         facts: list[Fact] = [] if held else [CallHeld(call=self.id, by="agent")]
-        facts += asked.offered(self._now())
+        facts += third.offered(self._now())
         try:
             await self.desk.commit(*facts)
         except Exception as error:  # another node's agent by now, or no database
-            self.desk.floor.undo_ask(self.id, agent, self._now())
-            raise Unavailable("the colleague could not be rung; try again") from error
+            third.undo(self._now())
+            raise Unavailable("it could not ring there; try again") from error
         for fact in facts:
             self.call = evolve(self._call, fact) if fact.subject == self.id else self._call
-        self._colleague = asked
+        self._third = third
+        self.asked_outside |= isinstance(third, Outsider)
         if not held:
             self.caller.part(self._agent_leg)
         self.keeping.leave("agent")  # what the two say is not the customer's
-        if not asked.ring(self.mailbox.put_nowait):
-            await self._colleague_goes("unreachable")
+        if not third.ring(self.mailbox.put_nowait):
+            await self._third_goes("unreachable")
 
     def _demand_nothing_read(self) -> None:
         if self._reader.reads:
@@ -611,9 +669,9 @@ class Session:
             case AnswerCall():
                 await self._colleague_answers(colleague)
             case RejectCall() if colleague.state == "ringing":
-                await self._colleague_goes("declined")
+                await self._third_goes("declined")
             case HangUpCall():
-                await self._colleague_goes("left" if colleague.leg else "declined")
+                await self._third_goes("left" if colleague.leg else "declined")
             case _:
                 raise Conflict("the call is your colleague's: you can only leave it")
 
@@ -630,59 +688,140 @@ class Session:
             raise CallGone("you are not signed in any more")
         await self._happened(*colleague.answered(leg, self._now()))
 
-    async def _follow_colleague(self, happening: AgentLost | PhonePickedUp | PhoneLeft) -> None:
-        """What became of the colleague's browser or desk phone."""
-        colleague = self._colleague
-        if colleague is None:
+    async def _follow_third(
+        self, happening: AgentLost | PhonePickedUp | PhoneAlerted | PhoneLeft
+    ) -> None:
+        """What became of the browser or the telephone of whoever is asked."""
+        third = self._third
+        if third is None:
             return
         match happening:
-            case AgentLost(lost) if lost == colleague.agent:
-                await self._colleague_goes("unreachable")
+            case AgentLost(lost):
+                if isinstance(third, Colleague) and lost == third.agent:
+                    await self._third_goes("unreachable")
             case PhonePickedUp(dialog, media):
-                if facts := colleague.pick_up(dialog, media, self._now()):
+                if facts := third.pick_up(dialog, media, self._now()):
                     await self._happened(*facts)
-            case PhoneLeft(dialog) if colleague.talks_by(dialog):
-                await self._colleague_goes("left")
-            case PhoneLeft(dialog) if colleague.still_rings:
-                if how := colleague.phone_left(dialog):
-                    await self._colleague_goes(how)
+            case PhoneAlerted(dialog, early):
+                if isinstance(third, Outsider):
+                    third.alerted(dialog, early)
+            case PhoneLeft(dialog) if third.talks_by(dialog):
+                await self._third_goes("left")
+            case PhoneLeft(dialog) if third.still_rings:
+                if how := third.phone_left(dialog):
+                    await self._third_goes(how)
+
+    def _who_is_asked(self) -> Colleague | Outsider:
+        """Whoever was asked and has answered. Raises Conflict where there is none."""
+        if self._third is None or self._third.state == "ringing":
+            raise Conflict("ask a colleague first, and wait for the answer")
+        return self._third
+
+    async def _swap(self, to: SwapTarget) -> None:
+        """From the colleague to the customer or back; the other one waits. Raises Conflict."""
+        colleague = self._who_is_asked()
+        assert self._agent_leg is not None
+        if colleague.state == "joined":
+            raise Conflict("all three of you talk: nobody waits")
+        if to == "customer" and colleague.state == "talking":
+            swapped = colleague.hold()
+            self.caller.join(self._agent_leg)
+            self.keeping.follow("agent", self._agent_leg, unheard=True)
+            await self._happened(swapped, CallResumed(call=self.id, by="agent"))
+        elif to == "colleague" and colleague.state == "held":
+            self._demand_nothing_read()
+            self.keeping.leave("agent")  # before the two hear each other
+            self.caller.part(self._agent_leg)
+            swapped = colleague.resume()
+            await self._happened(CallHeld(call=self.id, by="agent"), swapped)
 
     async def _confer(self) -> None:
         """The customer hears both. Raises Conflict."""
-        colleague = self._colleague
-        if colleague is None or colleague.state == "ringing":
-            raise Conflict("ask a colleague first, and wait for the answer")
+        colleague = self._who_is_asked()
         if "customer" in self._call.held_by:
             raise Conflict("the customer has put the call on hold: wait for them")
         if colleague.state == "joined":
             return  # a second click
-        self.keeping.follow("agent", colleague.join(self.caller))
-        await self._happened(CallResumed(call=self.id, by="agent"), colleague.joined())
+        self._demand_nothing_read()
+        waited = "agent" in self._call.held_by
+        resumed: list[Fact] = [CallResumed(call=self.id, by="agent")] if waited else []
+        self.keeping.follow("agent", colleague.join(self.caller), unheard=waited)
+        await self._happened(*resumed, colleague.joined())
 
-    async def _colleague_goes(self, how: ConsultationEnd) -> None:
-        """The colleague's part is over; after a conference the two others talk on."""
-        colleague, self._colleague = self._colleague, None
-        if colleague is None or self._agent_leg is None:
+    async def _third_goes(self, how: ConsultationEnd) -> None:
+        """The part of whoever was asked is over; after a conference the two others talk on."""
+        third, self._third = self._third, None
+        if third is None or self._agent_leg is None:
             return
-        was_joined = colleague.state == "joined"
-        facts = colleague.go(how, self._now())
-        self.keeping.follow("agent", self._agent_leg)
-        if was_joined:
+        state = third.state
+        facts = third.go(how, self._now())
+        if state != "held":  # else it is the agent whom the customer hears, and who is kept
+            self.keeping.follow("agent", self._agent_leg, unheard=state != "joined")
+        if state == "joined":
             self._stop_reading()
             self.caller.join(self._agent_leg)
         await self._happened(*facts)
         self.desk.distribute()
 
     async def _leave_to_colleague(self) -> bool:
-        """The call is the colleague's, if one was asked and has answered; True then."""
-        colleague = self._colleague
-        if colleague is None or colleague.leg is None:
+        """The call is the colleague's, if one was asked and has answered; True then.
+
+        Never somebody's outside: there a call goes only where an agent says so.
+        """
+        colleague = self._third
+        if not isinstance(colleague, Colleague) or colleague.leg is None:
             return False
-        self._colleague = None
+        self._third = None
+        heard = colleague.state == "joined"
         await self._hand_over(
-            colleague.agent, colleague.leg, colleague.phone, colleague.hand_over()
+            colleague.agent, colleague.leg, colleague.phone, colleague.hand_over(), heard=heard
         )
         return True
+
+    async def _leave_to_outsider(self, number: str) -> None:
+        """The customer and whoever is asked outside talk on without an agent. Raises Conflict."""
+        outsider = self._third
+        if not isinstance(outsider, Outsider) or outsider.number != number:
+            raise Conflict("ask at that number first: calls go outside only with notice")
+        if outsider.leg is None:
+            raise Conflict("nobody has answered there yet")
+        unheard = outsider.state != "joined"
+        self._third = None
+        over = outsider.hand_over()
+        former, changes, measured = self._leave()
+        self._outsider, self._agent_leg = outsider, outsider.leg
+        self.caller.join(outsider.leg)
+        self.keeping.follow("agent", outsider.leg, unheard=unheard)
+        handed = CallTransferred(
+            call=self.id, from_agent=former, to_number=number, outside=outsider.id
+        )
+        await self._happened(over, handed, *measured, *self.desk.state_facts(changes))
+        self.desk.distribute()
+
+    async def _talk_outside(self) -> NoReturn:
+        """The customer and somebody outside, until one of the two hangs up (Over)."""
+        outsider = self._outsider
+        assert outsider is not None
+        while True:
+            match await self._next(until=self._now() + WATCH_SECONDS):
+                case PhoneLeft(dialog) if outsider.talks_by(dialog):
+                    raise Over("completed", "agent", "the number outside hung up")
+                case Asked() as asked:
+                    asked.refuse(CallGone("the call was handed over to a number outside"))
+                case Referred(referral):
+                    referral.report(480)
+                case None:
+                    self._demand_sound()
+                    if outsider.outlasted(self._now()):
+                        limit = "the time limit for calls out was reached"
+                        raise Over("completed", "system", limit)
+                    if outsider.phone and self._is_silent(outsider.phone):
+                        raise Over("failed", "system", "media timeout outside")
+
+    @property
+    def _waits(self) -> bool:
+        """Whether the customer talks with nobody yet, or with nobody any more."""
+        return self.agent is None and self._outsider is None
 
     async def _read_out(self, command: ReadOutCode) -> None:
         """The customer hears the code instead of the agent. Raises Conflict."""
@@ -718,8 +857,8 @@ class Session:
 
     def _join_again(self) -> None:
         """The customer and whoever talks with them hear each other."""
-        if self._colleague and self._colleague.state == "joined":
-            self.keeping.follow("agent", self._colleague.join(self.caller))
+        if self._third and self._third.state == "joined":
+            self.keeping.follow("agent", self._third.join(self.caller))
         elif self._agent_leg:
             self.caller.join(self._agent_leg)
 
@@ -788,14 +927,14 @@ class Session:
             return
         await (self._hold if caller.holds else self._resume)("customer")
         if "agent" in self._call.held_by:
-            self.caller.part(None if self._colleague else self._agent_leg)
+            self.caller.part(None if self._third else self._agent_leg)
         else:
             self._join_again()
 
     async def _back_to_queue(self, to_queue: str | None, to_agent: str | None = None) -> None:
         """This agent's part is over; the caller waits, first in line, with music."""
         queue = to_queue or self._call.queue or self.line.queue
-        await self._colleague_goes("call_over")
+        await self._third_goes("call_over")
         former, changes, measured = self._leave()
         await self._stop_consulting()
         await self._happened(
@@ -819,9 +958,17 @@ class Session:
         return former, changes, measured
 
     async def _hand_over(
-        self, colleague: str, leg: MediaLeg, phone: PhoneSide | None, *first: Fact
+        self,
+        colleague: str,
+        leg: MediaLeg,
+        phone: PhoneSide | None,
+        *first: Fact,
+        heard: bool = False,
     ) -> None:
-        """An attended transfer: the colleague, who is on the line already, has the call now."""
+        """An attended transfer: the colleague, who is on the line already, has the call now.
+
+        `heard`: the customer heard them until now.
+        """
         queue = self._call.queue or self.line.queue
         former, changes, measured = self._leave()
         self._consultation = None
@@ -838,7 +985,7 @@ class Session:
             AgentOffered(call=self.id, agent=colleague, queue=queue, attempt=offers),
             *measured,
         )
-        await self._answered(colleague, queue, leg, changes)
+        await self._answered(colleague, queue, leg, changes, unheard=not heard)
         if phone and phone.holds:
             await self._hold("agent")
         self.desk.distribute()
@@ -847,7 +994,7 @@ class Session:
         """The agent's phone calls beside the call, one at a time and once the two have talked."""
         if self._consultation and self._consultation.is_over:
             self._consultation = None
-        busy = self._consultation or self._colleague
+        busy = self._consultation or self._third
         if self._phone is None or self._answered_at is None or busy:
             inbound.reject(486)
             return
@@ -864,8 +1011,7 @@ class Session:
     def _demand_sound(self) -> None:
         """A caller who sends no sound for long has vanished (unless they hold the call)."""
         if self._now() > self._reader.silent_until and self._is_silent(self.caller):
-            waits = self.agent is None
-            raise Over("abandoned" if waits else "failed", "system", "media timeout")
+            raise Over("abandoned" if self._waits else "failed", "system", "media timeout")
 
     def _is_silent(self, side: Side) -> bool:
         limit = self.desk.settings.sip.media_timeout_seconds
@@ -939,7 +1085,7 @@ class Session:
                 case MediaChanged(wish):
                     holds = self.caller.change_media(wish)
                     self._keep_dialog()  # the peer may have moved, too
-                    if holds is not None and self.agent is not None:
+                    if holds is not None and not self._waits:
                         await (self._hold if holds else self._resume)("customer")
                 case PhoneMedia(dialog, wish):
                     await self._follow_phone(dialog, wish)
@@ -955,17 +1101,18 @@ class Session:
                     return happening
 
     async def _follow_phone(self, dialog: DialogCall, wish: MediaDescription) -> None:
-        """The desk phone of the agent, or the colleague's, holds the call, takes it back, moved."""
-        if self._colleague and self._colleague.phone and self._colleague.talks_by(dialog):
-            self._colleague.phone.change_media(wish)
-            self._colleague.phone.keep_dialog()
+        """The phone of the agent, or of whoever is asked, holds the call, takes it back, moved."""
+        for third in (self._third, self._outsider):
+            if third and third.phone and third.talks_by(dialog):
+                third.phone.change_media(wish)
+                third.phone.keep_dialog()
         phone = self._phone
         if phone is None or dialog is not phone.dialog:
             return
         held = phone.holds
         holds = phone.change_media(wish)
         phone.keep_dialog()
-        if self._colleague:
+        if self._third:
             return  # the customer is on hold already, or all three talk
         if holds is not None and holds != held and self._answered_at is not None:
             await (self._hold if holds else self._resume)("agent")
@@ -981,10 +1128,8 @@ class Session:
         if how in ("failed", "refused"):
             return Over("failed", "system", how)
         if how == "expired":
-            return Over(
-                "abandoned" if self.agent is None else "failed", "system", "session expired"
-            )
-        if self.agent is not None:
+            return Over("abandoned" if self._waits else "failed", "system", "session expired")
+        if not self._waits:
             return Over("completed", "customer")
         return Over("abandoned", "customer")
 

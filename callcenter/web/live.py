@@ -33,6 +33,7 @@ from callcenter.crm.phrases import queries as phrases
 from callcenter.crm.text import visible
 from callcenter.crm.users import queries as users
 from callcenter.crm.users.models import User
+from callcenter.errors import NotFound
 from callcenter.events import (
     AgentStateName,
     Consent,
@@ -48,6 +49,7 @@ from callcenter.events import (
 from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
+from callcenter.web.hearers import Hearers, agent_of, colleague_of
 from callcenter.web.permissions import Permission, Scope, may_hear, scope_of
 from callcenter.web.shapes import CallView, MatchView, Moment, PersonView
 
@@ -143,15 +145,17 @@ class Kept(Payload):
 class Consulted(Payload):
     """Durable. A colleague is asked beside the call: to whose call it is, and to the colleague.
 
-    `state`: it rings there, the two talk (the customer does not hear them), all three do
-    (`joined`), or it is over (`ended`), for that `reason`.
+    `state`: it rings there, the two talk (the customer does not hear them), the colleague waits
+    while the agent is with the customer (`held`), all three talk (`joined`), or it is over
+    (`ended`), for that `reason`. Somebody at a `number` outside (E.164) is no `colleague`.
     """
 
     event = "call.consultation"
     call: str
-    state: Literal["ringing", "talking", "joined", "ended"]
+    state: Literal["ringing", "talking", "held", "joined", "ended"]
     agent: PersonView
-    colleague: PersonView
+    colleague: PersonView | None
+    number: str | None = None
     reason: ConsultationEnd | None = None
 
 
@@ -214,7 +218,10 @@ class PhraseSaid(Payload):
 
 
 class Caption(Payload):
-    """What is being said; the same `id` grows until it is final. Seconds from the answer."""
+    """What is being said; the same `id` grows until it is final. Seconds from the answer.
+
+    To the agent of the call, and to a colleague whom they ask while that one is there.
+    """
 
     event = "caption"
     call: str
@@ -285,7 +292,7 @@ class Live:
     def __init__(self, parts: Services, socketio: SocketIO) -> None:
         self._parts = parts
         self._socketio = socketio
-        self._talking: dict[str, str] = {}
+        self._hearers = Hearers(parts)
         self._staged: list[Staged] = []
         self._in_order = threading.Lock()
         self._resumed: dict[str, int] = {}  # browser → newest seq it got with `resume`
@@ -317,7 +324,7 @@ class Live:
                 self._count(one.event, entry.fact.at)
         if isinstance(entry.fact, events.UtteranceHeard) and entry.fact.revision == 1:
             self.caption(entry.fact, "final", everywhere=True)
-        self._follow(entry.fact)
+        self._hearers.follow(entry.fact)
         if staged and not self._parts.alone:
             agents = sorted({one.agent for one in staged})
             self._parts.bus.publish(OutboxAdvanced(agents=agents, call=entry.fact.subject))
@@ -339,7 +346,7 @@ class Live:
     def moved(self, told: OutboxAdvanced) -> None:
         """Who talks in that call may have changed."""
         if told.call:
-            self._talking.pop(told.call, None)
+            self._hearers.forget(told.call)
 
     def catch_up(self) -> None:
         """Send what the process that applies facts has stored since; also what it died over."""
@@ -393,11 +400,8 @@ class Live:
         *,
         everywhere: bool = False,
     ) -> None:
-        """To the agent of the call only. Every process hears signals, one applies facts: that one
+        """To those of `Hearers` only. Every process hears signals, one applies facts: that one
         sends `everywhere`, through Socket.IO's message queue."""
-        agent = self._agent_of(heard.call)
-        if agent is None:
-            return
         payload = Caption(
             call=heard.call,
             leg=heard.leg,
@@ -408,8 +412,34 @@ class Live:
             t1=heard.t1,
             masks=heard.masks,
         )
-        room = agent_room(agent)
-        self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=not everywhere)
+        for agent in self._hearers.of(heard.call):
+            room = agent_room(agent)
+            self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=not everywhere)
+
+    def captions(self, call: str, agent: str) -> list[dict[str, Any]]:
+        """The finished captions of a call so far, as they were sent, for somebody of `Hearers`.
+
+        Raises NotFound for everybody else. For a colleague, who has no way to the transcript.
+        """
+        with self._parts.reading() as session:
+            row = interactions.by_call(session, call)
+            if row is None or agent not in (agent_of(session, call), colleague_of(session, call)):
+                raise NotFound("you take no part in such a call")
+            return [
+                wire(
+                    Caption(
+                        call=call,
+                        leg=one.leg,
+                        kind="final",
+                        id=one.id,
+                        text=one.text,
+                        t0=one.t0,
+                        t1=one.t1,
+                        masks=one.masks,
+                    )
+                )
+                for one in interactions.transcript(session, row)
+            ]
 
     def floor(self, queues: list[dict[str, Any]], agents: list[dict[str, Any]]) -> None:
         """To everybody who may see the floor."""
@@ -442,22 +472,6 @@ class Live:
         payload = Notice(kind="resources", alarms=self._parts.short())
         room = to or ALARM_ROOM
         self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=True)
-
-    def _agent_of(self, call: str) -> str | None:
-        if call not in self._talking:
-            with self._parts.reading() as session:
-                row = interactions.by_call(session, call)
-            if row is None or row.agent is None:
-                return None
-            self._talking[call] = row.agent
-        return self._talking[call]
-
-    def _follow(self, fact: Fact) -> None:
-        """Keep who talks in which call, for captions."""
-        if isinstance(fact, events.CallAnswered):
-            self._talking[fact.call] = fact.agent
-        elif isinstance(fact, events.CallTransferred | events.CallEnded):
-            self._talking.pop(fact.call, None)
 
 
 # --- What a fact means for whom ------------------------------------------------------------
@@ -648,8 +662,10 @@ def _asked(live: Live, session: Session, fact: events.ConsultationOffered) -> To
     row = interactions.by_call(session, fact.call)
     if row is None:
         return []
-    pop = _ringing(live, session, row, fact, fact.colleague, row.queue, 1)
     now = _consulted(session, fact, "ringing")
+    if not fact.colleague:  # somebody outside, who sees nothing
+        return [(fact.agent, now, fact.call)]
+    pop = _ringing(live, session, row, fact, fact.colleague, row.queue, 1)
     pop.asked_by = now.agent
     pop.interaction = pop.call.interaction = None
     return [(fact.colleague, pop, fact.call), (fact.agent, now, fact.call)]
@@ -657,6 +673,8 @@ def _asked(live: Live, session: Session, fact: events.ConsultationOffered) -> To
 
 def _asked_talks(live: Live, session: Session, fact: events.ConsultationAnswered) -> Told:
     now = _consulted(session, fact, "talking")
+    if not fact.colleague:
+        return [(fact.agent, now, fact.call)]
     taken = _updated(session, fact.call, "talking", fact.colleague, fact.colleague, "consulted")
     for _, payload, _ in taken:
         assert isinstance(payload, Updated)
@@ -664,16 +682,29 @@ def _asked_talks(live: Live, session: Session, fact: events.ConsultationAnswered
     return [(fact.colleague, now, fact.call), *taken, (fact.agent, now, fact.call)]
 
 
+def _asked_waits(live: Live, session: Session, fact: events.ConsultationHeld) -> Told:
+    return _both(session, fact, "held")
+
+
+def _asked_again(live: Live, session: Session, fact: events.ConsultationResumed) -> Told:
+    return _both(session, fact, "talking")
+
+
 def _joined(live: Live, session: Session, fact: events.ConferenceBegan) -> Told:
-    now = _consulted(session, fact, "joined")
-    return [(fact.colleague, now, fact.call), (fact.agent, now, fact.call)]
+    return _both(session, fact, "joined")
+
+
+def _both(session: Session, fact: Any, state: str) -> Told:
+    """To the colleague, where it is one, and to whose call it is."""
+    now = _consulted(session, fact, state)
+    return [(one, now, fact.call) for one in (fact.colleague, fact.agent) if one]
 
 
 def _asked_no_more(live: Live, session: Session, fact: events.ConsultationEnded) -> Told:
     """Who has the call now is told of it by the facts that follow."""
     now = _consulted(session, fact, "ended", fact.reason)
-    told: Told = [(fact.colleague, now, fact.call), (fact.agent, now, fact.call)]
-    if fact.reason != "handed_over":
+    told: Told = [(one, now, fact.call) for one in (fact.colleague, fact.agent) if one]
+    if fact.colleague and fact.reason != "handed_over":
         over = Ended(call=fact.call, reason="consulted", by="agent", interaction=None)
         told.insert(1, (fact.colleague, over, fact.call))
     return told
@@ -682,7 +713,10 @@ def _asked_no_more(live: Live, session: Session, fact: events.ConsultationEnded)
 def _consulted(
     session: Session, fact: Any, state: str, reason: ConsultationEnd | None = None
 ) -> Consulted:
-    return consultation(session, fact.call, state, fact.agent, fact.colleague, reason)
+    colleague = fact.colleague or None
+    return consultation(
+        session, fact.call, state, fact.agent, colleague, reason, number=fact.number
+    )
 
 
 def consultation(
@@ -690,18 +724,21 @@ def consultation(
     call: str,
     state: str,
     agent: str,
-    colleague: str,
+    colleague: str | None,
     reason: ConsultationEnd | None = None,
+    *,
+    number: str | None = None,
 ) -> Consulted:
-    """How it stands with a colleague who is asked, with the names of both."""
-    names = records.people(session, [agent, colleague])
+    """How it stands with a colleague who is asked, with the names of both, or with a number."""
+    names = records.people(session, [one for one in (agent, colleague) if one])
     blank = {"username": "", "name": ""}
     return Consulted.model_validate(
         {
             "call": call,
             "state": state,
             "agent": names.get(agent, {"id": agent, **blank}),
-            "colleague": names.get(colleague, {"id": colleague, **blank}),
+            "colleague": names.get(colleague, {"id": colleague, **blank}) if colleague else None,
+            "number": number,
             "reason": reason,
         }
     )
@@ -829,6 +866,8 @@ _STAGING: dict[type[Fact], Callable[[Live, Session, Any], Told]] = {
     events.CallTransferred: _transferred,
     events.ConsultationOffered: _asked,
     events.ConsultationAnswered: _asked_talks,
+    events.ConsultationHeld: _asked_waits,
+    events.ConsultationResumed: _asked_again,
     events.ConferenceBegan: _joined,
     events.ConsultationEnded: _asked_no_more,
     events.CallerReplaced: _replaced,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from callcenter.crm.agents import queries as outboxes
 from callcenter.crm.complaints.queries import of_call
@@ -14,6 +14,7 @@ from callcenter.events import (
     BeginConference,
     Command,
     ConsultColleague,
+    ConsultNumber,
     ControlRecording,
     DialNumber,
     ExtendWrapUp,
@@ -28,6 +29,8 @@ from callcenter.events import (
     ResumeCall,
     SeatAgent,
     SetAgentState,
+    SwapConsultation,
+    SwapTarget,
     TransferCall,
 )
 from callcenter.web import nodes
@@ -43,6 +46,7 @@ _CONTROL: dict[str, type[Any]] = {
     "resume": ResumeCall,
     "transfer": TransferCall,
     "consult": ConsultColleague,
+    "swap": SwapConsultation,
     "conference": BeginConference,
     "keys": PressKeys,
     "hangup": HangUpCall,
@@ -53,16 +57,25 @@ Body = dict[str, Any]
 
 def control(parts: Services, person: Who, action: str, body: Body) -> Body:
     """One of ACTIONS on `body["call"]`. Raises what telephony raises, or Unavailable."""
-    values: Body = {"call": _text(body, "call"), "agent": person.id}
+    values: Body = {"call": text(body, "call"), "agent": person.id}
     if action == "transfer":
-        to_agent, to_queue = body.get("to_agent"), body.get("to_queue")
-        if (to_agent is None) == (to_queue is None):
-            raise Invalid("name an agent or a queue", {"to_agent": "this or to_queue"})
-        values |= {"to_agent": to_agent, "to_queue": to_queue}
+        names = ("to_agent", "to_queue", "to_number")
+        where = {name: text(body, name) for name in names if body.get(name) is not None}
+        if len(where) != 1:
+            wanted = {"to_agent": "this, to_queue or to_number"}
+            raise Invalid("name an agent, a queue or the number that you asked", wanted)
+        values |= where
+    elif action == "consult" and body.get("to") is not None:
+        return _consult_number(parts, person, body)
     elif action == "consult":
-        values |= {"colleague": _text(body, "colleague")}
+        values |= {"colleague": text(body, "colleague")}
+    elif action == "swap":
+        to = body.get("to")
+        if to not in get_args(SwapTarget):
+            raise Invalid("say to whom you go", {"to": "is customer or colleague"})
+        values |= {"to": to}
     elif action == "keys":
-        keys = _text(body, "keys", most=32)
+        keys = text(body, "keys", most=32)
         if not set(keys) <= set(KEYS):
             raise Invalid("these are no keys of a telephone", {"keys": "0 to 9, * and #"})
         values |= {"keys": keys}
@@ -70,15 +83,29 @@ def control(parts: Services, person: Who, action: str, body: Body) -> Body:
     return _send(parts, command, service=nodes.of_call(parts, command.call))
 
 
-def dial(parts: Services, person: Who, body: Body) -> Body:
-    """Call `body["to"]` on the agent's own leg → the call. Raises what telephony raises."""
+def _consult_number(parts: Services, person: Who, body: Body) -> Body:
+    """Ask somebody at the number `body["to"]`, as whoever may place calls may."""
+    _demand_places(person)
+    if body.get("colleague") is not None:
+        raise Invalid("ask a colleague or a number", {"to": "this or colleague"})
+    call = text(body, "call")
+    command = ConsultNumber(call=call, agent=person.id, to=text(body, "to"))
+    return _send(parts, command, timeout=15.0, service=nodes.of_call(parts, call))
+
+
+def _demand_places(person: Who) -> None:
     if person.scope(Permission.CALLS_PLACE) is None:
         raise Forbidden(f"the role {person.role} places no calls")
+
+
+def dial(parts: Services, person: Who, body: Body) -> Body:
+    """Call `body["to"]` on the agent's own leg → the call. Raises what telephony raises."""
+    _demand_places(person)
     seat(parts, person)
     language = body.get("language")
     command = DialNumber(
         agent=person.id,
-        to=_text(body, "to"),
+        to=text(body, "to"),
         language=language if language in ("fa", "he", "en") else None,
     )
     return _send(parts, command, timeout=15.0)
@@ -88,7 +115,7 @@ def recording(
     parts: Services, person: Who, action: RecordingAction, cause: PauseCause, body: Body
 ) -> Body:
     """Start, stop, pause or resume what is kept of my call `body["call"]`."""
-    call = _text(body, "call")
+    call = text(body, "call")
     command = ControlRecording(call=call, agent=person.id, action=action, cause=cause)
     return _send(parts, command, service=nodes.of_call(parts, call))
 
@@ -98,9 +125,9 @@ def read_out(parts: Services, person: Who, body: Body) -> Body:
 
     Raises NotFound for a complaint of somebody else, Conflict where nothing can be read out now.
     """
-    call = _text(body, "call")
+    call = text(body, "call")
     with parts.reading() as session:
-        found = of_call(session, _text(body, "code"), call)
+        found = of_call(session, text(body, "code"), call)
         complaint, code = found.id, found.code
     command = ReadOutCode(call=call, agent=person.id, complaint=complaint, code=code)
     return _send(parts, command, timeout=15.0, service=nodes.of_call(parts, call))
@@ -108,7 +135,7 @@ def read_out(parts: Services, person: Who, body: Body) -> Body:
 
 def set_state(parts: Services, person: Who, body: Body) -> Body:
     """The state that the agent chose; an agent who is not seated yet is seated first."""
-    state, reason = _text(body, "state"), body.get("reason")
+    state, reason = text(body, "state"), body.get("reason")
     if state not in CHOSEN:
         raise Invalid("this state cannot be chosen", {"state": f"is one of {', '.join(CHOSEN)}"})
     if reason is not None and (not isinstance(reason, str) or len(reason) > 200):
@@ -141,14 +168,14 @@ def offer_audio(parts: Services, person: Who, body: Body) -> Body:
 
     `node`: the telephony node whose call rings; any of them where it is not given or not there.
     """
-    sdp = _text(body, "sdp", most=60_000)
+    sdp = text(body, "sdp", most=60_000)
     if body.get("type", "offer") != "offer":
         raise Invalid("only an offer can be answered", {"type": "is offer"})
     seat(parts, person)
     command = OfferAudio(agent=person.id, sdp=sdp)
     if not parts.alone and body.get("node") is not None:
         with suppress(Unavailable):
-            wanted = nodes.named(_text(body, "node"))
+            wanted = nodes.named(text(body, "node"))
             return _send(parts, command, timeout=15.0, service=wanted)
     return _send(parts, command, timeout=15.0)
 
@@ -188,7 +215,8 @@ def _send(
     return parts.bus.request(service, command, timeout=timeout)
 
 
-def _text(body: Body, name: str, *, most: int = 64) -> str:
+def text(body: Body, name: str, *, most: int = 64) -> str:
+    """`body[name]`, a text of at most `most` characters. Raises Invalid."""
     value = body.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= most:
         raise Invalid(f"{name} is missing or no text", {name: f"a text, at most {most} long"})

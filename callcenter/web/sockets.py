@@ -320,6 +320,11 @@ class Sockets:
             self._parts.metrics.pops_seen.inc()
         return {"first": first}
 
+    def _captions(self, connection: Connection, body: Body) -> Body:
+        """{call} → {items: what `caption` told so far}, for whoever is told it now."""
+        call = orders.text(body, "call")
+        return {"items": self._live.captions(call, _agent(connection).id)}
+
     def _set_state(self, connection: Connection, body: Body) -> Body:
         return orders.set_state(self._parts, _agent(connection), body)
 
@@ -378,8 +383,9 @@ def _seen_by(call: Body, agent: str) -> Body | None:
 def _asked(session: Session, call: Body) -> Body:
     """The payload of `call.consultation` as it would be sent now."""
     asked = call["consultation"]
-    now = consultation(session, call["id"], asked["state"], call["agent"], asked["colleague"])
-    return wire(now)
+    colleague, number = asked.get("colleague"), asked.get("number")
+    who = (call["agent"], colleague)
+    return wire(consultation(session, call["id"], asked["state"], *who, number=number))
 
 
 def _pop(pops: dict[str, Any], call: Any, now: Any) -> Body | None:
@@ -401,6 +407,7 @@ HANDLES: dict[str, Handle] = {
     "call.dial": _dial,
     "resume": Sockets._resume,
     "pop.seen": Sockets._seen,
+    "call.captions": Sockets._captions,
     "agent.state": Sockets._set_state,
     "agent.device": Sockets._set_device,
     "wrap_up.extend": Sockets._extend,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { callTone, keptState } from "@/calls/calls";
+import { hear, noCaptions } from "@/captions/captions";
+import { readCaptions } from "@/live/payload";
 import { blank, type Live, reduce, takeSnapshot } from "@/live/reduce";
 
 const call = (state: string, id = "k1") => ({
@@ -277,6 +279,20 @@ describe("a colleague who is asked", () => {
     ]);
   });
 
+  it("reads what is said, also what was said before, and has nothing of it once they left", () => {
+    const said = (id: string, t0: number) => ({
+      ...{ call: "k1", leg: "customer", kind: "final", id, text: id, t0, t1: t0 + 1, masks: [] },
+    });
+    let live = play([...talks, ["caption", said("now", 5)]]);
+    const before = readCaptions([said("before", 1), { call: "k1" }, said("now", 5)]);
+    expect(before.map((one) => one.id)).toEqual(["before", "now"]);
+    live = { ...live, captions: before.reduce(hear, live.captions) };
+    expect(live.captions.lines.map((line) => line.text)).toEqual(["before", "now"]);
+    live = play([["call.ended", { seq: 5, call: "k1", reason: "consulted" }]], live);
+    expect(live.captions).toEqual(noCaptions);
+    expect(play([["caption", said("later", 9)]], live).captions).toEqual(noCaptions);
+  });
+
   it("has the call and its note once it is handed over, and goes on talking", () => {
     const live = play([
       ...talks,
@@ -302,6 +318,38 @@ describe("a colleague who is asked", () => {
     ]);
     expect(live.calls.current).toBeNull();
     expect(live.calls.after?.interaction).toBe("i1");
+  });
+
+  it("waits with music while the other is with the customer, and talks again", () => {
+    const talking: [string, object][] = [
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("talking") }],
+      ["call.updated", { seq: 3, call: call("held") }],
+      ["call.consultation", consultation(4, "talking")],
+      ["call.consultation", consultation(5, "held")],
+      ["call.updated", { seq: 6, call: call("talking") }],
+    ];
+    const asker = play(talking);
+    expect([asker.calls.consultation?.state, callTone(asker.calls)]).toEqual(["held", "talking"]);
+    const waits = play([...talks, ["call.consultation", consultation(4, "held")]]);
+    expect([waits.calls.consultation?.state, callTone(waits.calls)]).toEqual(["held", "talking"]);
+    const back = play([["call.consultation", consultation(7, "talking")]], asker);
+    expect(back.calls.consultation?.state).toBe("talking");
+  });
+
+  it("may be at a number outside, which reads left to right in every language", () => {
+    const outside = { ...consultation(4, "talking"), colleague: null, number: "+989127654321" };
+    const live = play([
+      ["call.ringing", ringing(1)],
+      ["call.updated", { seq: 2, call: call("held") }],
+      ["call.consultation", outside],
+    ]);
+    expect(live.calls.consultation).toMatchObject({
+      colleague: { id: "", name: "\u2066+989127654321\u2069" },
+      number: "+989127654321",
+      state: "talking",
+    });
+    expect(play(talks).calls.consultation?.number).toBeNull();
   });
 
   it("is known to a page that was loaded anew", () => {

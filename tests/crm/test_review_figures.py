@@ -198,6 +198,65 @@ def test_a_conference_is_marked_and_counts_as_talk() -> None:
     assert "conference" in [one.kind for one in found.marks]
 
 
+def test_what_the_agent_says_to_a_colleague_between_is_hold_each_time() -> None:
+    """To and fro between the two; the customer holds, too, and takes it back first."""
+    began = now()
+
+    def at(seconds: float) -> Any:
+        return began + timedelta(seconds=seconds)
+
+    asked: dict[str, Any] = {"call": "c", "agent": "a", "colleague": "b"}
+    facts: list[events.Fact] = [
+        events.CallAnswered(call="c", agent="a", queue="q", wait_seconds=1, at=began),
+        events.CallHeld(call="c", by="agent", at=at(5)),
+        events.ConsultationOffered(**asked, at=at(5)),
+        events.ConsultationAnswered(**asked, at=at(8)),
+        events.ConsultationHeld(**asked, at=at(10)),
+        events.CallResumed(call="c", by="agent", at=at(10)),
+        events.CallHeld(call="c", by="agent", at=at(20)),
+        events.ConsultationResumed(**asked, at=at(20)),
+        events.CallHeld(call="c", by="customer", at=at(25)),
+        events.CallResumed(call="c", by="agent", at=at(30)),
+        events.CallResumed(call="c", by="customer", at=at(32)),
+        events.ConferenceBegan(**asked, at=at(40)),
+        events.ConsultationEnded(**asked, reason="returned", at=at(50)),
+    ]
+    marks = away(facts, 60)
+    assert [(m.kind, m.t0, m.t1) for m in marks] == [
+        ("hold", 5, 10),
+        ("hold", 20, 32),
+        ("conference", 40, 50),
+    ]
+    words: dict[events.LegName, int] = {"agent": 5, "customer": 9}
+    found = measure(60, {"agent": [(12, 14)], "customer": [(6, 9), (14, 18)]}, words, marks)
+    assert found.hold_seconds == 17
+    assert (found.agent.seconds, found.customer.seconds) == (2, 4)  # what music hears counts not
+
+
+def test_what_a_number_outside_says_is_not_the_agents_talk() -> None:
+    """Handed over it is a transfer to the end of the call."""
+    began = now()
+
+    def at(seconds: float) -> Any:
+        return began + timedelta(seconds=seconds)
+
+    asked: dict[str, Any] = {"call": "c", "agent": "a", "colleague": "", "number": "+9821"}
+    facts: list[events.Fact] = [
+        events.CallAnswered(call="c", agent="a", queue="q", wait_seconds=1, at=began),
+        events.CallHeld(call="c", by="agent", at=at(5)),
+        events.ConsultationOffered(**asked, outside="o", at=at(5)),
+        events.ConsultationAnswered(**asked, outside="o", at=at(8)),
+        events.ConsultationEnded(**asked, outside="o", reason="handed_over", at=at(10)),
+        events.CallTransferred(call="c", from_agent="a", to_number="+9821", outside="o", at=at(10)),
+        events.CallEnded(call="c", reason="completed", by="customer", at=at(60)),
+    ]
+    marks = away(facts, 60)
+    assert [(m.kind, m.t0, m.t1) for m in marks] == [("hold", 5, 10), ("transfer", 10, 60)]
+    words: dict[events.LegName, int] = {"agent": 5, "customer": 9}
+    found = measure(60, {"agent": [(1, 3), (20, 40)], "customer": [(3, 4), (41, 50)]}, words, marks)
+    assert (found.agent.seconds, found.customer.seconds) == (2, 1)
+
+
 # --- Who measures when -----------------------------------------------------------------------
 
 

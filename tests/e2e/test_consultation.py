@@ -20,6 +20,8 @@ from callcenter.events import (
     ConferenceBegan,
     ConsultationAnswered,
     ConsultationEnded,
+    ConsultationHeld,
+    ConsultationResumed,
     RecordingSealed,
 )
 
@@ -86,6 +88,14 @@ def test_who_hears_whom_and_what_is_kept(world: World) -> None:
         wait_for(lambda: hears(omid, DANA) and hears(dana, OMID), "the two hear each other")
         before = len(omid.heard)
         wait_for(lambda: len(omid.heard) > before + 150, "they talk for a while")
+        dana.order("call.swap", call=call, to="customer")
+        wait_for(lambda: omid.saw("call.consultation", state="held"), "omid is told to wait")
+        # The customer says back what dana says; omid hears neither of them.
+        wait_for(lambda: hears(dana, DANA) and hears(omid), "dana is with the customer")
+        before = len(omid.heard)
+        wait_for(lambda: len(omid.heard) > before + 150, "the two talk for a while")
+        dana.order("call.swap", call=call, to="colleague")
+        wait_for(lambda: hears(omid, DANA) and hears(dana, OMID), "the two hear each other again")
         dana.order("call.conference", call=call)
         wait_for(lambda: omid.saw("call.consultation", state="joined"), "omid is told")
         before = len(omid.heard)
@@ -104,23 +114,27 @@ def test_who_hears_whom_and_what_is_kept(world: World) -> None:
 
         began = world.facts(CallAnswered, call=call)
         at = [
-            (fact.at - began[0].at).total_seconds()
-            for fact in (
-                world.wait_fact(ConsultationAnswered, call=call),
-                world.wait_fact(ConferenceBegan, call=call),
-                world.wait_fact(ConsultationEnded, call=call),
-            )
+            (world.wait_fact(kind, call=call).at - began[0].at).total_seconds()
+            for kind in (ConsultationAnswered, ConferenceBegan, ConsultationEnded)
         ]
+        to_customer, back = (
+            (world.wait_fact(kind, call=call).at - began[0].at).total_seconds()
+            for kind in (ConsultationHeld, ConsultationResumed)
+        )
         assert [fact.agent for fact in began] == [dana.id, omid.id]
         end = at[2] + 4.0
         agents, customer, _ = sealed_sound(world, call)
-        private = span(agents, at[0], at[1])
-        assert np.abs(private).max() < 200  # what colleagues say alone is not kept
+        for begin, stop in ((at[0], to_customer), (back, at[1])):
+            private = span(agents, begin, stop)
+            assert private.size == 0 or np.abs(private).max() < 200  # what they say alone
+        between = span(agents, to_customer, back)
+        assert tone_share(between, DANA) > 0.8
+        assert tone_share(between, OMID) < 0.05
         joined, heard = span(agents, at[1], at[2]), span(customer, at[1], at[2])
         for sound in (joined, heard):
             assert tone_share(sound, DANA) > 0.15
             assert tone_share(sound, OMID) > 0.15
-        assert tone_share(span(customer, at[0], at[1]), DANA) < 0.05
+        assert tone_share(span(customer, at[0], to_customer), DANA) < 0.05
         after = span(agents, at[2], end)
         assert tone_share(after, OMID) > 0.8
         assert tone_share(after, DANA) < 0.05
@@ -170,6 +184,15 @@ def test_on_the_desk(world: World, browser: Browser) -> None:
         page.page.reload()
         expect(page.hook("light-line")).to_have_attribute("data-ok", "true")  # it is online again
         expect(page.hook("call-state")).to_contain_text(shown)
+
+    expect(dana.hook("consult-swap")).to_have_text("To the customer")
+    dana.hook("consult-swap").click()
+    expect(dana.hook("call-state")).to_contain_text("With the customer; omid hears music")
+    expect(omid.hook("call-state")).to_contain_text("dana is with the customer; you hear music")
+    expect(dana.hook("call-end")).to_be_visible()
+    dana.hook("consult-swap").click()  # now to omid
+    expect(dana.hook("call-state")).to_contain_text("You and omid")
+    expect(omid.hook("call-state")).to_contain_text("the customer does not hear")
 
     dana.hook("consult-join").click()
     expect(omid.hook("call-state")).to_contain_text("Conference with dana and the customer")

@@ -192,6 +192,31 @@ def test_a_side_that_speaks_on_another_leg_during_a_pause_is_not_heard_either(
     play(tmp_path, scene)
 
 
+@pytest.mark.parametrize("unheard", [False, True])
+def test_what_a_side_said_before_its_turn_is_not_kept_where_it_comes_late(
+    tmp_path: Path, unheard: bool
+) -> None:
+    """A tap begins with what the leg said in the last second: to a colleague, for instance."""
+
+    async def scene(talk: Talk) -> None:
+        start = await talk.begin()
+        await talk.say(1)
+        talk.capture.leave("agent")
+        talk.loop.skipped += 2
+        agent = talk.legs["agent"]
+        position = samples(talk.loop.time() - start)
+        talk.capture.follow("agent", agent, unheard=unheard)
+        agent.speak(tone(1.1), at=start + position / SAMPLE_RATE - 1)  # 0.1 s of it at the turn
+        await talk.say(1)
+        turn = position + (ON_THE_WAY if unheard else 0)
+        data = talk.disk("agent")
+        assert loud(data[SAMPLE_RATE + FRAME_SAMPLES : turn - FRAME_SAMPLES]) == 0
+        assert talk.words("agent", SAMPLE_RATE + FRAME_SAMPLES, turn - FRAME_SAMPLES) == 0
+        assert loud(data[turn + FRAME_SAMPLES :]) > (0.5 if unheard else 0.9) * SAMPLE_RATE
+
+    play(tmp_path, scene)
+
+
 def test_begun_in_the_middle_nothing_of_before_is_kept(tmp_path: Path) -> None:
     async def scene(talk: Talk) -> None:
         start = talk.loop.time()

@@ -20,14 +20,19 @@ from callcenter.events import (
     Fact,
     HangUpCall,
     HoldCall,
+    PressKeys,
+    ReadOutCode,
     RejectCall,
     ResumeCall,
+    SwapConsultation,
+    SwapTarget,
     TransferCall,
     UnseatAgent,
 )
 from callcenter.telephony import colleague as module
 from callcenter.telephony.fakes.media import FakeLeg
 from callcenter.telephony.fakes.outgoing import FakeOutboundCall
+from callcenter.telephony.ports import Direction
 
 
 async def asks(floor: Stage, *, answered: bool = True) -> None:
@@ -37,6 +42,10 @@ async def asks(floor: Stage, *, answered: bool = True) -> None:
     if answered:
         await floor.order(AnswerCall(call=floor.call, agent="b"))
         await floor.until("ConsultationAnswered", "b on_call")
+
+
+async def swaps(floor: Stage, to: SwapTarget) -> None:
+    await floor.order(SwapConsultation(call=floor.call, agent="a", to=to))
 
 
 def legs(floor: Stage) -> tuple[FakeLeg, FakeLeg, FakeLeg]:
@@ -192,6 +201,191 @@ def test_out_of_a_conference_the_call_can_be_handed_over(stage: StageMaker) -> N
     run(scene())
 
 
+def test_who_asked_goes_to_the_customer_and_back_while_the_other_waits(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            await asks(floor)
+            customer, a, b = legs(floor)
+            music = floor.sounds.music
+            for _ in range(2):
+                for _ in range(2):  # a second click changes nothing
+                    await swaps(floor, "customer")
+                    assert (customer.hears, a.hears, b.hears) == (a, customer, music)
+                    assert (len(a.taps), len(b.taps), len(customer.taps)) == (2, 0, 2)
+                    assert await consulting(floor) == {"colleague": "b", "state": "held"}
+                for _ in range(2):
+                    await swaps(floor, "colleague")
+                    assert (customer.hears, a.hears, b.hears) == (music, b, a)
+                    assert (len(a.taps), len(b.taps), len(customer.taps)) == (0, 0, 2)
+                    assert await consulting(floor) == {"colleague": "b", "state": "talking"}
+            story = await floor.until("ConsultationResumed", times=2)
+            at = story.index("ConsultationHeld")
+            to_and_fro = ["ConsultationHeld", "CallResumed", "CallHeld", "ConsultationResumed"]
+            assert story[at:] == to_and_fro * 2
+
+    run(scene())
+
+
+def test_while_a_colleague_waits_the_agent_talks_as_ever(stage: StageMaker) -> None:
+    """Keys and the recording on demand are for the customer; holding is what swapping does."""
+
+    async def scene() -> None:
+        async with stage(record="on_demand") as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            await asks(floor)
+            await swaps(floor, "customer")
+            start = ControlRecording(call=floor.call, agent="a", action="start")
+            await floor.order(start)
+            await floor.order(PressKeys(call=floor.call, agent="a", keys="12"))
+            customer, a, b = legs(floor)
+            assert (customer.got_keys, len(a.taps), len(b.taps)) == ("12", 2, 0)
+            with pytest.raises(Conflict, match="go on without them"):
+                await floor.order(HoldCall(call=floor.call, agent="a"))
+            await swaps(floor, "colleague")
+            with pytest.raises(Conflict, match="on hold"):
+                await floor.order(PressKeys(call=floor.call, agent="a", keys="3"))
+            assert (len(a.taps), len(b.taps)) == (0, 0)
+
+    run(scene())
+
+
+def test_a_code_is_heard_to_its_end_before_the_customer_waits_again(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            await asks(floor)
+            await swaps(floor, "customer")
+            read = ReadOutCode(call=floor.call, agent="a", complaint="c1", code="C-7K3F9XA")
+            await floor.order(read)
+            customer, a, b = legs(floor)
+            for refused in (
+                SwapConsultation(call=floor.call, agent="a", to="colleague"),
+                BeginConference(call=floor.call, agent="a"),
+            ):
+                with pytest.raises(Conflict, match="read out"):
+                    await floor.order(refused)
+            floor.media.finish_playing(customer)
+            await floor.until("ComplaintCodeRead")
+            assert (customer.hears, a.hears, b.hears) == (a, customer, floor.sounds.music)
+            await swaps(floor, "colleague")
+            assert b.hears is a
+
+    run(scene())
+
+
+def test_a_colleague_who_waits_joins_or_has_the_call(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            await asks(floor)
+            await swaps(floor, "customer")
+            held = floor.story().count("CallResumed")
+            await floor.order(BeginConference(call=floor.call, agent="a"))
+            customer, a, b = legs(floor)
+            assert (together(customer), together(b)) == ({a, b}, {customer, a})
+            assert floor.story().count("CallResumed") == held  # they talked already
+            for to in ("customer", "colleague"):
+                with pytest.raises(Conflict, match="nobody waits"):
+                    await swaps(floor, to)
+            await floor.order(ResumeCall(call=floor.call, agent="a"))
+            await asks(floor)
+            await swaps(floor, "customer")
+            await floor.order(TransferCall(call=floor.call, agent="a", to_agent="b"))
+            assert (customer.hears, b.hears, a.hears) == (b, customer, None)
+            await floor.until("a wrap_up")
+            assert (len(b.taps), len(a.taps)) == (2, 0)
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        (lambda call: HangUpCall(call=call, agent="b"), "left"),
+        (lambda call: UnseatAgent(agent="b", reason="lost"), "unreachable"),
+        (lambda call: ResumeCall(call=call, agent="a"), "returned"),
+    ],
+)
+def test_the_conversation_goes_on_when_a_waiting_colleague_goes(
+    stage: StageMaker, deed: object, reason: str
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            await asks(floor)
+            await swaps(floor, "customer")
+            customer, a, b = legs(floor)
+            taps = list(a.taps)
+            await floor.order(deed(floor.call))  # type: ignore[operator]
+            await floor.until("ConsultationEnded")
+            assert floor.last(ConsultationEnded).reason == reason
+            assert (customer.hears, a.hears, b.hears) == (a, customer, None)
+            assert a.taps == taps  # nothing of it is missing in the recording
+            await floor.order(HoldCall(call=floor.call, agent="a"))
+
+    run(scene())
+
+
+def test_the_customer_hangs_up_while_the_colleague_waits(stage: StageMaker) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            caller = await floor.talking()
+            await asks(floor)
+            await swaps(floor, "customer")
+            caller.leave("bye")
+            await floor.until("CallEnded", "a wrap_up", "b available")
+            _, a, b = legs(floor)
+            assert (a.hears, b.hears) == (None, None)
+
+    run(scene())
+
+
+def test_who_asked_is_lost_while_the_colleague_waits_and_the_call_is_theirs(
+    stage: StageMaker,
+) -> None:
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            await floor.talking()
+            await asks(floor)
+            await swaps(floor, "customer")
+            customer, _, b = legs(floor)
+            await floor.order(UnseatAgent(agent="a", reason="lost"))
+            await floor.until("CallTransferred")
+            assert (customer.hears, b.hears) == (b, customer)
+
+    run(scene())
+
+
+def test_the_customer_holds_while_the_agent_swaps(stage: StageMaker) -> None:
+    """Each takes back what they held, in any order."""
+
+    async def scene() -> None:
+        async with stage() as floor:
+            await floor.seat("a", "b")
+            caller = await floor.talking()
+            await asks(floor)
+            await swaps(floor, "customer")
+            caller.wants(Direction.SENDONLY)
+            await floor.until("CallHeld", times=2)
+            await swaps(floor, "colleague")
+            caller.wants(Direction.SENDRECV)
+            await floor.until("CallResumed", times=2)
+            customer, a, b = legs(floor)
+            assert (customer.hears, a.hears, b.hears) == (floor.sounds.music, b, a)
+            await swaps(floor, "customer")
+            assert (await floor.order(DescribeFloor()))["calls"][0]["state"] == "talking"
+
+    run(scene())
+
+
 @pytest.mark.parametrize("joined", [False, True])
 def test_who_asked_goes_on_without_the_colleague(stage: StageMaker, joined: bool) -> None:
     async def scene() -> None:
@@ -319,6 +513,9 @@ def test_who_asked_is_lost_while_it_rings_and_the_customer_waits_again(stage: St
         (lambda call: TransferCall(call=call, agent="a", to_agent="b"), Conflict),
         (lambda call: BeginConference(call=call, agent="a"), Conflict),
         (lambda call: BeginConference(call=call, agent="c"), CallGone),
+        (lambda call: SwapConsultation(call=call, agent="a", to="customer"), Conflict),
+        (lambda call: SwapConsultation(call=call, agent="b", to="customer"), Conflict),
+        (lambda call: SwapConsultation(call=call, agent="c", to="customer"), CallGone),
         (lambda call: HoldCall(call=call, agent="b"), Conflict),
         (lambda call: TransferCall(call=call, agent="b", to_agent="c"), Conflict),
         (lambda call: AnswerCall(call=call, agent="c"), CallGone),

@@ -352,10 +352,11 @@ def test_the_pop_and_its_acknowledgements(world: World) -> None:
     assert (end["call"], end["reason"]) == (call, "abandoned")
 
 
-CONTROL = "answer reject hold resume transfer hangup consult conference keys"
+CONTROL = "answer reject hold resume transfer hangup consult conference swap keys"
 BODIES = {
     "transfer": {"to_queue": "support"},
     "consult": {"colleague": "b"},
+    "swap": {"to": "customer"},
     "keys": {"keys": "12#"},
 }
 

@@ -43,8 +43,8 @@ NOT_PERSONAL = {
     "agent", "awaited", "by", "call", "cause", "code", "codec", "colleague", "complaint",
     "consent", "customer", "direction", "engine", "format", "from_agent", "from_stage",
     "incident", "interaction", "kind", "language", "leg", "legs", "line", "list", "node",
-    "others", "outcome", "owner", "path", "policy", "previous", "problem", "queue", "reason",
-    "recording", "redaction", "region", "role", "sha256", "silences", "state", "to_agent",
+    "others", "outcome", "outside", "owner", "path", "policy", "previous", "problem", "queue",
+    "reason", "recording", "redaction", "region", "role", "sha256", "silences", "state", "to_agent",
     "to_queue", "to_stage", "trunk", "utterance", "verstat",
 }  # fmt: skip
 

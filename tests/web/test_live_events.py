@@ -12,10 +12,11 @@ from web_world import Browser, World
 
 from callcenter import events
 from callcenter.crm.agents import queries as outboxes
-from callcenter.errors import CallGone, NoAudioLeg, Unavailable
+from callcenter.errors import CallGone, NoAudioLeg, OutboundNight, Unavailable
 from callcenter.log import Entry, EventLog
-from callcenter.web import sockets
+from callcenter.web import hearers, permissions, sockets
 from callcenter.web.live import Caption, Ringing
+from callcenter.web.permissions import Permission
 
 
 def tab(world: World, browser: Browser) -> Any:
@@ -280,7 +281,22 @@ def test_a_fact_that_fails_half_way_tells_nobody(
             {"colleague": "b"},
             lambda c, a: events.ConsultColleague(call=c, agent=a, colleague="b"),
         ),
+        (
+            "call.consult",
+            {"to": "0912 123 4567"},
+            lambda c, a: events.ConsultNumber(call=c, agent=a, to="0912 123 4567"),
+        ),
+        (
+            "call.transfer",
+            {"to_number": "+989121234567"},
+            lambda c, a: events.TransferCall(call=c, agent=a, to_number="+989121234567"),
+        ),
         ("call.conference", {}, lambda c, a: events.BeginConference(call=c, agent=a)),
+        (
+            "call.swap",
+            {"to": "customer"},
+            lambda c, a: events.SwapConsultation(call=c, agent=a, to="customer"),
+        ),
         (
             "call.keys",
             {"keys": "12#"},
@@ -352,6 +368,12 @@ def test_states_and_audio_go_to_telephony(world: World) -> None:
         ("call.answer", {"call": "x" * 65}),
         ("call.transfer", {"call": "c1"}),
         ("call.consult", {"call": "c1"}),
+        ("call.consult", {"call": "c1", "colleague": "b", "to": "02188888888"}),
+        ("call.consult", {"call": "c1", "to": "1" * 65}),
+        ("call.transfer", {"call": "c1", "to_queue": "q", "to_number": "+9821"}),
+        ("call.transfer", {"call": "c1", "to_agent": 7}),
+        ("call.swap", {"call": "c1"}),
+        ("call.swap", {"call": "c1", "to": "nobody"}),
         ("call.keys", {"call": "c1"}),
         ("call.keys", {"call": "c1", "keys": "12A"}),
         ("call.keys", {"call": "c1", "keys": "1" * 33}),
@@ -537,6 +559,29 @@ def test_a_colleague_sees_who_the_customer_is_and_who_asks(world: World) -> None
     assert (name, body["state"], body["reason"]) == ("call.consultation", "ended", "left")
 
 
+def test_both_are_told_who_waits(world: World) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked(world)
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    got(mine), got(theirs)
+    world.happens(
+        events.ConsultationHeld(call=call, **whom), events.CallResumed(call=call, by="agent")
+    )
+    assert [body["state"] for _, body in got(theirs)] == ["held"]
+    assert [body.get("state") or body["call"]["state"] for _, body in got(mine)] == [
+        "held",
+        "talking",
+    ]
+    world.happens(
+        events.CallHeld(call=call, by="agent"), events.ConsultationResumed(call=call, **whom)
+    )
+    assert [body["state"] for _, body in got(theirs)] == ["talking"]
+    assert [body.get("state") or body["call"]["state"] for _, body in got(mine)] == [
+        "held",
+        "talking",
+    ]
+
+
 def test_whoever_the_call_is_handed_over_to_writes_its_note(world: World) -> None:
     mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
     call, whom = asked(world)
@@ -560,7 +605,8 @@ def test_whoever_the_call_is_handed_over_to_writes_its_note(world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    ("state", "shown"), [("ringing", "ringing"), ("talking", "call"), ("joined", "call")]
+    ("state", "shown"),
+    [("ringing", "ringing"), ("talking", "call"), ("held", "call"), ("joined", "call")],
 )
 def test_a_page_that_is_loaded_anew_knows_who_is_asked(
     world: World, state: str, shown: str
@@ -583,3 +629,219 @@ def test_a_page_that_is_loaded_anew_knows_who_is_asked(
     assert ack["consultation"]["colleague"]["id"] == whom["colleague"]
     ack = ask(tab(world, world.client("supervisor")), "resume", {"last_seq": None})
     assert (ack["call"], ack["ringing"], ack["consultation"]) == (None, None, None)
+
+
+def speaks(world: World, call: str, utterance: str, text: str = "my order") -> None:
+    """The customer says something: it grows, then it is a sentence."""
+    said: dict[str, Any] = {
+        "call": call, "utterance": utterance, "leg": "customer", "text": text, "t0": 1.0, "t1": 2.0,
+    }  # fmt: skip
+    world.runtime.live.caption(events.CaptionHeard(**said), "partial")
+    world.happens(events.UtteranceHeard(**said, language="en", engine="vosk"))
+
+
+def captions(client: Any) -> list[tuple[str, str]]:
+    """What was told as captions: which sentence, growing or final."""
+    return [(body["id"], body["kind"]) for _, body in got(client, "caption")]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("reason", ["left", "returned", "unreachable"])
+def test_a_colleague_reads_what_is_said_from_the_answer_until_they_leave(
+    world: World, joined: bool, reason: Any
+) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    boss = tab(world, world.client("supervisor"))
+    call, whom = asked(world)
+    speaks(world, call, "u1")  # it rings: whose call it is does not matter yet
+    assert (captions(mine), captions(theirs)) == ([("u1", "partial"), ("u1", "final")], [])
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    speaks(world, call, "u2")
+    assert captions(theirs) == captions(mine) == [("u2", "partial"), ("u2", "final")]
+    world.happens(events.ConsultationHeld(call=call, **whom))
+    speaks(world, call, "u2h")
+    assert captions(theirs) == captions(mine) == [("u2h", "partial"), ("u2h", "final")]
+    world.happens(events.ConsultationResumed(call=call, **whom))
+    if joined:
+        world.happens(
+            events.CallResumed(call=call, by="agent"), events.ConferenceBegan(call=call, **whom)
+        )
+        speaks(world, call, "u3")
+        assert captions(theirs) == captions(mine) == [("u3", "partial"), ("u3", "final")]
+    world.happens(events.ConsultationEnded(call=call, reason=reason, **whom))
+    speaks(world, call, "u4")
+    assert (captions(mine), captions(theirs)) == ([("u4", "partial"), ("u4", "final")], [])
+    assert captions(boss) == []
+
+
+def test_whoever_handed_a_call_over_reads_no_more_and_the_colleague_does(world: World) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked(world)
+    agent, other = whom["agent"], whom["colleague"]
+    world.happens(
+        events.ConsultationAnswered(call=call, **whom),
+        events.ConsultationEnded(call=call, reason="handed_over", **whom),
+        events.CallTransferred(call=call, from_agent=agent, to_agent=other, to_queue="support"),
+        events.CallQueued(call=call, queue="support", position=1),
+        events.AgentOffered(call=call, agent=other, queue="support", attempt=2),
+        events.CallAnswered(call=call, agent=other, queue="support", wait_seconds=1.0),
+    )
+    speaks(world, call, "u1")
+    assert (captions(mine), captions(theirs)) == ([], [("u1", "partial"), ("u1", "final")])
+
+
+def test_a_colleague_is_shown_what_was_said_before_and_nothing_once_they_left(
+    world: World,
+) -> None:
+    theirs, third = tab(world, world.client("other")), tab(world, world.client("supervisor"))
+    call, whom = asked(world)
+    speaks(world, call, "u1", "my order is late")
+
+    def answers() -> Any:
+        answer = ask(theirs, "call.captions", {"call": call})
+        return answer["items"] if answer["ok"] else answer["problem"]["status"]
+
+    assert answers() == 404
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    assert answers() == [
+        {
+            "call": call, "leg": "customer", "kind": "final", "id": "u1",
+            "text": "my order is late", "t0": 1.0, "t1": 2.0, "masks": [],
+        }
+    ]  # fmt: skip
+    assert ask(third, "call.captions", {"call": call})["problem"]["status"] == 404
+    interaction = f"/interactions/{world.interaction(call)}"
+    assert world.client("other").get(f"{interaction}/transcript").status_code == 404
+    world.happens(events.ConsultationEnded(call=call, reason="left", **whom))
+    assert answers() == 404
+    assert ask(theirs, "call.captions", {"call": "no call"})["problem"]["status"] == 404
+
+
+def test_a_colleague_reads_no_more_where_nobody_says_that_they_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fact is in the log, another process has not applied it yet, or its signal was lost."""
+    monkeypatch.setattr(hearers, "COLLEAGUE_SECONDS", 0.0)
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked(world)
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    heard = events.CaptionHeard(
+        call=call, utterance="u1", leg="customer", text="my", t0=1.0, t1=1.5
+    )
+    world.runtime.live.caption(heard, "partial")
+    EventLog(world.engine).append(events.ConsultationEnded(call=call, reason="left", **whom))
+    world.runtime.live.caption(heard, "partial")
+    assert (len(captions(mine)), len(captions(theirs))) == (2, 1)
+
+
+def test_what_was_looked_up_while_a_colleague_left_is_not_remembered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, whom = asked(world)
+    world.happens(events.ConsultationAnswered(call=call, **whom))
+    known = hearers.Hearers(world.runtime.live._parts)
+    real = hearers.colleague_of
+
+    def leaves_meanwhile(session: Session, call: str) -> str | None:
+        found = real(session, call)
+        known.follow(events.ConsultationEnded(call=call, reason="left", **whom))
+        return found
+
+    monkeypatch.setattr(hearers, "colleague_of", leaves_meanwhile)
+    assert known.of(call) == {whom["agent"], whom["colleague"]}
+    monkeypatch.setattr(hearers, "colleague_of", lambda session, call: None)
+    assert known.of(call) == {whom["agent"]}
+
+
+# --- Somebody outside who is asked -------------------------------------------------------------
+
+OUTSIDE = "+989127654321"
+
+
+def asked_outside(world: World) -> tuple[str, dict[str, Any]]:
+    """A call of the agent's, who asks at a number outside and is answered."""
+    agent = world.people["agent"]
+    call = world.call(agent=agent)
+    whom: dict[str, Any] = {"agent": agent, "colleague": "", "number": OUTSIDE}
+    world.happens(
+        events.CallHeld(call=call, by="agent"),
+        events.ConsultationOffered(call=call, **whom, outside="o1", trunk="provider"),
+        events.ConsultationAnswered(call=call, **whom, outside="o1"),
+    )
+    return call, whom
+
+
+def test_only_whoever_asks_is_told_of_a_number_outside(world: World) -> None:
+    mine, theirs = tab(world, world.client("agent")), tab(world, world.client("other"))
+    call, whom = asked_outside(world)
+    world.happens(
+        events.ConsultationHeld(call=call, **whom),
+        events.ConsultationResumed(call=call, **whom),
+        events.ConferenceBegan(call=call, **whom),
+        events.ConsultationEnded(call=call, **whom, outside="o1", reason="limit"),
+    )
+    told = [body for _, body in got(mine, "call.consultation")]
+    assert [body["state"] for body in told] == [
+        *("ringing", "talking", "held", "talking", "joined", "ended"),
+    ]
+    assert {(body["number"], body["colleague"]) for body in told} == {(OUTSIDE, None)}
+    assert told[-1]["reason"] == "limit"
+    assert got(theirs) == []
+
+
+def test_a_call_that_was_handed_over_outside_is_read_by_nobody(world: World) -> None:
+    """Its note stays with the agent, its captions do not."""
+    mine = tab(world, world.client("agent"))
+    call, whom = asked_outside(world)
+    speaks(world, call, "u1")
+    assert captions(mine) == [("u1", "partial"), ("u1", "final")]
+    world.happens(
+        events.ConsultationEnded(call=call, **whom, outside="o1", reason="handed_over"),
+        events.CallTransferred(
+            call=call, from_agent=whom["agent"], to_number=OUTSIDE, outside="o1"
+        ),
+    )
+    told = got(mine, "call.ended")
+    assert [(name, body["reason"]) for name, body in told] == [("call.ended", "transferred")]
+    speaks(world, call, "u2")
+    assert captions(mine) == []
+    assert ask(mine, "call.captions", {"call": call})["problem"]["status"] == 404
+    world.happens(events.CallEnded(call=call, reason="completed", by="customer"))
+    shown = world.client("agent").get(f"/interactions/{world.interaction(call)}").get_json()
+    assert (shown["agent"]["username"], shown["outcome"]) == ("agent", "completed")
+
+
+def test_a_page_that_is_loaded_anew_knows_the_number_that_is_asked(world: World) -> None:
+    call, whom = asked_outside(world)
+    view = {"id": call, "state": "held", "agent": whom["agent"]}
+    world.telephony.floor["calls"] = [
+        {**view, "consultation": {"number": OUTSIDE, "state": "talking"}}
+    ]
+    ack = ask(tab(world, world.client("agent")), "resume", {"last_seq": None})
+    now = ack["consultation"]
+    assert (now["number"], now["colleague"], now["state"]) == (OUTSIDE, None, "talking")
+    ack = ask(tab(world, world.client("other")), "resume", {"last_seq": None})
+    assert (ack["call"], ack["consultation"]) == (None, None)
+
+
+def test_who_may_not_place_calls_asks_nobody_outside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(permissions.TABLE, Permission.CALLS_PLACE, {})
+    browser = world.client("agent")
+    body = {"to": "0912 123 4567"}
+    assert browser.post("/calls/c1/consult", body).status_code == 403
+    answer = ask(tab(world, browser), "call.consult", {"call": "c1", **body})
+    assert answer["problem"]["status"] == 403
+    assert world.telephony.told(events.ConsultNumber) == []
+
+
+def test_a_number_that_may_not_be_called_says_why(world: World) -> None:
+    browser = world.client("agent")
+    world.telephony.refuse = OutboundNight("nobody is called at this time of day")
+    answer = browser.post("/calls/c1/consult", {"to": "0912 123 4567"})
+    assert (answer.status_code, answer.get_json()["type"]) == (
+        *(403, "urn:callcenter:problem:outbound-night"),
+    )
+    assert browser.post("/calls/c1/consult", {"to": ""}).status_code == 422
+    assert browser.post("/calls/c1/consult", {}).status_code == 422

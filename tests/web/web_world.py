@@ -29,6 +29,8 @@ _TAKEN = (
     events.TransferCall,
     events.HangUpCall,
     events.ConsultColleague,
+    events.ConsultNumber,
+    events.SwapConsultation,
     events.BeginConference,
     events.PressKeys,
     events.ReadOutCode,

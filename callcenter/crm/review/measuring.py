@@ -139,6 +139,7 @@ def away(facts: Sequence[Fact], seconds: float, offset: float = 0.0) -> list[Mar
         return []
     found: list[Mark] = []
     running: dict[MarkKind, float] = {}
+    holders: set[LegName] = set()
 
     def begin(kind: MarkKind, at: float) -> None:
         running.setdefault(kind, at)
@@ -150,10 +151,14 @@ def away(facts: Sequence[Fact], seconds: float, offset: float = 0.0) -> list[Mar
     for fact in facts:
         at = (fact.at - answers[0]).total_seconds()
         if isinstance(fact, events.CallHeld):
+            holders.add(fact.by)
             begin("hold", at)
         elif isinstance(fact, events.CallResumed):
-            end("hold", at)
+            holders.discard(fact.by)
+            if not holders:
+                end("hold", at)
         elif isinstance(fact, events.CallTransferred):
+            holders.clear()
             end("hold", at)
             begin("transfer", at)
         elif isinstance(fact, events.CallAnswered):

@@ -24,6 +24,13 @@ PERSONAL: Mapping[str, Mapping[str, Any]] = {
     },
     "UtteranceHeard": {"text": "", "masks": []},
     "CallEnded": {"detail": ""},
+    "CallTransferred": {"to_number": None},
+    "ConsultationOffered": {"number": None, "sip_call_id": None},
+    "ConsultationAnswered": {"number": None},
+    "ConsultationHeld": {"number": None},
+    "ConsultationResumed": {"number": None},
+    "ConferenceBegan": {"number": None},
+    "ConsultationEnded": {"number": None},
 }
 """Kind of fact → field → what stands there afterwards."""
 

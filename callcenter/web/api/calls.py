@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from pydantic import Field
 
 from callcenter.crm import diagnosis
-from callcenter.events import RecordingAction
+from callcenter.events import RecordingAction, SwapTarget
 from callcenter.log import EventLog
 from callcenter.web import auth, orders, records
 from callcenter.web.context import services, who
@@ -20,16 +20,25 @@ blueprint = APIBlueprint("calls", __name__, tag="Calls")
 
 
 class Transfer(In):
-    """Where the call goes: to an agent (a user's id) or a queue (its name)."""
+    """Where the call goes: to an agent (a user's id), a queue (its name), or the number outside
+    that I asked and that answered (E.164)."""
 
     to_agent: Id | None = None
     to_queue: Id | None = None
+    to_number: str | None = Field(default=None, min_length=1, max_length=64)
 
 
 class Asking(In):
-    """Whom I ask: the id of a colleague who is free."""
+    """Whom I ask: the id of a colleague who is free, or a number outside as people write it."""
 
-    colleague: Id
+    colleague: Id | None = None
+    to: str | None = Field(default=None, min_length=1, max_length=64)
+
+
+class Swap(In):
+    """To whom I go; the other one hears music."""
+
+    to: SwapTarget
 
 
 class Keys(In):
@@ -148,7 +157,10 @@ _route("conference", "Let the customer hear the colleague whom I asked, and me."
 @blueprint.output(Done)
 @auth.requires(Permission.CALLS_TAKE)
 def transfer(id: str, body: Transfer) -> Any:
-    """Pass the call on to another agent or a queue; to whom I asked first: hand it over."""
+    """Pass the call on to another agent or a queue; to whom I asked first: hand it over.
+
+    Handed over to a number outside it is nobody's any more, and goes on until one of the two ends.
+    """
     return _order("transfer", id, body.model_dump())
 
 
@@ -166,8 +178,20 @@ def keys(id: str, body: Keys) -> Any:
 @blueprint.output(Done)
 @auth.requires(Permission.CALLS_TAKE)
 def consult(id: str, body: Asking) -> Any:
-    """Ask a colleague, who is rung; the customer is on hold meanwhile. 409: they are not free."""
+    """Ask a colleague, who is rung, or a number outside; the customer is on hold meanwhile.
+
+    409: the colleague is not free. 403 `outbound-…`: the number may not be called by me now.
+    """
     return _order("consult", id, body.model_dump())
+
+
+@blueprint.post("/calls/<id>/swap")
+@blueprint.input(Swap, location="json", arg_name="body")
+@blueprint.output(Done)
+@auth.requires(Permission.CALLS_TAKE)
+def swap(id: str, body: Swap) -> Any:
+    """Go from the colleague whom I asked to the customer, or back; 409 before they answered."""
+    return _order("swap", id, body.model_dump())
 
 
 @blueprint.post("/calls/<id>/reading")

@@ -218,7 +218,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ask a colleague, who is rung; the customer is on hold meanwhile. 409: they are not free. */
+        /**
+         * Ask a colleague, who is rung, or a number outside; the customer is on hold meanwhile.
+         * @description 409: the colleague is not free. 403 `outbound-…`: the number may not be called by me now.
+         */
         post: operations["post_calls_consult"];
         delete?: never;
         options?: never;
@@ -362,6 +365,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}/swap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go from the colleague whom I asked to the customer, or back; 409 before they answered. */
+        post: operations["post_calls_swap"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls/{id}/transfer": {
         parameters: {
             query?: never;
@@ -371,7 +391,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Pass the call on to another agent or a queue; to whom I asked first: hand it over. */
+        /**
+         * Pass the call on to another agent or a queue; to whom I asked first: hand it over.
+         * @description Handed over to a number outside it is nobody's any more, and goes on until one of the two ends.
+         */
         post: operations["post_calls_transfer"];
         delete?: never;
         options?: never;
@@ -2067,10 +2090,11 @@ export interface components {
         };
         /**
          * Asking
-         * @description Whom I ask: the id of a colleague who is free.
+         * @description Whom I ask: the id of a colleague who is free, or a number outside as people write it.
          */
         Asking: {
-            colleague: string;
+            colleague?: string | null;
+            to?: string | null;
         };
         /**
          * Audit
@@ -4129,6 +4153,14 @@ export interface components {
             };
         };
         /**
+         * Swap
+         * @description To whom I go; the other one hears music.
+         */
+        Swap: {
+            /** @enum {string} */
+            to: "customer" | "colleague";
+        };
+        /**
          * Time
          * @description How long a step took, in working days.
          */
@@ -4168,11 +4200,13 @@ export interface components {
         };
         /**
          * Transfer
-         * @description Where the call goes: to an agent (a user's id) or a queue (its name).
+         * @description Where the call goes: to an agent (a user's id), a queue (its name), or the number outside
+         *     that I asked and that answered (E.164).
          */
         Transfer: {
             to_agent?: string | null;
             to_queue?: string | null;
+            to_number?: string | null;
         };
         /**
          * Transition
@@ -4947,6 +4981,41 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_swap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Swap"];
+            };
+        };
         responses: {
             /** @description Successful response */
             200: {

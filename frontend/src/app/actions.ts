@@ -17,7 +17,8 @@ export function useCallActions() {
   /** While I talk with a colleague alone it is their part that ends, not the customer's call. */
   async function end(): Promise<void> {
     const call = live.calls.current?.call.id;
-    const alone = live.consultation && live.consultation.state !== "joined" && !live.isAsked;
+    const asked = live.isAsked ? null : live.consultation?.state;
+    const alone = asked === "ringing" || asked === "talking";
     if (call) await live.act(alone ? "call.resume" : "call.hangup", call);
   }
 
@@ -26,18 +27,28 @@ export function useCallActions() {
     if (live.consultation) await live.act("call.resume", live.consultation.call);
   }
 
+  /** To the customer while the colleague waits, or back. */
+  async function swap(): Promise<void> {
+    const now = live.consultation;
+    const to = now?.state === "held" ? "colleague" : "customer";
+    if (now) await live.act("call.swap", now.call, { to });
+  }
+
   async function join(): Promise<void> {
     if (live.consultation) await live.act("call.conference", live.consultation.call);
   }
 
   async function handOver(): Promise<void> {
     const now = live.consultation;
-    if (now) await live.act("call.transfer", now.call, { to_agent: now.colleague.id });
+    if (!now) return;
+    const to = now.number ? { to_number: now.number } : { to_agent: now.colleague.id };
+    await live.act("call.transfer", now.call, to);
   }
 
   async function toggleHold(): Promise<void> {
     const current = live.calls.current;
     if (!current || live.isAsked || live.consultation?.state === "joined") return;
+    if (["talking", "held"].includes(live.consultation?.state ?? "")) return swap();
     await live.act(current.call.state === "held" ? "call.resume" : "call.hold", current.call.id);
   }
 
@@ -45,5 +56,5 @@ export function useCallActions() {
     if (live.calls.current && !live.onPhone) live.toggleMute();
   }
 
-  return { answer, decline, end, goOn, join, handOver, toggleHold, mute };
+  return { answer, decline, end, goOn, swap, join, handOver, toggleHold, mute };
 }

@@ -61,13 +61,19 @@ export interface Named {
   name: string;
 }
 
-/** A colleague who is asked beside a call: it rings there, the two talk, or all three do. */
+/**
+ * A colleague who is asked beside a call: it rings there, the two talk, the colleague waits while
+ * the other is with the customer (held), or all three talk.
+ */
 export interface Consultation {
   call: string;
-  state: "ringing" | "talking" | "joined" | "ended";
+  state: "ringing" | "talking" | "held" | "joined" | "ended";
   /** Whose call it is. */
   agent: Named;
+  /** Somebody outside has no id; the name is the number then. */
   colleague: Named;
+  /** Outside, in E.164; null for a colleague. */
+  number?: string | null;
   /** Why it ended. */
   reason: string | null;
 }

@@ -18,12 +18,12 @@ import {
 } from "@/audio/leg";
 import { mic } from "@/audio/microphone";
 import { callTone } from "@/calls/calls";
-import { merge } from "@/captions/captions";
+import { hear, merge } from "@/captions/captions";
 import { i18n } from "@/i18n";
 import { me, session, shiftIsOn } from "@/session/session";
 import { say, sayProblem } from "@/ui/toasts";
 import { leading, onTabMessage, runForLead, tell } from "./leader";
-import { type Alarm, nodeOf, readAlarms, readPresence, seqOf } from "./payload";
+import { type Alarm, nodeOf, readAlarms, readCaptions, readPresence, seqOf } from "./payload";
 import { blank, type Live, reduce, takeSnapshot, withCalls } from "./reduce";
 import type { Ack, Wire } from "./socket";
 
@@ -187,6 +187,13 @@ export const useLive = defineStore("live", () => {
   async function loadCaptions(call: string | null): Promise<void> {
     const contact = state.value.calls.current ?? state.value.calls.after;
     if (!call || contact?.call.id !== call) return;
+    if (isAsked.value) {
+      // The transcript is not for whoever is only asked; what the others see now is.
+      const ack = await send("call.captions", { call }, true);
+      const captions = readCaptions(ack.items).reduce(hear, state.value.captions);
+      state.value = { ...state.value, captions };
+      return;
+    }
     const interaction = await interactionOf(call);
     if (!interaction) return;
     const stored = await api.transcript(interaction).catch(() => null);

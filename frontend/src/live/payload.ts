@@ -121,18 +121,23 @@ function readNamed(value: unknown): Named {
   return { id: text(one.id) ?? "", name: text(one.name) ?? text(one.username) ?? "" };
 }
 
-const CONSULTED = ["ringing", "talking", "joined"] as const;
+/** A number within a sentence: left to right in every script (Unicode's LRI and PDI). */
+const isolated = (number: string) => `\u2066${number}\u2069`;
+
+const CONSULTED = ["ringing", "talking", "held", "joined"] as const;
 
 /** The payload of `call.consultation`, also as it stands in the answer to `resume`. */
 export function readConsultation(value: unknown): Consultation | null {
   const body = raw(value);
   const call = text(body.call);
   if (!call) return null;
+  const outside = text(body.number);
   return {
     call,
     state: CONSULTED.find((state) => state === body.state) ?? "ended",
     agent: readNamed(body.agent),
-    colleague: readNamed(body.colleague),
+    colleague: outside ? { id: "", name: isolated(outside) } : readNamed(body.colleague),
+    number: outside,
     reason: text(body.reason),
   };
 }
@@ -165,6 +170,12 @@ export function readCaption(payload: unknown): CaptionEvent | null {
     final: body.kind === "final",
     masks: Array.isArray(body.masks) ? body.masks.map(String) : [],
   };
+}
+
+/** The answer to `call.captions`: what was said so far. */
+export function readCaptions(items: unknown): CaptionEvent[] {
+  const read = (Array.isArray(items) ? items : []).map(readCaption);
+  return read.filter((one): one is CaptionEvent => one !== null);
 }
 
 /** A phrase that supervisors listen for, and where in which call it was said. */

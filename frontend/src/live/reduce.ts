@@ -126,11 +126,10 @@ function changePresence(live: Live, payload: unknown): Live {
   };
 }
 
-/** Captions follow the call on the screen, and stay through its wrap-up. */
+/** Captions follow the call on the screen and stay through its wrap-up, no longer. */
 function settle(live: Live): Live {
   const shown = live.calls.current ?? live.calls.after;
-  if (!shown) return live;
-  const captions = captionsOf(live.captions, shown.call.id);
+  const captions = captionsOf(live.captions, shown?.call.id ?? null);
   return captions === live.captions ? live : { ...live, captions };
 }
 

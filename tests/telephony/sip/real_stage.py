@@ -54,6 +54,7 @@ class RealStage(Stage):
             recordings=DiskRecordings(settings.recordings_dir),
             speech=ScriptedSpeech(),
             sounds=Sounds(ringback=tones.ringback(), music=tones.hold_music()),
+            dialler=self.native,
             phones=self.native.phones,
         )
         self.service = TelephonyService(

@@ -254,6 +254,8 @@ def test_it_asks_a_colleague_and_hands_the_customer_over(
             (level,) = g711.decode(bytes([CUSTOMER]), Codec.PCMU)
             await stage.happens(lambda: bool(np.count_nonzero(other.heard() == level) > RATE // 2))
             assert customer.requests("BYE") == []
+            before = len(customer.voice.heard)  # what b said to a alone is not kept
+            await stage.happens(lambda: len(customer.voice.heard) > before + 60)
             await other.order("hangup")
             await stage.until("CallEnded", "b wrap_up")
             assert stage.last(CallEnded).agent == "b"
