@@ -34,7 +34,8 @@ def verify(
     """Look whether every recording and every line of the audit is as it was written.
 
     The system may be running. Exit status 0: all is well; 1: something was changed, taken out of
-    the middle (missing), cut off the end (cut) or added, and the first such thing is named.
+    the middle (missing), cut off the end (cut) or off the beginning (checkpoint), or added, and the
+    first such thing is named.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

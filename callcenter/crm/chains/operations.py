@@ -2,7 +2,7 @@
 
 Writers wait for each other: on PostgreSQL by the lock on the chain's end, on SQLite by its one
 write lock. The first who comes to a chain without links links what is there already: rows from
-before there were chains.
+before there were chains. A chain with a checkpoint is none of those, whatever its end says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from callcenter.crm.chains import links
 from callcenter.crm.chains.keys import Key, KeyRing
 from callcenter.crm.chains.links import Head, Link
-from callcenter.crm.chains.models import ChainEnd, ChainLink
+from callcenter.crm.chains.models import ChainCheckpoint, ChainEnd, ChainLink
 from callcenter.errors import StartError
 
 BATCH = 500
@@ -82,7 +82,7 @@ def lock(session: Session, chain: Chain) -> End:
     key = keys_of(session).signing
     row = _end_row(session, chain.name)
     end = End(session, chain, row, key)
-    if row.count == 0:
+    if row.count == 0 and session.get(ChainCheckpoint, chain.name) is None:
         _adopt(session, chain, end)
     return end
 
@@ -104,9 +104,11 @@ def _end_row(session: Session, chain: str) -> ChainEnd:
         session.add(row)
     numbers = select(ChainLink.number, ChainLink.mac).where(ChainLink.chain == chain)
     last = session.execute(numbers.order_by(ChainLink.number.desc()).limit(1)).first()
-    if last is not None and last.number > row.count:
+    # where there are no links at all: what was cut is no new chain
+    known = last if last is not None else session.get(ChainCheckpoint, chain)
+    if known is not None and known.number > row.count:
         _LOGGER.error("the end of a chain was set back: callcenter recordings verify", chain=chain)
-        row.count, row.mac = last.number, last.mac
+        row.count, row.mac = known.number, known.mac
     return row
 
 
