@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -195,6 +196,39 @@ def test_a_round_that_was_killed_is_finished_by_the_next(
     assert retention.dry_run() == {"audit": Counts(0, 4)}
     assert retention.run() == {"audit": Counts(0, 4)}
     assert whole(engine).counts["audit"] == len(lines(engine)) - 1  # verify's own line
+
+
+def test_others_write_between_the_batches(
+    engine: Engine, aged: Age, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "LINES", 3)
+    aged(800)
+    note(engine, 8)
+    aged(0)
+    pauses: list[float] = []
+
+    def others(seconds: float) -> None:
+        pauses.append(seconds)
+        note(engine)
+
+    monkeypatch.setattr("callcenter.crm.retention.operations.time.sleep", others)
+    assert keeper(engine).run() == {"audit": Counts(8, 8)}
+    assert pauses == [0.15, 0.15, 0], "SQLite's waiting writers look every 0.1 s"
+    assert [what for _, what in lines(engine)] == ["cut", "listen"] * 3 + ["retention"]
+    whole(engine)
+
+
+def test_two_who_cut_at_once_do_it_once(engine: Engine, aged: Age) -> None:
+    aged(800)
+    note(engine, 30)
+    aged(0)
+    with ThreadPoolExecutor(3) as pool:
+        rounds = [pool.submit(keeper(engine).run) for _ in range(2)]
+        pool.submit(note, engine, 10).result()
+        counts = [one.result()["audit"] for one in rounds]
+    assert sum(one.marked for one in counts) == sum(one.shredded for one in counts) == 30
+    assert len(lines(engine)) == 10 + 1 + 2  # others' lines, the cut, two rounds
+    whole(engine)
 
 
 def test_the_database_itself_lets_nothing_else_go(cut: Engine) -> None:
