@@ -78,6 +78,7 @@ def test_it_says_what_it_would_do_and_what_it_did(old: Settings) -> None:
     verified = run(old, "recordings", "verify")
     assert verified.exit_code == 0, verified.output
     assert "audit 4;" in verified.stdout
+    assert "Retention has cut the audit: it begins behind link 3." in verified.stdout
 
 
 def test_a_beginning_that_was_changed_is_a_sentence_and_a_failure(old: Settings) -> None:

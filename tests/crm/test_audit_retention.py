@@ -318,6 +318,25 @@ def test_lines_of_what_is_held_stay_as_they_were(
     whole(engine, files)
 
 
+def test_a_hold_that_comes_after_the_mark_is_obeyed(
+    engine: Engine, floor: Floor, aged: Age
+) -> None:
+    aged(800)
+    with Session(engine) as session, session.begin():
+        by = create_user(session, username="audrey", name="A", role="auditor", password_hash="x").id
+        customer = create(session, name="Sara", region="IR").id
+    note(engine, kind="customer", object=customer, what="customer.read")
+    note(engine, kind="customer", object="c2", what="customer.read")
+    aged(0)
+    assert keeper(engine, after=7).run() == {"audit": Counts(2, 0)}
+    with Session(engine) as session, session.begin():
+        put(session, "customer", customer, reason="court", by=by, address=None)
+    later = keeper(engine, after=7, at=NOW + timedelta(days=7))
+    assert later.dry_run() == later.run() == {"audit": Counts(0, 1, held=1)}
+    assert lines(engine)[0] == (1, "customer.read")
+    whole(engine)
+
+
 def test_what_was_shredded_is_told_from_what_is_missing_for_ever(
     engine: Engine, floor: Floor, aged: Age
 ) -> None:
@@ -438,6 +457,23 @@ def test_a_beginning_that_a_thief_cut_off_is_not_one_that_retention_did(
         0,
         "nothing more is taken from the audit, run callcenter recordings verify",
     )
+
+
+def test_who_puts_back_what_was_taken_is_found(engine: Engine, aged: Age) -> None:
+    """All of it was ours, byte by byte; the audit says that it went."""
+    aged(800)
+    note(engine, 4)
+    aged(0)
+    tables = {"audit": "number <= 4", "chain_links": "chain = 'audit' AND number <= 4"}
+    for table, which in tables.items():
+        tamper(engine, f"CREATE TABLE saved_{table} AS SELECT * FROM {table} WHERE {which}")
+    keeper(engine).run()
+    tamper(engine, *(f"INSERT INTO {table} SELECT * FROM saved_{table}" for table in tables))
+    assert first(verify(engine, Files())) == ("added", "audit", "link 1")
+    tamper(engine, "DELETE FROM chain_checkpoints")
+    report = verify(engine, Files())
+    assert first(report) == ("checkpoint", "audit", "behind link 0")
+    assert report.findings[0].text == "the audit speaks of another one, behind link 4"
 
 
 def test_a_cut_tail_is_found_by_heads(cut: Engine, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,14 @@ def test_who_has_the_key_cannot_cut_what_heads_know_to_be_young(day: str, found:
     made, _ = chained([b"a", b"b", b"c"])
     known = Head(2, made[1].mac, day)  # of that day: the third link is younger
     said = links.judged("audit", checkpoint(made), {KEY.id: KEY}, [known], (), 730)
+    assert [one.kind for one in said] == found
+
+
+@pytest.mark.parametrize(("today", "found"), [("2026-11-24", []), ("2026-11-23", ["checkpoint"])])
+def test_a_checkpoint_of_a_day_that_will_be_is_none(today: str, found: list[str]) -> None:
+    """Sites are up to a day ahead; who sets the clock forward to cut leaves this."""
+    begin = checkpoint(chained([b"a"])[0])  # of 2026-11-25
+    said = links.judged("audit", begin, {KEY.id: KEY}, today=date.fromisoformat(today))
     assert [one.kind for one in said] == found
 
 

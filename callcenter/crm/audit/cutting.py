@@ -48,8 +48,13 @@ def counted(session: Session, until: int, keep: ColumnElement[bool]) -> int:
     last = _link(session, until)
     query = select(func.count()).select_from(AuditEntry)
     query = query.join(ChainLink, ChainLink.item == cast(AuditEntry.number, ChainLink.item.type))
-    mine = (ChainLink.number > (known.number if known else 0), ChainLink.number <= (last or 0))
-    return session.scalar(query.where(ChainLink.chain == AUDIT.name, *mine, ~keep)) or 0
+    begin = known.number if known else 0
+    mine = (
+        ChainLink.chain == AUDIT.name,
+        ChainLink.number > begin,
+        ChainLink.number <= (last or 0),
+    )
+    return session.scalar(query.where(AuditEntry.number <= until, *mine, ~keep)) or 0
 
 
 def cut(session: Session, until: int, keep: ColumnElement[bool], limit: int) -> tuple[int, int]:

@@ -135,12 +135,13 @@ def judged(
     heads: Iterable[Head] = (),
     cuts: Iterable[Head] = (),
     least_days: int = 0,
+    today: date | None = None,
 ) -> list[Finding]:
     """What is wrong with a checkpoint, or with its absence: one finding or none.
 
     `heads`: ends of the chain, `cuts`: its checkpoints, both as somebody wrote them down elsewhere,
     with the day. Nothing younger than `least_days` may be gone: also who has the key cannot pass
-    off as retention's what was taken before its time.
+    off as retention's what was taken before its time, nor who set the clock forward for it.
     """
     number, mac = (checkpoint.number, checkpoint.mac) if checkpoint else (0, START)
     if checkpoint is not None and checkpoint.key not in keys:
@@ -154,8 +155,10 @@ def judged(
             return [_of_checkpoint(chain, number, text)]
     if checkpoint is None:
         return []
-    # a day more: heads have the date of the site
-    last = datetime.fromisoformat(checkpoint.at).date() - timedelta(days=least_days - 1)
+    day = datetime.fromisoformat(checkpoint.at).date()
+    if today is not None and day > today + timedelta(days=1):
+        return [_of_checkpoint(chain, number, f"it says that it was set on {day}, which will be")]
+    last = day - timedelta(days=least_days - 1)  # a day more: heads have the date of the site
     for head in heads:
         if head.count == number and head.mac != mac:
             text = f"the head of {head.seen} saw another link {number}"

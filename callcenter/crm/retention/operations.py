@@ -26,7 +26,7 @@ from callcenter.crm.audit.models import AuditEntry
 from callcenter.crm.retention.audit_lines import NAME, AuditLines
 from callcenter.crm.retention.kinds import Kind, Rules, counted, kinds
 from callcenter.crm.retention.models import RetentionMark
-from callcenter.database import reading
+from callcenter.database import AWAY, reading
 from callcenter.errors import ChainBroken
 from callcenter.events import now
 
@@ -161,13 +161,14 @@ class Retention:
         _LOGGER.info("retention", kind=kind, marked=marked, shredded=shredded, held=held)
 
     def _refused(self) -> bool:
-        """How the last cut ended."""
+        """Whether the last round, of whichever process, took nothing because it must not."""
         runs = select(AuditEntry.result).where(AuditEntry.kind == NAME, AuditEntry.what == RUN)
-        with Session(reading(self._engine)) as session:
-            return session.scalar(runs.order_by(AuditEntry.number.desc()).limit(1)) not in {
-                None,
-                "ok",
-            }
+        try:
+            with Session(reading(self._engine)) as session:
+                result = session.scalar(runs.order_by(AuditEntry.number.desc()).limit(1))
+        except AWAY:
+            return False  # that is another alarm's
+        return result not in {None, "ok"}
 
     def _held(self, session: Session, kind: Kind, at: datetime) -> int:
         held = kind.held()

@@ -28,6 +28,7 @@ from callcenter.crm.interactions.sealed import RECORDINGS
 from callcenter.crm.trust import CHAINS, heads
 from callcenter.crm.trust.heads import Heads
 from callcenter.database import reading
+from callcenter.events import now
 
 SHRED = "shred"
 """What the audit says of a recording whose files were removed because its time was over."""
@@ -54,6 +55,8 @@ class Report:
     """What was looked at and what was found, in this order."""
 
     counts: dict[str, int] = field(default_factory=dict)
+    cuts: dict[str, int] = field(default_factory=dict)
+    """The last link that retention took, of chains that it has cut."""
     bytes: int = 0
     shredded: int = 0
     heads: int | None = None
@@ -68,6 +71,7 @@ class Report:
     def join(self, other: Report) -> None:
         """Add what was found of one chain."""
         self.counts |= other.counts
+        self.cuts |= other.cuts
         self.bytes += other.bytes
         self.shredded += other.shredded
         self.findings += other.findings[: SHOWN - len(self.findings)]
@@ -99,7 +103,10 @@ class Verifier:
             begin = self._begin(chain)
             report = Report()
             seen, cuts = known.seen.get(chain.name, ()), known.cuts.get(chain.name, ())
-            report.add(judged(chain.name, begin, keys, seen, cuts, AUDIT_LEAST_DAYS))
+            today = now().date()
+            report.add(judged(chain.name, begin, keys, seen, cuts, AUDIT_LEAST_DAYS, today))
+            if begin is not None:
+                report.cuts[chain.name] = begin.number
             self._look(chain, Walk(chain.name, keys, seen, begin), report)
             report.add(self._untold(chain, begin) if not report.wrong else [])
             if self._begin(chain) == begin:
