@@ -80,9 +80,9 @@ def keys_of(session: Session) -> KeyRing:
 def lock(session: Session, chain: Chain) -> End:
     """Wait until the end of the chain is ours; call it before the row is written."""
     key = keys_of(session).signing
-    row, cut = _end_row(session, chain.name)
+    row, is_new = _end_row(session, chain.name)
     end = End(session, chain, row, key)
-    if row.count == 0 and cut is None:
+    if is_new:
         _adopt(session, chain, end)
     return end
 
@@ -94,26 +94,24 @@ def begin(engine: Engine, *chains: Chain) -> None:
             lock(session, chain)
 
 
-def _end_row(session: Session, chain: str) -> tuple[ChainEnd, ChainCheckpoint | None]:
-    """The row, locked, and where retention has cut the chain. Where somebody set the row back, the
-    chain goes on behind its last link: what cannot be written down would stop the floor; the walk
-    tells of it."""
-    both = select(ChainEnd, ChainCheckpoint).where(ChainEnd.chain == chain)
-    both = both.outerjoin(ChainCheckpoint, ChainCheckpoint.chain == ChainEnd.chain)
-    ends = both.with_for_update(of=ChainEnd).execution_options(populate_existing=True)
-    found = session.execute(ends).one_or_none()
-    row, cut = found if found else (None, session.get(ChainCheckpoint, chain))
+def _end_row(session: Session, chain: str) -> tuple[ChainEnd, bool]:
+    """The row, locked, and whether the chain never had a link. Where somebody set the row back, the
+    chain goes on behind its last link, or behind its checkpoint: what cannot be written down would
+    stop the floor; the walk tells of it."""
+    ends = select(ChainEnd).where(ChainEnd.chain == chain).with_for_update()
+    row = session.scalars(ends.execution_options(populate_existing=True)).one_or_none()
     if row is None:
         row = ChainEnd(chain=chain, count=0, mac=links.START)
         session.add(row)
     numbers = select(ChainLink.number, ChainLink.mac).where(ChainLink.chain == chain)
     last = session.execute(numbers.order_by(ChainLink.number.desc()).limit(1)).first()
-    # where there are no links at all: what was cut is no new chain
-    known = last if last is not None else cut
+    # only where there are no links is the checkpoint asked for: a backup that is made before an
+    # upgrade writes its line, too
+    known = last if last is not None else session.get(ChainCheckpoint, chain)
     if known is not None and known.number > row.count:
         _LOGGER.error("the end of a chain was set back: callcenter recordings verify", chain=chain)
         row.count, row.mac = known.number, known.mac
-    return row, cut
+    return row, known is None and row.count == 0
 
 
 def _adopt(session: Session, chain: Chain, end: End) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, inspect, select
 from sqlalchemy.orm import Session
 
 from callcenter.config import AUDIT_LEAST_DAYS
@@ -21,7 +21,7 @@ from callcenter.crm.audit.models import AuditEntry
 from callcenter.crm.chains import checkpoints
 from callcenter.crm.chains.keys import Key
 from callcenter.crm.chains.links import START, Checkpoint, Finding, Head, Link, Walk, judged
-from callcenter.crm.chains.models import ChainEnd, ChainLink
+from callcenter.crm.chains.models import ChainCheckpoint, ChainEnd, ChainLink
 from callcenter.crm.chains.operations import BATCH, Chain, keys_of
 from callcenter.crm.interactions.models import Recording
 from callcenter.crm.interactions.sealed import RECORDINGS
@@ -131,6 +131,9 @@ class Verifier:
         self._unlinked(chain, last, report)
 
     def _begin(self, chain: Chain) -> Checkpoint | None:
+        """A copy from before migration 0037 has none."""
+        if not inspect(self._reader).has_table(ChainCheckpoint.__tablename__):
+            return None
         with Session(self._reader) as session:
             return checkpoints.find(session, chain.name)
 
