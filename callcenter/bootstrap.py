@@ -382,6 +382,7 @@ def retention_of(settings: Settings, engine: Engine) -> Retention:
         transcripts=own.transcripts_days,
         complaints=own.complaints_days,
         messages=own.messages_days,
+        audit=own.audit_days,
         shred_after=own.shred_after_days,
     )
     files = DiskRecordings(settings.recordings_dir)

@@ -108,6 +108,9 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Days = Annotated[int, Field(ge=0, le=365)]
+AUDIT_LEAST_DAYS = 730
+"""So long the audit is kept at least, as Israel's data security regulations of 2017 want it of the
+records of who saw what (regulation 17: 24 months). Migration 0037 holds the database to it."""
 
 
 def read_secret(value: SecretStr | None, file: Path | None) -> str:
@@ -690,6 +693,9 @@ class Retention(Section):
     )
     messages_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
         None, description="days that the texts of mails and text messages are kept; null: for ever"
+    )
+    audit_days: Annotated[int, Field(ge=AUDIT_LEAST_DAYS, le=36_500)] | None = Field(
+        None, description="days that lines of the audit are kept, 730 or more; null: for ever"
     )
     shred_after_days: Days = Field(
         7, description="what is marked can be heard and read for so many days more"

@@ -41,6 +41,7 @@
     ├── RecordingError           the journal or the sealed file cannot be written or read
     │   └── NoSpace              the disk of recordings is full: try again when there is room
     ├── BackupError              a backup cannot be made or brought back
+    ├── ChainBroken              a chain is not as it was written: nothing is taken from it
     └── SpeechError
         ├── ModelMissing         no model for that language
         └── ModelCorrupt         the bytes do not have the pinned sha256
@@ -360,6 +361,16 @@ class BackupError(CallcenterError):
     """A backup cannot be made or brought back; what was there stays as it was."""
 
     slug = "backup"
+
+
+class ChainBroken(CallcenterError):
+    """A chain is not as it was written, so nothing is taken from it. `kind` is the finding's."""
+
+    slug = "chain-broken"
+
+    def __init__(self, detail: str, kind: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
 
 
 class SpeechError(CallcenterError):

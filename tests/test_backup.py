@@ -9,11 +9,13 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from servers import Postgres
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner, Result
 
@@ -23,12 +25,15 @@ from callcenter.backups.making import keys_beside
 from callcenter.cli import app
 from callcenter.config import Settings
 from callcenter.crm import subscribers
+from callcenter.crm.audit import operations as audit
 from callcenter.crm.audit.models import AuditEntry
 from callcenter.crm.customers.models import Customer
 from callcenter.crm.customers.operations import create
 from callcenter.crm.erasures.models import Erasure
 from callcenter.crm.interactions.call_keys import KeysOfCalls
 from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.retention.kinds import Rules
+from callcenter.crm.retention.operations import Counts, Retention
 from callcenter.crm.trust.heads import DailyHeads
 from callcenter.crm.vault import operations as vault
 from callcenter.crm.vault.models import CustomerKey
@@ -92,7 +97,7 @@ class House:
 )
 def server(request: pytest.FixtureRequest) -> Iterator[Postgres | None]:
     """Where the databases are; None: in files."""
-    started = Postgres() if request.param == "postgresql" else None
+    started = Postgres() if request.param == "pg" else None
     yield started
     if started:
         started.remove()
@@ -209,6 +214,57 @@ def test_both_leave_a_line_in_the_audit(here: House, there: House, tmp_path: Pat
         said = session.scalars(select(AuditEntry.what).order_by(AuditEntry.number)).all()
     engine.dispose()
     assert said[-2:] == ["backup", "restore"]
+
+
+def test_an_audit_that_retention_has_cut_is_whole_where_it_is_brought_back(
+    here: House, there: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(house: House, days: int) -> Counts:
+        engine = bootstrap.open_records(house.settings)
+        rules = Rules(audit=days, shred_after=0)
+        done = Retention(engine, rules, lambda path: None).run()["audit"]
+        engine.dispose()
+        return done
+
+    (here.settings.heads_dir / "heads.jsonl").unlink()  # that head knows that nothing is so old
+    engine = bootstrap.open_records(here.settings)
+    for days in (800, 800, 800, 735, 0):
+        at = now() - timedelta(days=days)
+        with Session(engine) as session, session.begin(), monkeypatch.context() as patch:
+            patch.setattr(audit, "now", lambda at=at: at)
+            audit.record(session, "u1", "listen", "interaction", "i1")
+    before = tmp_path / "before.tar"
+    assert here.run("backup", str(before)).exit_code == 0
+    assert cut(here, 790) == Counts(3, 3)
+    tomorrow = now() + timedelta(days=1)
+    DailyHeads(engine, here.settings.heads_dir, "UTC", lambda: tomorrow).round()
+    engine.dispose()
+
+    assert here.run("backup", str(tmp_path / "callcenter.tar")).exit_code == 0
+    done = there.run("restore", str(tmp_path / "callcenter.tar"))
+    assert done.exit_code == 0, done.output
+    verified = there.run("recordings", "verify")
+    assert verified.exit_code == 0, verified.output
+    assert "daily heads 1" in verified.stdout
+    engine = bootstrap.open_records(there.settings)
+    with Session(engine) as session:
+        assert session.scalar(select(func.min(AuditEntry.number))) == 4
+    for table in ("audit", "chain_links", "chain_checkpoints"):
+        with pytest.raises(IntegrityError), engine.begin() as connection:
+            connection.execute(text(f"DELETE FROM {table}"))
+    engine.dispose()
+    assert cut(there, 730) == Counts(1, 1), "it goes on there"
+    verified = there.run("recordings", "verify")
+    assert verified.exit_code == 0, verified.output
+
+    older = House(tmp_path / "older", None)
+    if here.database_url is None:
+        assert older.run("restore", str(before)).exit_code == 0
+        assert older.run("recordings", "verify").exit_code == 0, "with the heads of its own day"
+        heads = str(here.settings.heads_dir / "heads.jsonl")
+        verified = older.run("recordings", "verify", "--heads", heads)
+        assert verified.exit_code == 1
+        assert "checkpoint: audit behind link 0: the head of" in verified.stdout
 
 
 def test_the_keys_are_in_a_file_of_their_own(here: House, there: House, tmp_path: Path) -> None:

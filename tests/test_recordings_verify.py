@@ -126,6 +126,16 @@ def test_three_kinds_of_damage_are_three_findings(
     assert shown.exit_code == status
 
 
+def test_a_copy_from_before_the_audit_could_be_cut_is_looked_at_as_before(
+    whole: Settings, look: Callable[..., Result]
+) -> None:
+    def of_before(_copy: Path, database: sqlite3.Connection) -> None:
+        database.execute("DROP TABLE chain_checkpoints")
+
+    shown = look(of_before, "--heads", str(whole.heads_dir / FILE))
+    assert (shown.exit_code, "Everything is as it was written." in shown.output) == (0, True)
+
+
 def test_without_heads_it_says_what_it_cannot_see(look: Callable[..., Result]) -> None:
     shown = look(_cut_the_tail)
     assert shown.exit_code == 0

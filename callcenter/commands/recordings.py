@@ -34,7 +34,8 @@ def verify(
     """Look whether every recording and every line of the audit is as it was written.
 
     The system may be running. Exit status 0: all is well; 1: something was changed, taken out of
-    the middle (missing), cut off the end (cut) or added, and the first such thing is named.
+    the middle (missing), cut off the end (cut) or off the beginning (checkpoint), or added, and the
+    first such thing is named.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -60,6 +61,8 @@ def _show(report: Report) -> None:
     counts = ", ".join(f"{name} {count}" for name, count in report.counts.items())
     heads = "no daily heads" if report.heads is None else f"daily heads {report.heads}"
     say(f"Looked at: {counts}; files {report.bytes / 2**20:.1f} MiB; {heads}.")
+    for name, number in report.cuts.items():
+        say(f"Retention has cut the {name}: it begins behind link {number}.")
     if report.shredded:
         say(f"Shredded because their time was over, as the audit says: {report.shredded}.")
     if report.heads is None:

@@ -42,3 +42,7 @@ def retention(
             f"{kind}: {would}marked {counts.marked}, {would}shredded {counts.shredded}, "
             f"held {counts.held}".capitalize()
         )
+    problems = [counts.problem for counts in found.values() if counts.problem]
+    for problem in problems:
+        say(f"{problem[0].upper()}{problem[1:]}")
+    raise typer.Exit(1 if problems else 0)

@@ -2,7 +2,7 @@
 
 from callcenter.crm.agents.models import AgentEvent, AgentOutbox, AgentPresence, AgentState
 from callcenter.crm.audit.models import AuditEntry
-from callcenter.crm.chains.models import ChainEnd, ChainLink
+from callcenter.crm.chains.models import ChainCheckpoint, ChainEnd, ChainLink
 from callcenter.crm.complaints.models import (
     Cause,
     Complaint,
@@ -59,6 +59,7 @@ __all__ = [
     "Calibration",
     "CallKey",
     "Cause",
+    "ChainCheckpoint",
     "ChainEnd",
     "ChainLink",
     "CoachingStep",

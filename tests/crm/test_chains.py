@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from callcenter.crm.chains import keys, links
 from callcenter.crm.chains.keys import Key, KeyRing
-from callcenter.crm.chains.links import START, Finding, Head, Link, Walk
+from callcenter.crm.chains.links import START, Checkpoint, Finding, Head, Link, Walk
 from callcenter.errors import ConfigError
 
 KEY = Key(b"k" * 32)
@@ -90,7 +91,8 @@ def test_one_row_taken_out_of_the_middle_is_found(texts: list[bytes], data: st.D
     if "link" in how:
         made.remove(gone)
     (finding,) = walked(made, rows, end)
-    assert (finding.kind, finding.place.split(" (")[0]) == ("missing", f"link {gone.number}")
+    kind = "checkpoint" if gone.number == 1 and "link" in how else "missing"
+    assert (finding.kind, finding.place.split(" (")[0]) == (kind, f"link {gone.number}")
 
 
 @given(contents, st.integers(1, 8), st.lists(st.binary(), max_size=12))
@@ -140,6 +142,101 @@ def test_a_link_of_a_key_that_is_not_here_is_no_link_of_ours() -> None:
     (finding,) = walked(made + more, rows | new, head(more))
     assert (finding.kind, stranger.id in finding.text) == ("key", True)
     assert walked(made + more, rows | new, head(more), [], KEY, stranger) == []
+
+
+# --- a chain that retention has cut --------------------------------------------------------------
+
+
+def checkpoint(made: list[Link], at: str = "2026-11-25T02:00:00+00:00") -> Checkpoint:
+    """The one behind the last of these links."""
+    last = made[-1]
+    bare = Checkpoint("audit", last.number, last.mac, last.item, "h" * 64, at, "")
+    return links.proven(KEY, bare)
+
+
+def cut_walked(
+    made: list[Link], rows: Rows, end: Head, begin: Checkpoint, *heads: Head
+) -> list[Finding]:
+    walk = Walk("audit", {KEY.id: KEY}, heads, begin)
+    found = [one for link in made for one in walk.step(link, rows.get(link.item))]
+    return found + walk.end(end)
+
+
+@given(contents, contents)
+def test_a_chain_is_whole_behind_its_checkpoint(old: list[bytes], new: list[bytes]) -> None:
+    gone, _ = chained(old)
+    made, rows = chained(new, end=head(gone))
+    heads = [head((gone + made)[:one]) for one in range(1, len(gone + made) + 1)]
+    begin = checkpoint(gone)
+    assert links.judged("audit", begin, {KEY.id: KEY}, heads, [head(gone)]) == []
+    assert cut_walked(made, rows, head(made), begin, *heads) == []
+    (finding,) = walked(made, rows, head(made), heads)
+    assert (finding.kind, "no checkpoint" in finding.text) == ("checkpoint", True)
+
+
+@given(contents, contents, st.data())
+def test_damage_behind_a_checkpoint_is_found_as_before(
+    old: list[bytes], new: list[bytes], data: st.DataObject
+) -> None:
+    gone, old_rows = chained(old)
+    made, rows = chained([*new, b"last"], end=head(gone))
+    end, begin = head(made), checkpoint(gone)
+    link = made[data.draw(st.integers(0, len(made) - 2))]
+    found = cut_walked(made, rows | {link.item: rows[link.item] + b"x"}, end, begin)
+    assert (found[0].kind, f"link {link.number} " in found[0].place) == ("changed", True)
+    found = cut_walked([one for one in made if one is not link], rows, end, begin)
+    assert [(one.kind, one.place) for one in found] == [("missing", f"link {link.number}")]
+    (finding,) = cut_walked(made[:-1], rows, end, begin)
+    assert (finding.kind, finding.place) == ("cut", f"link {end.count}")
+    found = cut_walked([gone[-1], *made], rows | old_rows, end, begin)
+    assert [one.kind for one in found] == ["added"]  # what was taken is there again
+    other, _ = chained([b"other", *old])
+    moved = dataclasses.replace(checkpoint(other[: len(gone)]), number=len(gone))
+    assert cut_walked(made, rows, end, links.proven(KEY, moved))[0].kind == "changed"
+
+
+@given(contents, st.data())
+def test_one_flipped_byte_of_a_checkpoint_is_found(old: list[bytes], data: st.DataObject) -> None:
+    gone, _ = chained(old)
+    begin, ring = checkpoint(gone), {KEY.id: KEY}
+    what = data.draw(st.sampled_from(["mac", "item", "hash", "at", "proof"]))
+    changed: dict[str, Any] = {what: _other(getattr(begin, what), data.draw(st.integers(0, 63)))}
+    forged = dataclasses.replace(begin, **changed)
+    (finding,) = links.judged("audit", forged, ring)
+    assert (finding.kind, finding.text) == ("checkpoint", "the checkpoint is not as it was written")
+    higher = dataclasses.replace(begin, number=begin.number + 1)
+    assert [one.kind for one in links.judged("audit", higher, ring)] == ["checkpoint"]
+    assert [one.kind for one in links.judged("audit", begin, {})] == ["key"]
+
+
+def test_heads_tell_of_a_checkpoint_that_was_set_back_or_is_gone() -> None:
+    made, _ = chained([b"a", b"b", b"c", b"d"])
+    ring = {KEY.id: KEY}
+    for left in (None, checkpoint(made[:2])):
+        (finding,) = links.judged("audit", left, ring, (), [head(made[:3])])
+        assert (finding.kind, "2026-11-25" in finding.text) == ("checkpoint", True)
+    assert links.judged("audit", checkpoint(made), ring, (), [head(made[:3])]) == []
+    other = Head(3, START, "2026-11-25")
+    for heads, cuts in (([other], []), ([], [other])):
+        (finding,) = links.judged("audit", checkpoint(made[:3]), ring, heads, cuts)
+        assert finding.kind == "checkpoint"
+
+
+@pytest.mark.parametrize(("day", "found"), [("2024-11-26", []), ("2024-11-27", ["checkpoint"])])
+def test_who_has_the_key_cannot_cut_what_heads_know_to_be_young(day: str, found: list[str]) -> None:
+    """730 days before the checkpoint was 2024-11-25; sites are up to a day ahead."""
+    made, _ = chained([b"a", b"b", b"c"])
+    known = Head(2, made[1].mac, day)  # of that day: the third link is younger
+    said = links.judged("audit", checkpoint(made), {KEY.id: KEY}, [known], (), 730)
+    assert [one.kind for one in said] == found
+
+
+@pytest.mark.parametrize(("today", "found"), [("2026-11-24", []), ("2026-11-23", ["checkpoint"])])
+def test_a_checkpoint_of_a_day_that_will_be_is_none(today: str, found: list[str]) -> None:
+    """Sites are up to a day ahead; who sets the clock forward to cut leaves this."""
+    begin = checkpoint(chained([b"a"])[0])  # of 2026-11-25
+    said = links.judged("audit", begin, {KEY.id: KEY}, today=date.fromisoformat(today))
+    assert [one.kind for one in said] == found
 
 
 # --- keys ----------------------------------------------------------------------------------------

@@ -178,7 +178,8 @@ def test_no_fact_takes_more_than_a_fixed_number_of_statements(
         session.expunge_all()
         with statements() as seen:
             subscribers.apply(session, entry)
-        assert len(seen) <= 12, (entry.kind, seen)
+        # one of them, in a chain without links, is whether retention has cut it
+        assert len(seen) <= 13, (entry.kind, seen)
 
 
 def test_a_single_exact_match_is_the_customer(session: Session, floor: Floor) -> None:

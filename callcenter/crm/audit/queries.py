@@ -6,7 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter.crm.audit.models import AuditEntry
-from callcenter.crm.audit.operations import chained
+from callcenter.crm.audit.operations import AUDIT, chained
+from callcenter.crm.chains import checkpoints
+from callcenter.crm.chains.links import is_ours
+from callcenter.crm.chains.operations import keys_of
 from callcenter.crm.paging import Page, after, key_of, limited
 from callcenter.errors import Invalid
 
@@ -41,9 +44,16 @@ def page(
 
 
 def first_broken(session: Session) -> int | None:
-    """The number of the first entry that does not fit to the one before; None when whole."""
-    previous: str | None = None
-    for row in session.scalars(select(AuditEntry).order_by(AuditEntry.number)):
+    """The number of the first entry that does not fit to the one before; None when whole.
+
+    Where retention has cut the audit it begins behind the checkpoint; of what is kept from before
+    that only the chain's links can tell.
+    """
+    known = checkpoints.find(session, AUDIT.name)
+    begin = known if known and is_ours(known, keys_of(session).known) else None
+    previous = begin.hash if begin else None
+    rows = select(AuditEntry).where(AuditEntry.number > (int(begin.item) if begin else 0))
+    for row in session.scalars(rows.order_by(AuditEntry.number)):
         parts = [row.who, row.what, row.kind, row.object, row.reason, row.address, row.result]
         if row.hash != chained(previous, row.at, parts):
             return row.number

@@ -6,12 +6,17 @@
 Numbers begin with 1 and have no gaps. A link keeps the mac before it, so that one that is missing
 does not make all that follow unreadable. What was cut off the end leaves a perfect chain: only
 heads that were written down elsewhere tell of it.
+
+Retention may take links off the beginning. Where it did, a checkpoint says which was the last:
+
+    proof = HMAC(key, "checkpoint" ‖ chain ‖ number ‖ its mac ‖ item ‖ hash ‖ when ‖ key id)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -21,7 +26,7 @@ from callcenter.crm.chains.keys import Key
 START = "0" * 64
 """What stands before the first link."""
 
-Kind = Literal["changed", "missing", "cut", "added", "key"]
+Kind = Literal["changed", "missing", "cut", "added", "key", "checkpoint"]
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -53,11 +58,35 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a chain begins since retention took what was before: behind link `number`.
+
+    `item`: the newest row that was ever taken, `hash`: its hash where rows have one (the audit).
+    `at`: when it was set, in UTC, as ISO 8601. `proof`: made with `key`.
+    """
+
+    chain: str
+    number: int
+    mac: str
+    item: str
+    hash: str
+    at: str
+    key: str
+    proof: str = ""
+
+    def content(self) -> bytes:
+        """What the proof is made of."""
+        parts = (self.chain, self.number, self.mac, self.item, self.hash, self.at, self.key)
+        return b"checkpoint\0" + spelled(*parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something is not as it was written.
 
     changed: a byte differs. missing: it was taken out between others. cut: it was taken off the
-    end. added: nobody of ours wrote it. key: the key that made it is not here.
+    end. added: nobody of ours wrote it. key: the key that made it is not here. checkpoint: it was
+    taken off the beginning, and not by retention.
     """
 
     kind: Kind
@@ -87,20 +116,91 @@ def make(key: Key, chain: str, end: Head, item: str, content: bytes) -> Link:
     return Link(chain, number, item, digest, end.mac, key.id, mac)
 
 
-class Walk:
-    """Goes along one chain, link by link. `heads`: what was written down of it elsewhere."""
+def proven(key: Key, checkpoint: Checkpoint) -> Checkpoint:
+    """The same, ours."""
+    named = replace(checkpoint, key=key.id)
+    return replace(named, proof=key.mac(named.content()))
 
-    def __init__(self, chain: str, keys: Mapping[str, Key], heads: Iterable[Head] = ()) -> None:
+
+def is_ours(checkpoint: Checkpoint, keys: Mapping[str, Key]) -> bool:
+    """Whether one of these keys made it, and nobody changed it."""
+    key = keys.get(checkpoint.key)
+    return key is not None and key.mac(checkpoint.content()) == checkpoint.proof
+
+
+def judged(
+    chain: str,
+    checkpoint: Checkpoint | None,
+    keys: Mapping[str, Key],
+    heads: Iterable[Head] = (),
+    cuts: Iterable[Head] = (),
+    least_days: int = 0,
+    today: date | None = None,
+) -> list[Finding]:
+    """What is wrong with a checkpoint, or with its absence: one finding or none.
+
+    `heads`: ends of the chain, `cuts`: its checkpoints, both as somebody wrote them down elsewhere,
+    with the day. Nothing younger than `least_days` may be gone: also who has the key cannot pass
+    off as retention's what was taken before its time, nor who set the clock forward for it.
+    """
+    number, mac = (checkpoint.number, checkpoint.mac) if checkpoint else (0, START)
+    if checkpoint is not None and checkpoint.key not in keys:
+        text = f"made with key {checkpoint.key or '?'}, which is not here"
+        return [Finding("key", chain, f"checkpoint behind link {number}", text)]
+    if checkpoint is not None and not is_ours(checkpoint, keys):
+        return [_of_checkpoint(chain, number, "the checkpoint is not as it was written")]
+    for cut in cuts:
+        if cut.count > number or (cut.count == number and cut.mac != mac):
+            text = f"the head of {cut.seen} knows another one, behind link {cut.count}"
+            return [_of_checkpoint(chain, number, text)]
+    if checkpoint is None:
+        return []
+    day = datetime.fromisoformat(checkpoint.at).date()
+    if today is not None and day > today + timedelta(days=1):
+        return [_of_checkpoint(chain, number, f"it says that it was set on {day}, which will be")]
+    last = day - timedelta(days=least_days - 1)  # a day more: heads have the date of the site
+    for head in heads:
+        if head.count == number and head.mac != mac:
+            text = f"the head of {head.seen} saw another link {number}"
+            return [_of_checkpoint(chain, number, text)]
+        if head.count < number and date.fromisoformat(head.seen) > last:
+            text = (
+                f"at the head of {head.seen} there were only {head.count} links: "
+                f"what is gone was not {least_days} days old"
+            )
+            return [_of_checkpoint(chain, number, text)]
+    return []
+
+
+def _of_checkpoint(chain: str, number: int, text: str) -> Finding:
+    return Finding("checkpoint", chain, f"behind link {number}", text)
+
+
+class Walk:
+    """Goes along one chain, link by link. `heads`: what was written down of it elsewhere;
+    `checkpoint`: where it begins, if that is ours (see `judged`). `begin`: behind this number."""
+
+    def __init__(
+        self,
+        chain: str,
+        keys: Mapping[str, Key],
+        heads: Iterable[Head] = (),
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
         self._chain, self._keys = chain, keys
+        begin = checkpoint if checkpoint and is_ours(checkpoint, keys) else None
+        self.begin = begin.number if begin else 0
         self._heads: dict[int, list[Head]] = {}
         for head in heads:
             self._heads.setdefault(head.count, []).append(head)
-        self._number, self._item = 0, ""
-        self._ends = {START}
+        self._number, self._item = self.begin, ""
+        self._ends = {begin.mac if begin else START}
 
     def step(self, link: Link, content: bytes | None) -> list[Finding]:
         """The next link with its row as it is now; None where there is none."""
         found: list[Finding] = []
+        if 0 < link.number <= self.begin:
+            return [self._at("added", link, "it was taken before, and is there again")]
         gap = link.number - self._number - 1
         if gap:
             found.append(self._gap(link, gap))
@@ -149,6 +249,9 @@ class Walk:
             return self._at("changed", link, "the link's number stands there twice")
         first, last = self._number + 1, link.number - 1
         place = f"link {first}" if gap == 1 else f"links {first} to {last}"
+        if self._number == 0:
+            text = f"{gap} taken off the beginning, and no checkpoint says that it was their time"
+            return Finding("checkpoint", self._chain, place, text)
         before = f"between {self._item} and {link.item}" if self._item else f"before {link.item}"
         return Finding("missing", self._chain, place, f"{gap} taken out {before}")
 

@@ -1,6 +1,9 @@
-"""Tables of the chains: their links, append-only, and the end of each, which writers lock."""
+"""Tables of the chains: their links, append-only; the end of each, which writers lock; and where
+one begins that retention has cut."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from sqlalchemy import BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -33,3 +36,23 @@ class ChainEnd(Base):
     chain: Mapped[str] = mapped_column(String(16), primary_key=True)
     count: Mapped[int] = mapped_column(_BIG)
     mac: Mapped[str] = mapped_column(String(64))
+
+
+class ChainCheckpoint(Base):
+    """See `links.Checkpoint`; its number never goes back.
+
+    `cutting` is true inside of the transaction that cuts and never after it: only then the database
+    lets go of links, and of rows of the audit, up to here (migration 0037).
+    """
+
+    __tablename__ = "chain_checkpoints"
+
+    chain: Mapped[str] = mapped_column(String(16), primary_key=True)
+    number: Mapped[int] = mapped_column(_BIG)
+    mac: Mapped[str] = mapped_column(String(64))
+    item: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    key: Mapped[str] = mapped_column(String(16))
+    proof: Mapped[str] = mapped_column(String(64))
+    cutting: Mapped[bool]

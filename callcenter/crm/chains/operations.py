@@ -2,7 +2,7 @@
 
 Writers wait for each other: on PostgreSQL by the lock on the chain's end, on SQLite by its one
 write lock. The first who comes to a chain without links links what is there already: rows from
-before there were chains.
+before there were chains. A chain with a checkpoint is none of those, whatever its end says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from callcenter.crm.chains import links
 from callcenter.crm.chains.keys import Key, KeyRing
 from callcenter.crm.chains.links import Head, Link
-from callcenter.crm.chains.models import ChainEnd, ChainLink
+from callcenter.crm.chains.models import ChainCheckpoint, ChainEnd, ChainLink
 from callcenter.errors import StartError
 
 BATCH = 500
@@ -80,9 +80,9 @@ def keys_of(session: Session) -> KeyRing:
 def lock(session: Session, chain: Chain) -> End:
     """Wait until the end of the chain is ours; call it before the row is written."""
     key = keys_of(session).signing
-    row = _end_row(session, chain.name)
+    row, is_new = _end_row(session, chain.name)
     end = End(session, chain, row, key)
-    if row.count == 0:
+    if is_new:
         _adopt(session, chain, end)
     return end
 
@@ -94,9 +94,10 @@ def begin(engine: Engine, *chains: Chain) -> None:
             lock(session, chain)
 
 
-def _end_row(session: Session, chain: str) -> ChainEnd:
-    """The row, locked. Where somebody set it back, the chain goes on behind its last link: what
-    cannot be written down would stop the floor; the walk tells of it."""
+def _end_row(session: Session, chain: str) -> tuple[ChainEnd, bool]:
+    """The row, locked, and whether the chain never had a link. Where somebody set the row back, the
+    chain goes on behind its last link, or behind its checkpoint: what cannot be written down would
+    stop the floor; the walk tells of it."""
     ends = select(ChainEnd).where(ChainEnd.chain == chain).with_for_update()
     row = session.scalars(ends.execution_options(populate_existing=True)).one_or_none()
     if row is None:
@@ -104,10 +105,13 @@ def _end_row(session: Session, chain: str) -> ChainEnd:
         session.add(row)
     numbers = select(ChainLink.number, ChainLink.mac).where(ChainLink.chain == chain)
     last = session.execute(numbers.order_by(ChainLink.number.desc()).limit(1)).first()
-    if last is not None and last.number > row.count:
+    # only where there are no links is the checkpoint asked for: a backup that is made before an
+    # upgrade writes its line, too
+    known = last if last is not None else session.get(ChainCheckpoint, chain)
+    if known is not None and known.number > row.count:
         _LOGGER.error("the end of a chain was set back: callcenter recordings verify", chain=chain)
-        row.count, row.mac = last.number, last.mac
-    return row
+        row.count, row.mac = known.number, known.mac
+    return row, known is None and row.count == 0
 
 
 def _adopt(session: Session, chain: Chain, end: End) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
+from callcenter.crm.audit.models import AuditEntry
 from callcenter.crm.holds.models import Kind, LegalHold
-from callcenter.crm.interactions.models import Interaction
+from callcenter.crm.interactions.models import Interaction, Recording
 from callcenter.crm.paging import Page, after, key_of, limited
 
 
@@ -25,6 +26,26 @@ def of_customer_or_interaction(customer: Any, interaction: Any) -> ColumnElement
     its = and_(LegalHold.kind == "customer", LegalHold.object == customer)
     calls = and_(LegalHold.kind == "interaction", LegalHold.object == interaction)
     return exists().where(LegalHold.released_at.is_(None), or_(its, calls))
+
+
+def of_audit() -> ColumnElement[bool]:
+    """Condition on a line of the audit: it says what somebody did to a held customer or call, to a
+    call of a held customer, or to the recording of such a call."""
+    customer = exists().where(
+        LegalHold.released_at.is_(None),
+        LegalHold.kind == "customer",
+        LegalHold.object == AuditEntry.object,
+    )
+    call = exists().where(Interaction.id == AuditEntry.object, of_interaction())
+    sound = exists().where(
+        Recording.id == AuditEntry.object, Interaction.call_id == Recording.call_id,
+        of_interaction(),
+    )  # fmt: skip
+    return or_(
+        and_(AuditEntry.kind == "customer", customer),
+        and_(AuditEntry.kind == "interaction", call),
+        and_(AuditEntry.kind == "recording", sound),
+    )
 
 
 def page(

@@ -1,4 +1,6 @@
-"""What is kept for a time: which of it is too old, what holds it, and how it is shredded."""
+"""What is kept for a time: which of it is too old, what holds it, and how it is shredded.
+
+The audit is a chain and goes in another way (`audit_lines.py`)."""
 
 from __future__ import annotations
 
@@ -30,6 +32,7 @@ class Rules:
     transcripts: int | None = None
     complaints: int | None = None
     messages: int | None = None
+    audit: int | None = None
     shred_after: int = 7
 
 

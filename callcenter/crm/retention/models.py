@@ -13,7 +13,8 @@ from callcenter.crm.db import ID, Base
 class RetentionMark(Base):
     """Something whose time is over; until it is shredded it can be heard or read.
 
-    `object`: the id of a recording, a call (its transcript), a complaint or a message.
+    `object`: the id of a recording, a call (its transcript), a complaint or a message; of the audit
+    the number of the newest line that is meant.
     """
 
     __tablename__ = "retention_marks"

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.crm.chains.keys import KeyRing
 from callcenter.crm.chains.links import Finding, Head, Kind, spelled
-from callcenter.crm.chains.models import ChainEnd
+from callcenter.crm.chains.models import ChainCheckpoint, ChainEnd
 from callcenter.crm.chains.operations import keys_of
 from callcenter.database import reading
 from callcenter.errors import Invalid
@@ -40,26 +40,33 @@ class End(msgspec.Struct, frozen=True):
     head: str
 
 
-class Line(msgspec.Struct, frozen=True):
-    """A day's heads. `date` is by the site's time zone, `at` in UTC, `mac` made with `key`."""
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A day's heads. `date` is by the site's time zone, `at` in UTC, `mac` made with `key`.
+
+    `checkpoints`: the last link that retention took off the beginning, of chains that it has cut.
+    """
 
     date: str
     at: str
     chains: dict[str, End]
     key: str
     mac: str = ""
+    checkpoints: dict[str, End] = {}
 
     def content(self) -> bytes:
         """What the mac is made of."""
         ends = {name: [end.count, end.head] for name, end in self.chains.items()}
-        return b"head\0" + spelled(self.date, self.at, ends, self.key)
+        cuts = {name: [end.count, end.head] for name, end in self.checkpoints.items()}
+        more = [cuts] if cuts else []  # lines from before there were any stay as they are
+        return b"head\0" + spelled(self.date, self.at, ends, self.key, *more)
 
 
 @dataclass(slots=True)
 class Heads:
-    """What a file of heads says of each chain, and which of its lines are not ours."""
+    """What a file of heads says of each chain (ends, checkpoints), and which lines are not ours."""
 
     seen: dict[str, list[Head]] = field(default_factory=dict)
+    cuts: dict[str, list[Head]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     lines: int = 0
 
@@ -75,8 +82,9 @@ def read(file: Path, keys: KeyRing) -> Heads:
             place = f"{file.name} line {number}"
             heads.findings.append(Finding(kind or "changed", "heads", place, text))
             continue
-        for name, end in line.chains.items():
-            heads.seen.setdefault(name, []).append(Head(end.count, end.head, line.date))
+        for known, ends in ((heads.seen, line.chains), (heads.cuts, line.checkpoints)):
+            for name, end in ends.items():
+                known.setdefault(name, []).append(Head(end.count, end.head, line.date))
     return heads
 
 
@@ -131,7 +139,9 @@ class DailyHeads:
             key = keys_of(session).signing
             rows = session.scalars(select(ChainEnd).order_by(ChainEnd.chain)).all()
             ends = {row.chain: End(row.count, row.mac) for row in rows}
-        line = Line(today, at.isoformat(), ends, key.id)
+            points = session.scalars(select(ChainCheckpoint).order_by(ChainCheckpoint.chain)).all()
+            cuts = {row.chain: End(row.number, row.mac) for row in points}
+        line = Line(today, at.isoformat(), ends, key.id, checkpoints=cuts)
         return msgspec.structs.replace(line, mac=key.mac(line.content()))
 
 
