@@ -32,7 +32,8 @@ EXTENSION = "callcenter"
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The signed-in person. `session` is the hash of the token, `csrf` what requests carry."""
+    """The signed-in person. `session` is the hash of the token, `csrf` what requests carry,
+    `draft_key` what seals this person's unsaved text in a browser."""
 
     id: str
     username: str
@@ -43,6 +44,7 @@ class Who:
     team: str | None
     session: str
     csrf: str
+    draft_key: str
     expires_at: datetime
     failed_sign_ins: int = 0
 

@@ -1102,7 +1102,10 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Notes, disposition, customer; 409 when somebody else changed it meanwhile. */
+        /**
+         * Notes, disposition, customer; 409 when somebody else changed it meanwhile, and for a draft
+         * @description without `version` where notes are saved.
+         */
         patch: operations["patch_interactions_change"];
         trace?: never;
     };
@@ -3000,6 +3003,8 @@ export interface components {
         FinishedSignIn: {
             user: components["schemas"]["User"];
             csrf_token: string;
+            /** @description AES-256 in hex: seals what this person's browsers keep of unsaved text; held in memory only */
+            draft_key: string;
             permissions: {
                 [key: string]: string;
             };
@@ -3156,6 +3161,8 @@ export interface components {
         /**
          * InteractionPatch
          * @description What changes. `draft` keeps unsaved notes, `notes` saves them.
+         *
+         *     A draft over saved notes needs the `version` that it was written on.
          */
         InteractionPatch: {
             notes?: string | null;
@@ -3950,6 +3957,8 @@ export interface components {
         Session: {
             user: components["schemas"]["User"];
             csrf_token: string;
+            /** @description AES-256 in hex: seals what this person's browsers keep of unsaved text; held in memory only */
+            draft_key: string;
             permissions: {
                 [key: string]: string;
             };
