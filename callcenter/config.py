@@ -241,6 +241,11 @@ class SignIn(Section):
         None,
         description="key that seals code generators; else data_dir/keys/factors.secret",
     )
+    leaked_passwords: Path | None = Field(
+        None,
+        description="list of leaked passwords that nobody may choose: lines SHA1HEX:COUNT, "
+        "sorted by hash; none: not looked up",
+    )
     oidc: Oidc | None = Field(None, description="a provider to sign in with, beside the password")
 
 
