@@ -279,6 +279,7 @@ def run_web(settings: Settings) -> None:
     from callcenter.buses import open_bus
     from callcenter.events import ServiceStarted
     from callcenter.web.app import Runtime, create_app, join_sockets
+    from callcenter.web.leaked import LeakedPasswords
     from callcenter.web.server import serve
 
     def make() -> Runtime:
@@ -291,6 +292,8 @@ def run_web(settings: Settings) -> None:
         bus.publish(ServiceStarted(service="web", node=_node(settings)))
         return runtime
 
+    if leaked := LeakedPasswords.of(settings):
+        leaked.check()
     open_records(settings).dispose()  # a key that cannot be read is told before the fork
     serve(settings, make)
 

@@ -176,7 +176,8 @@ class Web(Section):
         ["127.0.0.0/8", "::1/128"], description="proxies whose X-Forwarded-For is believed"
     )
     metrics_from: list[Cidr] = Field(
-        ["127.0.0.0/8", "::1/128"], description="who may read /metrics; others get 404"
+        ["127.0.0.0/8", "::1/128"],
+        description="who may read /metrics, directly or through web.proxies; others get 404",
     )
     tls: Tls = Field(Tls(), description="certificate; without one only localhost gets a microphone")
     session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
@@ -243,6 +244,11 @@ class SignIn(Section):
     key_file: Path | None = Field(
         None,
         description="key that seals code generators; else data_dir/keys/factors.secret",
+    )
+    leaked_passwords: Path | None = Field(
+        None,
+        description="list of leaked passwords that nobody may choose: lines SHA1HEX:COUNT, "
+        "sorted by hash; none: not looked up",
     )
     oidc: Oidc | None = Field(None, description="a provider to sign in with, beside the password")
 

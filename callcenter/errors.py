@@ -5,6 +5,7 @@
     ├── StartError               a process cannot start (data directory in use, port taken …)
     ├── Refused                  a person or program asked for something that cannot be done
     │   ├── Invalid              the input is wrong; `fields` says where           (422)
+    │   │   └── PasswordLeaked   a new password is in the list of leaked ones
     │   ├── NotSignedIn          nobody is signed in                               (401)
     │   │   ├── FactorNeeded     the password was right; `step` says how to go on
     │   │   │   └── EnrolmentNeeded  the role needs a second factor, and there is none yet
@@ -98,6 +99,12 @@ class Invalid(Refused):
     def __init__(self, detail: str, fields: dict[str, str] | None = None) -> None:
         super().__init__(detail)
         self.fields = fields or {}
+
+
+class PasswordLeaked(Invalid):
+    """A new password is in the site's list of leaked ones."""
+
+    slug = "password-leaked"
 
 
 class NotSignedIn(Refused):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -135,6 +136,31 @@ def test_the_file_may_come_from_the_environment(run: Run, tmp_path: Path) -> Non
 def test_settings_in_order(run: Run) -> None:
     said = run("check-config")
     assert (said.returncode, said.stdout) == (0, "The settings are in order.\n")
+
+
+def test_a_leaked_password_is_refused_and_a_broken_list_is_told(run: Run, tmp_path: Path) -> None:
+    known = tmp_path / "leaked.txt"
+    known.write_text(f"{hashlib.sha1(b'correct horse').hexdigest()}:12\n")
+    (tmp_path / "config.yaml").write_text("sign_in: {leaked_passwords: leaked.txt}")
+    assert run("check-config").returncode == 0
+    add = ["user", "add", "sara", "--password-file", "-", "--data-dir", "d"]
+    said = run(*add, stdin="correct horse\n")
+    assert (said.returncode, said.stderr) == (
+        1,
+        "callcenter: this password is in a list of leaked ones: take another, that you use "
+        "nowhere\n",
+    )
+    known.write_text("correct horse\n")
+    for words in (["check-config"], ["run", "--data-dir", "d"], ["web", "--data-dir", "d"]):
+        said = run(*words)
+        assert said.returncode == 1, words
+        assert said.stderr.startswith(
+            "callcenter: sign_in.leaked_passwords: leaked.txt has no line such as"
+        ), words
+        assert len(said.stderr.splitlines()) == 1, words
+    said = run(*add, stdin="another battery\n")
+    assert said.returncode == 1
+    assert "no password can be set" in said.stderr
 
 
 @pytest.mark.integration

@@ -77,11 +77,13 @@ def add(
 ) -> None:
     """Make a user."""
     from callcenter.crm.users import operations
-    from callcenter.web.passwords import hashed
+    from callcenter.web.leaked import LeakedPasswords
+    from callcenter.web.passwords import chosen
 
     settings = settings_of(config, data_dir)
     about = (username, full_name or "", settings.site.name)
-    password_hash = hashed(read_password(password_file), about=about)
+    leaked = LeakedPasswords.of(settings)
+    password_hash = chosen(read_password(password_file), about=about, leaked=leaked)
     with _session(settings) as session:
         operations.create(
             session,
@@ -104,11 +106,13 @@ def passwd(
 ) -> None:
     """Give a user another password; his sessions end."""
     from callcenter.crm.users import operations
-    from callcenter.web.passwords import hashed
+    from callcenter.web.leaked import LeakedPasswords
+    from callcenter.web.passwords import chosen
 
     settings = settings_of(config, data_dir)
     about = (username, settings.site.name)
-    password_hash = hashed(read_password(password_file), about=about)
+    leaked = LeakedPasswords.of(settings)
+    password_hash = chosen(read_password(password_file), about=about, leaked=leaked)
     with _session(settings) as session:
         operations.set_password(session, _user(session, username), password_hash)
     say(f"{username} has a new password; every session of that user has ended.")

@@ -100,8 +100,18 @@ def prepare(settings: Settings, *, demo: bool = False) -> dict[str, str]:
 
 
 def check_files(settings: Settings) -> None:
-    """Secret files that others can read stop the start. Raises ConfigError."""
+    """Secret files that others can read stop the start, and a broken list of leaked passwords.
+
+    Raises ConfigError.
+    """
+    from callcenter.web.leaked import LeakedPasswords
+
     problems = []
+    if leaked := LeakedPasswords.of(settings):
+        try:
+            leaked.check()
+        except ConfigError as error:
+            problems += error.problems
     keys = [("web.tls.key", settings.web.tls.key), ("bus key", settings.run_dir / "bus.key")]
     keys.append(("trust.key_file", settings.trust.key_file))
     keys.append(("keys.master_file", settings.keys.master_file))

@@ -408,6 +408,7 @@ def _who(opened: UserSession, user: User, failed: int = 0) -> Who:
         team=user.team,
         session=opened.token_hash,
         csrf=opened.csrf,
+        draft_key=user.draft_key,
         expires_at=opened.expires_at,
         failed_sign_ins=failed,
     )

@@ -121,7 +121,7 @@ def create_app(settings: Settings, engine: Engine, bus: Bus) -> APIFlask:
     parts = Services(settings, engine, bus, Access(settings, engine), metrics.Metrics())
     app.extensions[EXTENSION] = parts
     problems.install(app)
-    metrics.install(app, parts.metrics, settings.web.metrics_from)
+    metrics.install(app, parts.metrics, settings.web.metrics_from, settings.web.proxies)
     portal.keep_apart(app, settings.complaints.portal_url)
     auth.install(app, parts)
     headers.install(app, parts)

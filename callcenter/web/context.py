@@ -21,6 +21,7 @@ from callcenter.errors import CallcenterError, NotSignedIn
 from callcenter.events import DescribeHealth, ResourcesSeen, SpeechStatus
 from callcenter.ids import new_id
 from callcenter.redaction.finding import Rules
+from callcenter.web.leaked import LeakedPasswords
 from callcenter.web.permissions import Permission, Scope, scope_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ EXTENSION = "callcenter"
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The signed-in person. `session` is the hash of the token, `csrf` what requests carry."""
+    """The signed-in person. `session` is the hash of the token, `csrf` what requests carry,
+    `draft_key` what seals this person's unsaved text in a browser."""
 
     id: str
     username: str
@@ -43,6 +45,7 @@ class Who:
     team: str | None
     session: str
     csrf: str
+    draft_key: str
     expires_at: datetime
     failed_sign_ins: int = 0
 
@@ -66,12 +69,14 @@ class Services:
     reader: Engine = field(init=False)
     desk: Desk = field(init=False)
     keys: KeysOfCalls = field(init=False)
+    leaked: LeakedPasswords | None = field(init=False)
     rules: Rules = field(init=False)  # what no text may keep
 
     def __post_init__(self) -> None:
         self.reader = read_only(self.engine)
         self.desk = desk_of(self.settings)
         self.keys = KeysOfCalls(self.engine)
+        self.leaked = LeakedPasswords.of(self.settings)
         self.rules = Rules.of(self.settings.redaction)
 
     @property

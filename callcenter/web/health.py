@@ -13,6 +13,7 @@ from callcenter.errors import CallcenterError
 from callcenter.events import DescribeHealth
 from callcenter.web import auth
 from callcenter.web.context import Services
+from callcenter.web.leaked import LeakedPasswords
 
 PATIENCE = 1.5  # seconds for each part
 NEEDED = ("database", "telephony")  # without these nobody can be served; the rest can wait
@@ -35,12 +36,17 @@ def install(app: Flask, parts: Services) -> None:
 
 
 def ready(parts: Services) -> dict[str, Any]:
-    """{"ok": bool, "database": {"ok", "detail"}, "telephony": …, "speech": …, "jobs": …}."""
+    """{"ok": bool, "database": {"ok", "detail"}, "telephony": …, "speech": …, "jobs": …}.
+
+    Where there is a list of leaked passwords, "leaked_passwords" too.
+    """
     with ThreadPoolExecutor(len(ASKED)) as pool:
         answers = pool.map(lambda service: _ask(parts, service), ASKED)
         report: dict[str, Any] = {"database": _database(parts)}
         report |= dict(zip(ASKED, answers, strict=True))
     report["resources"] = _resources(report["telephony"])
+    if parts.leaked is not None:
+        report["leaked_passwords"] = _leaked(parts.leaked)
     ok = all(report[name]["ok"] for name in NEEDED)
     return {"ok": ok, **report}
 
@@ -73,6 +79,12 @@ def _resources(telephony: dict[str, Any]) -> dict[str, Any]:
         "detail": f"short: {short}" if alarms else "enough of everything",
         "shares": telephony.get("resources", {}),
     }
+
+
+def _leaked(known: LeakedPasswords) -> dict[str, Any]:
+    """Without it nobody can choose a password; everything else goes on."""
+    problem = known.problem()
+    return {"ok": problem is None, "detail": f"the list {problem}" if problem else "is there"}
 
 
 def _database(parts: Services) -> dict[str, Any]:

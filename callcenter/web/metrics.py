@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import Flask, Response, g, request
 from prometheus_client import (
@@ -21,6 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 from callcenter.errors import NotFound
 from callcenter.events import ResourcesSeen
 from callcenter.web import auth
+from callcenter.web.proxy import Way, networks_of, way_of
 
 _PUSH_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30)
 
@@ -75,19 +76,42 @@ class Metrics:
             self.alarms.labels(resources.node, name).set(name in resources.alarms)
 
 
-def install(app: Flask, metrics: Metrics, readers: Sequence[str]) -> None:
-    """Register /metrics, for addresses in the networks `readers`, and the timing of requests."""
-    networks = [ip_network(one, strict=False) for one in readers]
+def may_read(way: Way, readers: Sequence[str], proxies: Sequence[str]) -> bool:
+    """Whether a request that came that way is from the networks `readers`.
 
-    def may_read(address: str | None) -> bool:
-        """False also for what is no address: proxies may say `unknown` (RFC 7239)."""
-        try:
-            peer = ip_address(address or "")
-        except ValueError:
-            return False
-        if isinstance(peer, IPv6Address) and peer.ipv4_mapped:  # a socket for both families
-            peer = peer.ipv4_mapped
-        return any(peer in one for one in networks)
+    Through a proxy: only if it is one of `proxies` and names addresses, which then all have to be
+    in `readers`. This machine is never meant there: a proxy's 127.0.0.1 is its own machine's, and
+    what a proxy passes on unseen may say so without being true.
+    """
+    if not way.is_proxied:
+        return _among(_address(way.peer), readers)
+    named = [_address(one) for one in way.named]
+    return (
+        _among(_address(way.peer), proxies)
+        and bool(named)
+        and all(_among(one, readers) and not (one and one.is_loopback) for one in named)
+    )
+
+
+def _address(text: str | None) -> IPv4Address | IPv6Address | None:
+    """None also for what is no address: proxies may say `unknown` (RFC 7239)."""
+    try:
+        found = ip_address(text or "")
+    except ValueError:
+        return None
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:  # a socket for both families
+        return found.ipv4_mapped
+    return found
+
+
+def _among(address: IPv4Address | IPv6Address | None, networks: Sequence[str]) -> bool:
+    return address is not None and any(address in one for one in networks_of(networks))
+
+
+def install(
+    app: Flask, metrics: Metrics, readers: Sequence[str], proxies: Sequence[str] = ()
+) -> None:
+    """Register /metrics, for whom `may_read` lets, and the timing of requests."""
 
     @app.before_request
     def start() -> None:
@@ -104,6 +128,6 @@ def install(app: Flask, metrics: Metrics, readers: Sequence[str]) -> None:
     @app.get("/metrics")
     @auth.public
     def show() -> Response:
-        if not may_read(request.remote_addr):
+        if not may_read(way_of(request.environ), readers, proxies):
             raise NotFound("there is no such page")
         return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_PLAIN_1_0_0)

@@ -22,6 +22,7 @@ from callcenter.web import challenges, passkeys, passwords
 from callcenter.web.access import Access
 from callcenter.web.context import Who
 from callcenter.web.factors import Enrolment
+from callcenter.web.leaked import LeakedPasswords
 from callcenter.web.passkeys import Answer, RelyingParty
 
 
@@ -39,8 +40,11 @@ class Overview:
 class OwnSecurity:
     """Each change wants the password again and leaves a line in the audit."""
 
-    def __init__(self, engine: Engine, access: Access) -> None:
+    def __init__(
+        self, engine: Engine, access: Access, leaked: LeakedPasswords | None = None
+    ) -> None:
         self._engine = engine
+        self._leaked = leaked
         self._access = access
         self._factors = access.factors
 
@@ -99,12 +103,16 @@ class OwnSecurity:
     def change_password(
         self, person: Who, password: str, fresh: str, site: str, address: str | None
     ) -> None:
-        """Another password; every other session of the person ends. Raises Invalid."""
+        """Another password; every other session of the person ends.
+
+        Raises Invalid, Unavailable where the list of leaked ones cannot be used.
+        """
         self._access.prove(person, password, address)
         try:
-            known = passwords.hashed(fresh, about=(person.username, person.name, site))
+            about = (person.username, person.name, site)
+            known = passwords.chosen(fresh, about=about, leaked=self._leaked)
         except Invalid as error:
-            raise Invalid(error.detail, {"new_password": error.detail}) from error
+            raise type(error)(error.detail, {"new_password": error.detail}) from error
         with Session(self._engine) as session, session.begin():
             operations.set_password(session, _user(session, person), known, but=person.session)
             _note(session, person, "password.change", person.id, address)

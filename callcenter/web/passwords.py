@@ -6,11 +6,15 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from callcenter.errors import Invalid
+from callcenter.errors import Invalid, PasswordLeaked
+
+if TYPE_CHECKING:
+    from callcenter.web.leaked import LeakedPasswords
 
 SHORTEST = 8
 LONGEST = 1024
@@ -21,10 +25,14 @@ _HASHER = PasswordHasher()  # 64 MiB, 3 passes, 4 lanes
 _AT_ONCE = threading.BoundedSemaphore(2)  # 64 MiB each: a flood of sign-ins must not fill memory
 
 
-def hashed(password: str, *, about: Sequence[str] = ()) -> str:
-    """The argon2id hash of a new password. Raises Invalid for one that is no password.
+def chosen(
+    password: str, *, about: Sequence[str] = (), leaked: LeakedPasswords | None = None
+) -> str:
+    """The argon2id hash of a password that a person chose.
 
-    `about`: names of the person and the site, which others guess first.
+    `about`: names of the person and the site, which others guess first; `leaked`: the site's
+    list. Raises Invalid for one that is no password or is guessed, PasswordLeaked for one in the
+    list, Unavailable where the list cannot be used.
     """
     if not SHORTEST <= len(password) <= LONGEST:
         sentence = f"a password has {SHORTEST} to {LONGEST} characters"
@@ -32,6 +40,14 @@ def hashed(password: str, *, about: Sequence[str] = ()) -> str:
     if is_guessed(password, about):
         sentence = "this password is guessed easily: take words that do not belong together"
         raise Invalid(sentence, {"password": sentence})
+    if leaked is not None and leaked.holds(password):
+        sentence = "this password is in a list of leaked ones: take another, that you use nowhere"
+        raise PasswordLeaked(sentence, {"password": sentence})
+    return hashed(password)
+
+
+def hashed(password: str) -> str:
+    """The argon2id hash of a password that the system made; it is not judged."""
     with _AT_ONCE:
         return _HASHER.hash(password)
 

@@ -260,8 +260,8 @@ def change_interaction(
     if changes.pop("handled", None):
         interaction_operations.mark_handled(session, row, by=by)
     if draft is not None:
-        known = row.version if version is None else version
-        version = interaction_operations.save_draft(session, row, draft, version=known)
+        saved = interaction_operations.save_draft(session, row, draft, version=version)
+        version = None if version is None else saved
     customer_given = "customer" in changes
     if customer_given:
         interaction_operations.assign_customer(session, row, changes.pop("customer"))

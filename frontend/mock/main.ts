@@ -35,6 +35,7 @@ const LEAD = [
 const session = {
   user: { ...data.me, role: "agent", extension: "201", language },
   csrf_token: "x",
+  draft_key: "ab".repeat(32),
   ...(query.has("lead") && {
     permissions: Object.fromEntries(LEAD.map((one) => [one, "all"])),
   }),

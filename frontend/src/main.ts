@@ -3,8 +3,11 @@ import { createApp } from "vue";
 import "./app.css";
 import App from "./app/App.vue";
 import { router } from "./app/router";
+import { openDrafts } from "./desk/kept";
 import { i18n, LANGUAGES, setLanguage, setTimeZone } from "./i18n";
 import type { Language } from "./i18n/format";
+import { recallLive } from "./live/live";
+import { unlock } from "./session/sealed";
 import { goToSignIn, loadSession } from "./session/session";
 import { followTheme } from "./session/theme";
 
@@ -20,6 +23,9 @@ async function start(): Promise<void> {
     goToSignIn();
     return;
   }
+  await unlock(session.draft_key ?? "");
+  openDrafts(session.user.id);
+  await recallLive();
   setTimeZone(session.site?.timezone);
   await setLanguage(languageOf(session.user.language));
   createApp(App).use(createPinia()).use(i18n).use(router).mount("#app");

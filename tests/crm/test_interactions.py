@@ -44,6 +44,30 @@ def test_a_draft_from_an_old_state_overwrites_nothing(session: Session, floor: F
     assert row.draft == "first"
 
 
+def test_a_draft_that_names_no_version_goes_over_drafts_but_over_no_notes(
+    session: Session, floor: Floor
+) -> None:
+    row = of(session, floor.talk("a1"))
+    operations.save_draft(session, row, "first", version=None)
+    operations.save_draft(session, row, "second", version=None)
+    assert row.draft == "second"
+    operations.close(session, row, by="a1", disposition="resolved", notes="All of it.")
+    with pytest.raises(Conflict, match="saved meanwhile"):
+        operations.save_draft(session, row, "old", version=None)
+    operations.save_draft(session, row, "a second thought", version=row.version)
+    assert (row.notes, row.draft) == ("All of it.", "a second thought")
+
+
+def test_a_draft_that_names_no_version_goes_over_no_closed_call_without_notes(
+    session: Session, floor: Floor
+) -> None:
+    row = of(session, floor.talk("a1"))
+    operations.close(session, row, by="a1", disposition="resolved")
+    with pytest.raises(Conflict):
+        operations.save_draft(session, row, "old", version=None)
+    assert (row.notes, row.draft) == ("", None)
+
+
 def test_saving_the_same_draft_again_is_no_change(session: Session, floor: Floor) -> None:
     row = of(session, floor.talk("a1"))
     version = operations.save_draft(session, row, "same", version=1)

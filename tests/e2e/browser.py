@@ -73,6 +73,10 @@ class AgentPage:
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto("/sign-in")
+        self.sign_in(username)
+
+    def sign_in(self, username: str) -> None:
+        """From the sign-in page, which is there."""
         self.page.fill("input[name=username]", username)
         self.page.fill("input[name=password]", PASSWORD)
         self.page.click("button[type=submit]")

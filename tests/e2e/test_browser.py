@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 KAVEH = "+989121234567"
 PAUSE = b"\xff" * 12_000
+SEALED = "Object.entries(localStorage).filter(([name]) => name.startsWith('callcenter.draft.'))"
+"""What the page keeps of drafts, as anybody at this browser can read it."""
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +211,44 @@ def test_a_declined_call_of_the_only_agent_rings_again_and_a_caller_who_gives_up
     dana.answer()
     dana.hook("call-end").click()
     world.wait_fact(CallEnded, call=call)
+
+
+def test_what_was_typed_is_for_its_owner_only_when_the_session_ended_by_itself(
+    world: World, dana: AgentPage
+) -> None:
+    """The next person neither reads it, nor is asked about it, nor can discard it."""
+    typed = ("Charged twice", "Kaveh")
+    caller = world.sipp("uac_talk.xml", seconds=4, caller=KAVEH)
+    dana.answer()
+    finish(caller)
+    expect(dana.hook("wrapup")).to_be_visible()
+    dana.hook("complaint-open").first.click()
+    dana.hook("complaint-subject").fill("Charged twice")
+    dana.page.reload()
+    expect(dana.hook("complaint-subject")).to_have_value(
+        "Charged twice"
+    )  # its owner's key opens it
+
+    world.api("dana").send("DELETE", "/sessions")  # all but the one that asks
+    expect(dana.page.locator("input[name=password]")).to_be_visible()  # by itself
+    kept = dana.page.evaluate("JSON.stringify([localStorage, sessionStorage])")
+    assert not [text for text in typed if text in kept]
+    sealed = dana.page.evaluate(SEALED)
+    assert len(sealed) == 1
+
+    dana.sign_in("sara")
+    dana.hook("my-menu").click()
+    dana.hook("sign-out").click()
+    expect(dana.page.locator("input[name=password]")).to_be_visible()  # not asked
+    assert dana.page.evaluate(SEALED) == sealed
+
+    dana.sign_in("dana")
+    dana.hook("my-menu").click()
+    dana.hook("sign-out").click()
+    expect(dana.hook("sign-out-asks")).to_contain_text("1 draft could not be kept")
+    dana.hook("sign-out-anyway").click()
+    expect(dana.page.locator("input[name=password]")).to_be_visible()
+    assert dana.page.evaluate(SEALED) == []
 
 
 def test_nothing_that_was_typed_stays_in_the_browser_after_the_sign_out(

@@ -222,6 +222,10 @@ def test_notes_are_kept_while_typed_and_closing_takes_them(world: World) -> None
     assert (closed["notes"], closed["draft"]) == ("She wants a refund", None)
     assert closed["disposition"] == disposition
     assert closed["closed_at"]
+    for old in ({}, {"version": two.get_json()["version"]}):  # of a browser that was left alone
+        problem(agent.patch(address, {"draft": "She wants", **old}), 409, "conflict")
+    now = agent.get(address).get_json()
+    assert (now["notes"], now["draft"]) == ("She wants a refund", None)
 
 
 def test_a_missed_call_is_handled_by_its_owner_or_by_anybody_when_nobody_owns_it(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -121,6 +122,18 @@ def test_an_administrator_unlocks_an_account(world: World) -> None:
     admin = world.client("admin")
     assert admin.post(f"/users/{world.people['agent']}/unlock").status_code == 204
     assert browser.sign_in("agent").status_code == 201
+
+
+def test_the_key_of_my_drafts_comes_to_my_sessions_only(world: World) -> None:
+    agent = world.client("agent").get("/session").get_json()
+    again = world.client("agent").get("/session").get_json()
+    other = world.client("other").get("/session").get_json()
+    assert re.fullmatch(r"[0-9a-f]{64}", agent["draft_key"])
+    assert agent["draft_key"] == again["draft_key"] != other["draft_key"]
+    assert world.client().get("/session").status_code == 401
+    seen = world.client("admin").get("/users").get_data(as_text=True)
+    assert "draft_key" not in seen
+    assert agent["draft_key"] not in seen
 
 
 def test_signing_out_ends_the_session_and_its_token(world: World) -> None:

@@ -218,6 +218,73 @@ def test_a_proxy_that_does_not_know_the_address_opens_no_metrics(
         assert client.get("/metrics", headers={"X-Forwarded-For": said}).status_code == 404
 
 
+PEERS = ["127.0.0.0/8", "::1/128"]  # what web.proxies and web.metrics_from are where nothing is set
+
+
+@pytest.mark.parametrize("public_url", [None, "https://calls.example"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "192.0.2.7"},
+        {"X-Forwarded-For": "127.0.0.1"},  # a proxy's own machine, or a stranger's word
+        {"X-Forwarded-For": "::ffff:127.0.0.1"},
+        {"X-Forwarded-For": "127.0.0.1, 192.0.2.7"},
+        {"X-Forwarded-For": "192.0.2.7, 127.0.0.1"},
+        {"X-Forwarded-For": ""},
+        {"X-Forwarded-For": "unknown"},
+        {"X-Real-IP": "192.0.2.7"},
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Host": "calls.example"},
+        {"Forwarded": "for=192.0.2.7;proto=https"},
+        {"Forwarded": 'For="[2001:db8::7]:4711"'},
+        {"Forwarded": "proto=https"},
+        {"Via": "1.1 proxy"},
+    ],
+    ids=str,
+)
+def test_metrics_are_closed_to_what_came_through_a_proxy_on_this_machine(
+    world: World,
+    make_settings: Callable[..., Settings],
+    public_url: str | None,
+    headers: dict[str, str],
+) -> None:
+    settings = make_settings(web={"public_url": public_url})
+    assert settings.web.proxies == settings.web.metrics_from == PEERS
+    client = create_app(settings, world.engine, world.bus).test_client()
+    assert client.get("/metrics", headers=headers).status_code == 404
+    assert client.get("/metrics").status_code == 200, "a program on this machine asks itself"
+
+
+@pytest.mark.parametrize("public_url", [None, "https://calls.example"])
+@pytest.mark.parametrize(
+    ("peer", "headers", "status"),
+    [
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 200),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7", "X-Real-IP": "192.0.2.7"}, 200),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7:4711"}, 200),
+        ("127.0.0.1", {"Forwarded": 'for="[2001:db8::7]:4711";by=127.0.0.1'}, 200),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7", "X-Real-IP": "198.51.100.9"}, 404),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7, 198.51.100.9"}, 404),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7", "Forwarded": "for=unknown"}, 404),
+        ("198.51.100.9", {"X-Forwarded-For": "192.0.2.7"}, 404),  # no proxy of ours
+        ("192.0.2.8", {"X-Forwarded-For": "192.0.2.7"}, 404),
+        ("192.0.2.8", {}, 200),
+    ],
+)
+def test_through_a_proxy_of_ours_metrics_are_for_the_addresses_that_it_names(
+    world: World,
+    make_settings: Callable[..., Settings],
+    public_url: str | None,
+    peer: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    web = {"public_url": public_url, "metrics_from": ["192.0.2.0/24", "2001:db8::/32"]}
+    client = create_app(make_settings(web=web), world.engine, world.bus).test_client()
+    answer = client.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": peer})
+    assert answer.status_code == status
+
+
 def test_the_log_of_requests_names_no_query(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,13 +34,21 @@ def assign_customer(session: Session, interaction: Interaction, customer: str | 
     session.flush()
 
 
-def save_draft(session: Session, interaction: Interaction, text: str, *, version: int) -> int:
+def save_draft(
+    session: Session, interaction: Interaction, text: str, *, version: int | None
+) -> int:
     """Keep notes while they are being written; returns the new version.
 
     Conflict when somebody else wrote since `version`: nothing is overwritten, and the
     browser still has its text. The saved notes stay as they are until `close`.
+
+    A draft that does not say what it stands on (None) is taken over other drafts, never over
+    saved notes: it may be older than they are.
     """
-    _fresh(interaction, version)
+    if version is not None:
+        _fresh(interaction, version)
+    elif interaction.notes or interaction.closed_at is not None:
+        raise Conflict("the notes were saved meanwhile: load them, then send the draft's version")
     if text == interaction.draft:
         return interaction.version
     interaction.draft = _notes(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -16,6 +17,11 @@ Role = Literal["agent", "supervisor", "manager", "admin", "auditor"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Method = Literal["password", "totp", "recovery", "oidc", "passkey"]
 """What a session was opened with: the password alone, what came after it, or a provider."""
+
+
+def new_draft_key() -> str:
+    """256 random bits in hex: a key for AES-256-GCM."""
+    return secrets.token_hex(32)
 
 
 class User(Base):
@@ -33,6 +39,8 @@ class User(Base):
     team: Mapped[str | None] = mapped_column(String(64))  # a supervisor's: whose calls are theirs
     password_hash: Mapped[str] = mapped_column(String(255))
     preferences: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    draft_key: Mapped[str] = mapped_column(String(64), default=new_draft_key)
+    """Seals what this person's browsers keep of unsaved text; goes to their sessions only."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     disabled_at: Mapped[datetime | None]
 

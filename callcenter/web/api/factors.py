@@ -96,7 +96,7 @@ class RecoveryCodesView(View):
 
 def security() -> OwnSecurity:
     """The rules, over the running system."""
-    return OwnSecurity(services().engine, services().access)
+    return OwnSecurity(services().engine, services().access, services().leaked)
 
 
 @blueprint.get("/factors")

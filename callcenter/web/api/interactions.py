@@ -47,7 +47,10 @@ class InteractionsQuery(PageQuery):
 
 
 class InteractionPatch(In):
-    """What changes. `draft` keeps unsaved notes, `notes` saves them."""
+    """What changes. `draft` keeps unsaved notes, `notes` saves them.
+
+    A draft over saved notes needs the `version` that it was written on.
+    """
 
     notes: Prose | None = None
     draft: Draft | None = None
@@ -97,7 +100,8 @@ def show(id: str) -> Any:
 @blueprint.output(InteractionView)
 @auth.requires(Permission.INTERACTIONS_WRITE)
 def change(id: str, body: InteractionPatch) -> Any:
-    """Notes, disposition, customer; 409 when somebody else changed it meanwhile."""
+    """Notes, disposition, customer; 409 when somebody else changed it meanwhile, and for a draft
+    without `version` where notes are saved."""
     changes = body.model_dump(exclude_unset=True)
     version = changes.pop("version", None)
     with services().writing() as session:

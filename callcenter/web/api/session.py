@@ -37,6 +37,10 @@ class SessionView(View):
 
     user: UserView
     csrf_token: str
+    draft_key: str = Field(
+        description="AES-256 in hex: seals what this person's browsers keep of unsaved text; "
+        "held in memory only"
+    )
     permissions: dict[str, str]
     expires_at: Moment
     failed_sign_ins: int = Field(
@@ -88,6 +92,7 @@ def view(person: Who) -> dict[str, Any]:
         phone=phone.extension if phone else None,
         user=UserView.model_validate(person),
         csrf_token=person.csrf,
+        draft_key=person.draft_key,
         permissions=_permissions(person),
         expires_at=person.expires_at,
         failed_sign_ins=person.failed_sign_ins,

@@ -1125,7 +1125,10 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Notes, disposition, customer; 409 when somebody else changed it meanwhile. */
+        /**
+         * Notes, disposition, customer; 409 when somebody else changed it meanwhile, and for a draft
+         * @description without `version` where notes are saved.
+         */
         patch: operations["patch_interactions_change"];
         trace?: never;
     };
@@ -3024,6 +3027,8 @@ export interface components {
         FinishedSignIn: {
             user: components["schemas"]["User"];
             csrf_token: string;
+            /** @description AES-256 in hex: seals what this person's browsers keep of unsaved text; held in memory only */
+            draft_key: string;
             permissions: {
                 [key: string]: string;
             };
@@ -3180,6 +3185,8 @@ export interface components {
         /**
          * InteractionPatch
          * @description What changes. `draft` keeps unsaved notes, `notes` saves them.
+         *
+         *     A draft over saved notes needs the `version` that it was written on.
          */
         InteractionPatch: {
             notes?: string | null;
@@ -3974,6 +3981,8 @@ export interface components {
         Session: {
             user: components["schemas"]["User"];
             csrf_token: string;
+            /** @description AES-256 in hex: seals what this person's browsers keep of unsaved text; held in memory only */
+            draft_key: string;
             permissions: {
                 [key: string]: string;
             };

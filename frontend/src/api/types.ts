@@ -69,6 +69,8 @@ export type Leg = Utterance["leg"];
 export interface SessionInfo {
   user: User;
   csrf_token: string;
+  /** Seals what this browser keeps of the person's work. */
+  draft_key?: string;
   permissions?: Record<string, string>;
   /** What this person's calls come to, and the extension of their desk phone if they have one. */
   device?: Device;

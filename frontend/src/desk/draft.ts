@@ -1,14 +1,15 @@
 /** What the agent writes about a call. Kept here at every key, on the server every two seconds. */
 
 import { defineStore } from "pinia";
-import { computed, ref, watch } from "vue";
+import { computed, nextTick, ref, watch } from "vue";
 import { api, Problem } from "@/api";
 import type { Caption } from "@/captions/captions";
 import { MASK, withoutCards } from "@/captions/masks";
 import { i18n } from "@/i18n";
 import { useLive } from "@/live/live";
 import { say, sayProblem } from "@/ui/toasts";
-import { type ComplaintDraft, forget, keep as keepHere, kept, type Kept } from "./kept";
+import { type ComplaintDraft, forget, keep as keepHere, kept, type Kept, keptCalls } from "./kept";
+import { type Base, baseOf, isOvertaken, sendDraft } from "./sending";
 
 const AUTOSAVE_MS = 2000;
 const noComplaint = (): ComplaintDraft => ({
@@ -35,8 +36,12 @@ export const useDraft = defineStore("draft", () => {
   const complaint = ref<ComplaintDraft>(noComplaint());
   /** Codes of the complaints registered in this call, to be read out to the caller. */
   const registered = ref<string[]>([]);
-  const saved = ref<"clean" | "waiting" | "saving" | "saved" | "failed">("clean");
+  /** `overtaken`: other notes were saved since these were begun; sent once more is written. */
+  const saved = ref<"clean" | "waiting" | "saving" | "saved" | "failed" | "overtaken">("clean");
   const saving = ref(false);
+  /** Until the draft of this browser was opened nothing is written over it. */
+  let ready = false;
+  let base: Base | null = null;
   let written = "";
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -47,15 +52,26 @@ export const useDraft = defineStore("draft", () => {
 
   async function open(id: string | null): Promise<void> {
     if (call.value) void flush(call.value, interaction.value, notes.value);
+    ready = false;
     call.value = id;
     interaction.value = contact.value?.interaction ?? null;
-    const mine = id ? kept(id) : {};
+    show({});
+    const mine = id ? await kept(id) : {};
+    if (call.value !== id) return;
+    show(mine);
+    await nextTick(); // what was shown just now is no change to be kept
+    if (call.value !== id) return;
+    ready = true;
+    if (id) await fill(id, mine.notes);
+  }
+
+  function show(mine: Partial<Kept>): void {
+    base = mine.base ?? null;
     notes.value = written = mine.notes ?? "";
     disposition.value = mine.disposition ?? "";
     complaint.value = { ...noComplaint(), ...mine.complaint };
     registered.value = mine.registered ?? [];
     saved.value = "clean";
-    if (id) await fill(id, mine.notes);
   }
 
   /** The server's own copy, unless something newer was typed here. */
@@ -65,8 +81,13 @@ export const useDraft = defineStore("draft", () => {
     interaction.value = found;
     const record = await api.interaction(found).catch(() => null);
     if (call.value !== id || !record) return;
+    base ??= baseOf(record);
     if (typed === undefined && notes.value === "") {
+      base = baseOf(record);
       notes.value = written = record.draft ?? record.notes ?? "";
+    } else if (typed && ![record.draft, record.notes].includes(typed)) {
+      written = ""; // typed in the last moments before a reload, not sent yet
+      keep();
     }
     if (!disposition.value) disposition.value = record.disposition ?? "";
   }
@@ -74,7 +95,7 @@ export const useDraft = defineStore("draft", () => {
   watch([notes, disposition, complaint, registered], keep, { deep: true });
 
   function keep(): void {
-    if (!call.value) return;
+    if (!call.value || !ready) return;
     const { subject, description, ...rest } = complaint.value;
     const all: Kept = {
       notes: withoutCards(notes.value),
@@ -85,8 +106,9 @@ export const useDraft = defineStore("draft", () => {
         description: withoutCards(description),
       },
       registered: registered.value,
+      base,
     };
-    keepHere(call.value, all);
+    void keepHere(call.value, all);
     if (notes.value === written) return;
     saved.value = "waiting";
     timer ??= setTimeout(() => {
@@ -97,18 +119,29 @@ export const useDraft = defineStore("draft", () => {
 
   async function flush(of: string | null, id: string | null, text: string): Promise<void> {
     if (!of || text === written) return;
+    const stands = base;
     const target = id ?? (await live.interactionOf(of));
     if (!target) return;
     if (of === call.value) saved.value = "saving";
     try {
-      await api.changeInteraction(target, { draft: text });
+      const now = await sendDraft(target, text, stands);
       if (of !== call.value) return;
+      base = now;
       interaction.value = target;
       written = text;
       saved.value = notes.value === text ? "saved" : "waiting";
-    } catch {
-      if (of === call.value) saved.value = "failed";
+      if (keptCalls().includes(of)) keep(); // with what it stands on now
+    } catch (problem) {
+      if (of !== call.value) return;
+      saved.value = isOvertaken(problem) ? "overtaken" : "failed";
+      if (isOvertaken(problem)) await standAnew(of, target);
     }
+  }
+
+  /** Who writes on after having been told writes over what is there now. */
+  async function standAnew(of: string, id: string): Promise<void> {
+    const record = await api.interaction(id).catch(() => null);
+    if (record && of === call.value) base = baseOf(record);
   }
 
   /** Closes the call's file: outcome and notes; true when the server has them. */
@@ -125,6 +158,7 @@ export const useDraft = defineStore("draft", () => {
         say(i18n.global.t("notes.masked"));
       }
       written = notes.value;
+      base = baseOf(kept);
       saved.value = "saved";
       forget(call.value);
       return true;

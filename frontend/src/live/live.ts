@@ -20,7 +20,8 @@ import { mic } from "@/audio/microphone";
 import { callTone } from "@/calls/calls";
 import { hear, merge } from "@/captions/captions";
 import { i18n } from "@/i18n";
-import { me, session, shiftIsOn } from "@/session/session";
+import { put, take } from "@/session/sealed";
+import { leaveIfOver, me, session, shiftIsOn } from "@/session/session";
 import { say, sayProblem } from "@/ui/toasts";
 import { leading, onTabMessage, runForLead, tell } from "./leader";
 import { type Alarm, nodeOf, readAlarms, readCaptions, readPresence, seqOf } from "./payload";
@@ -29,17 +30,17 @@ import type { Ack, Wire } from "./socket";
 
 const storageKey = () => `callcenter.live.${me.value?.id ?? ""}`;
 
-function restore(): Live {
-  try {
-    const kept = JSON.parse(sessionStorage.getItem(storageKey()) ?? "null") as Partial<Live> | null;
-    return kept ? { ...blank, ...kept } : blank;
-  } catch {
-    return blank;
-  }
+/** How things stood when this tab was loaded anew; blank in a new one. */
+let recalled: Live = blank;
+
+/** Before the first picture: opens what this tab remembers. */
+export async function recallLive(): Promise<void> {
+  const kept = (await take(sessionStorage, storageKey())) as Partial<Live> | null;
+  recalled = { ...blank, ...kept };
 }
 
 export const useLive = defineStore("live", () => {
-  const state = shallowRef<Live>(restore());
+  const state = shallowRef<Live>(recalled);
   const online = ref(false);
   /** True once the server has said how things stand. */
   const settled = ref(false);
@@ -53,7 +54,7 @@ export const useLive = defineStore("live", () => {
   const waiting: [string, unknown][] = [];
 
   watch(state, ({ lastSeq, calls, presence }) => {
-    sessionStorage.setItem(storageKey(), JSON.stringify({ lastSeq, calls, presence }));
+    void put(sessionStorage, storageKey(), { lastSeq, calls, presence });
   });
 
   /** Not needed to paint: the socket's library is fetched beside the first picture. */
@@ -67,7 +68,7 @@ export const useLive = defineStore("live", () => {
         online.value = false;
         resuming = true;
       },
-      refused: () => {},
+      refused: () => void leaveIfOver(),
     });
   }
 

@@ -32,6 +32,7 @@ export const me = computed(() => session.value?.user ?? null);
 /** The page's own session element, else a question to the server; null when nobody is signed in. */
 export async function loadSession(): Promise<SessionInfo | null> {
   const element = document.getElementById("session");
+  element?.remove();
   try {
     const given = JSON.parse(element?.textContent ?? "null") as SessionInfo | null;
     if (given?.user) return (session.value = given);
@@ -43,9 +44,18 @@ export async function loadSession(): Promise<SessionInfo | null> {
   return (session.value = (await answer.json()) as SessionInfo);
 }
 
+/** What the tab remembers of calls is for who was signed in: nobody else finds it there. */
 export function goToSignIn(): void {
+  sessionStorage.clear();
   const here = window.location.pathname + window.location.search;
   window.location.assign(`/sign-in?next=${encodeURIComponent(here)}`);
+}
+
+/** The socket was refused: on to the sign-in, unless it was for another reason. */
+export async function leaveIfOver(): Promise<void> {
+  const headers = { Accept: "application/json" };
+  const answer = await fetch("/api/v1/session", { headers }).catch(() => null);
+  if (answer?.status === 401) goToSignIn();
 }
 
 /** Whether a shift is running in any tab: kept over reloads, ended by signing out. */
