@@ -7,6 +7,7 @@ const live = vi.hoisted(() => ({
   calls: { current: { call: { id: "k1" } } },
   queues: [{ name: "sales", waiting: 0, longest_wait_seconds: 0 }],
   busy: false,
+  online: true,
 }));
 vi.mock("@/live/live", () => ({ useLive: () => live }));
 vi.mock("@/i18n", () => ({ useText: () => ({ t: (key: string) => key, f: { code: String } }) }));
