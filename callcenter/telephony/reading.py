@@ -50,6 +50,11 @@ class Reader:
         """Whether the customer hears a code, or is waited for."""
         return self._order is not None
 
+    @property
+    def speaks(self) -> bool:
+        """Whether it is being said, and not only waited for the key."""
+        return self.reads and self._deadline == math.inf
+
     async def begin(self, order: ReadOutCode, customer: Side) -> None:
         """The customer hears it instead of the agent, who goes on hearing the customer.
 

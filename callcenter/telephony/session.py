@@ -658,8 +658,10 @@ class Session:
             await self._third_goes("unreachable")
 
     def _demand_nothing_read(self) -> None:
-        if self._reader.reads:
+        """The customer hears a code to its end; the key to hear it again ends with what follows."""
+        if self._reader.speaks:
             raise Conflict("the code is being read out: wait until the customer has heard it")
+        self._end_reading()
 
     async def _do_for_colleague(self, colleague: Colleague, asked: Asked) -> None:
         """What the one who is asked may do: answer, decline, leave."""
