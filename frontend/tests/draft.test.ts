@@ -19,10 +19,11 @@ let server: { notes: string; draft: string | null; version: number };
 const record = () => ({ disposition: null, ...server }) as never;
 /** As the server does it: a draft over saved notes needs their version. */
 const change = vi.fn(
-  async (_: string, body: { draft?: string | null; version?: number | null }) => {
+  async (_: string, body: { draft?: string; notes?: string; version?: number | null }) => {
     const stale = body.version == null ? server.notes !== "" : body.version !== server.version;
     if (stale) throw conflict;
-    server = { ...server, draft: body.draft ?? null, version: server.version + 1 };
+    const notes = body.notes ?? server.notes;
+    server = { notes, draft: body.draft ?? null, version: server.version + 1 };
     return record();
   },
 );
@@ -100,6 +101,42 @@ test("an old draft goes over no notes that were saved since, until its writer kn
   await settle(2000);
   expect(draft.saved).toBe("saved");
   expect(server).toEqual({ notes: "All of it.", draft: "Wants a refund, by post", version: 5 });
+});
+
+test("two agents of one call both keep what they wrote", async () => {
+  const draft = await open("a");
+  draft.notes = "Wants a refund";
+  await settle(2000);
+  server = { notes: "Passed on to sales.", draft: null, version: 7 }; // the other one saved
+  draft.notes = "Wants a refund by Friday";
+  await settle();
+  await settle(2000);
+  expect(draft.saved).toBe("overtaken");
+  expect(draft.theirs).toBe("Passed on to sales.");
+  draft.disposition = "done";
+  server = { ...server, draft: "more", version: 8 }; // and goes on writing
+  expect(await draft.close()).toBe(true);
+  expect(server.notes).toBe("Passed on to sales.\n\nWants a refund by Friday");
+  expect(draft.theirs).toBe("");
+});
+
+test("who saves second writes over nothing, also without having been told", async () => {
+  const draft = await open("a");
+  draft.notes = "Mine";
+  server = { notes: "Theirs", draft: null, version: 5 };
+  expect(await draft.close()).toBe(true);
+  expect(server.notes).toBe("Theirs\n\nMine");
+  await open("b");
+});
+
+test("notes that hold the colleague's already are not doubled", async () => {
+  server = { notes: "Passed on.", draft: null, version: 3 };
+  const draft = await open("a");
+  expect(draft.notes).toBe("Passed on.");
+  draft.notes = "Passed on. Refunded.";
+  server = { ...server, version: 4 };
+  expect(await draft.close()).toBe(true);
+  expect(server.notes).toBe("Passed on. Refunded.");
 });
 
 test("a closed file leaves nothing here", async () => {

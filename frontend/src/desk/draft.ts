@@ -3,15 +3,17 @@
 import { defineStore } from "pinia";
 import { computed, nextTick, ref, watch } from "vue";
 import { api, Problem } from "@/api";
+import type { Interaction } from "@/api/types";
 import type { Caption } from "@/captions/captions";
 import { MASK, withoutCards } from "@/captions/masks";
 import { i18n } from "@/i18n";
 import { useLive } from "@/live/live";
 import { say, sayProblem } from "@/ui/toasts";
 import { type ComplaintDraft, forget, keep as keepHere, kept, type Kept, keptCalls } from "./kept";
-import { type Base, baseOf, isOvertaken, sendDraft } from "./sending";
+import { type Base, baseOf, below, isOvertaken, sendDraft } from "./sending";
 
 const AUTOSAVE_MS = 2000;
+const MOST_TRIES = 3;
 const noComplaint = (): ComplaintDraft => ({
   open: false,
   subject: "",
@@ -32,6 +34,8 @@ export const useDraft = defineStore("draft", () => {
   const call = ref<string | null>(null);
   const interaction = ref<string | null>(null);
   const notes = ref("");
+  /** What a colleague saved since mine were begun: it stays, above mine. */
+  const theirs = ref("");
   const disposition = ref("");
   const complaint = ref<ComplaintDraft>(noComplaint());
   /** Codes of the complaints registered in this call, to be read out to the caller. */
@@ -68,6 +72,7 @@ export const useDraft = defineStore("draft", () => {
   function show(mine: Partial<Kept>): void {
     base = mine.base ?? null;
     notes.value = written = mine.notes ?? "";
+    theirs.value = mine.theirs ?? "";
     disposition.value = mine.disposition ?? "";
     complaint.value = { ...noComplaint(), ...mine.complaint };
     registered.value = mine.registered ?? [];
@@ -107,6 +112,7 @@ export const useDraft = defineStore("draft", () => {
       },
       registered: registered.value,
       base,
+      theirs: theirs.value,
     };
     void keepHere(call.value, all);
     if (notes.value === written) return;
@@ -138,10 +144,15 @@ export const useDraft = defineStore("draft", () => {
     }
   }
 
-  /** Who writes on after having been told writes over what is there now. */
+  /** Who writes on after having been told writes over drafts; saved notes stay beside. */
   async function standAnew(of: string, id: string): Promise<void> {
     const record = await api.interaction(id).catch(() => null);
-    if (record && of === call.value) base = baseOf(record);
+    if (!record || of !== call.value) return;
+    const now = baseOf(record);
+    if (now.notes !== base?.notes && below(now.notes, notes.value) !== notes.value) {
+      theirs.value = now.notes;
+    }
+    base = now;
   }
 
   /** Closes the call's file: outcome and notes; true when the server has them. */
@@ -150,14 +161,12 @@ export const useDraft = defineStore("draft", () => {
     if (!id || !call.value) return false;
     saving.value = true;
     try {
-      const kept = await api.changeInteraction(id, {
-        notes: notes.value,
-        disposition: disposition.value,
-      });
-      if (kept.notes.includes(MASK) && !notes.value.includes(MASK)) {
+      const kept = await saveBoth(call.value, id);
+      if (kept.notes.includes(MASK) && !below(theirs.value, notes.value).includes(MASK)) {
         say(i18n.global.t("notes.masked"));
       }
       written = notes.value;
+      theirs.value = "";
       base = baseOf(kept);
       saved.value = "saved";
       forget(call.value);
@@ -167,6 +176,23 @@ export const useDraft = defineStore("draft", () => {
       return false;
     } finally {
       saving.value = false;
+    }
+  }
+
+  /** Two agents of one call may save at the same time: neither writes over the other's notes. */
+  async function saveBoth(of: string, id: string): Promise<Interaction> {
+    if (!base) await standAnew(of, id);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await api.changeInteraction(id, {
+          notes: below(theirs.value, notes.value),
+          disposition: disposition.value,
+          version: base?.version,
+        });
+      } catch (problem) {
+        if (!isOvertaken(problem) || tries === MOST_TRIES) throw problem;
+        await standAnew(of, id);
+      }
     }
   }
 
@@ -181,6 +207,7 @@ export const useDraft = defineStore("draft", () => {
     call,
     interaction,
     notes,
+    theirs,
     disposition,
     complaint,
     registered,

@@ -22,6 +22,8 @@ export interface Kept {
   registered: string[];
   /** What the notes stand on; null until the server has told. */
   base: Base | null;
+  /** What a colleague saved since they were begun. */
+  theirs?: string;
 }
 
 const PREFIX = "callcenter.draft.";

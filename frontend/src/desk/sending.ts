@@ -17,6 +17,12 @@ export const baseOf = ({ version, notes }: Interaction): Base => ({
 export const isOvertaken = (problem: unknown): boolean =>
   problem instanceof Problem && problem.body.status === 409;
 
+/** What is kept of both: a colleague's notes above, mine below. */
+export function below(theirs: string, mine: string): string {
+  if (!theirs || mine.includes(theirs)) return mine;
+  return mine.trim() ? `${theirs}\n\n${mine}` : theirs;
+}
+
 /**
  * Saves a draft and returns what the next one stands on. Over another draft (of this person's
  * other tab, of a colleague in the same call) the later one holds; over notes that were saved
