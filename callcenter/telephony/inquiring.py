@@ -12,6 +12,7 @@ from callcenter.errors import CallGone
 from callcenter.events import RecordPolicy
 from callcenter.telephony.caller import CallerSide
 from callcenter.telephony.inquiry import Inquiry, Question
+from callcenter.telephony.key_presses import on_key
 from callcenter.telephony.mailbox import Asked, Over, Pressed, Referred, SaidAll
 from callcenter.telephony.media import tones
 from callcenter.telephony.ports import SipEnd, StatusAnswer
@@ -79,8 +80,7 @@ class InquirySession(Session):
         def press(key: str) -> None:
             self.mailbox.put_nowait(Pressed(key))
 
-        self.desk.media.on_digit(self.caller.leg, press)
-        self.caller.dialog.on_digit(press)
+        on_key(self.desk.media, self.caller.leg, self.caller.dialog, press)
 
     def _say(self, prompts: Sequence[str], said: int) -> int:
         """Play these one after the other, instead of what plays; SaidAll comes with the number."""

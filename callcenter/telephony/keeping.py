@@ -28,6 +28,7 @@ from callcenter.events import (
 from callcenter.telephony.caller import Side
 from callcenter.telephony.capture import Capture
 from callcenter.telephony.desk import Desk
+from callcenter.telephony.key_presses import on_key
 from callcenter.telephony.mailbox import Consented, Happening, PauseOver
 from callcenter.telephony.policy import Switch, policy_of
 from callcenter.telephony.ports import MediaLeg, Sound
@@ -105,8 +106,7 @@ class Keeping:
             self._asking.cancel()
         self._declined.clear()
         self._asked += 1
-        self._desk.media.on_digit(customer.leg, self._key)
-        customer.dialog.on_digit(self._key)
+        on_key(self._desk.media, customer.leg, customer.dialog, self._key)
         self._asking = self._loop.create_task(self._ask(self._asked, customer.leg, agent))
 
     def settled(self, answer: Consented) -> list[Fact]:

@@ -17,6 +17,7 @@ from callcenter.events import ComplaintCodeRead, Fact, ReadOutCode
 from callcenter.telephony.caller import Side
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.keeping import Keeping
+from callcenter.telephony.key_presses import on_key
 from callcenter.telephony.mailbox import Happening, Pressed, SaidAll
 from callcenter.telephony.ports import MediaLeg, Sound
 from callcenter.telephony.prompts import AGAIN_KEY, MOST_AGAIN
@@ -131,5 +132,4 @@ class Reader:
             if self._order:
                 self._tell(Pressed(key))
 
-        self._desk.media.on_digit(customer.leg, press)
-        customer.dialog.on_digit(press)
+        on_key(self._desk.media, customer.leg, customer.dialog, press)

@@ -61,6 +61,7 @@ from callcenter.telephony.colleague import RING_SECONDS, Colleague
 from callcenter.telephony.consulting import Consultation
 from callcenter.telephony.desk import Desk
 from callcenter.telephony.keeping import Keeping
+from callcenter.telephony.key_presses import on_key
 from callcenter.telephony.mailbox import (
     AgentLost,
     Asked,
@@ -1030,8 +1031,7 @@ class Session:
             if talks and not self._call.held_by and key in KEYS:
                 self.desk.media.press(self.caller.leg, key)
 
-        self.desk.media.on_digit(phone.leg, press)
-        phone.dialog.on_digit(press)
+        on_key(self.desk.media, phone.leg, phone.dialog, press)
 
     def _let_phone_go(self) -> None:
         """The agent's desk phone, if they talk by one, is free again."""
