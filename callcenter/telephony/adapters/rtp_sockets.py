@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import numba
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from callcenter.telephony.media import batch
@@ -34,12 +35,13 @@ from callcenter.telephony.media.batch import (
     Arrivals,
     place,
 )
-from callcenter.telephony.media.compiled import compiled
+from callcenter.telephony.media.compiled import compiled, is_kept
 from callcenter.telephony.media.latch import Source
 from callcenter.telephony.media.leg import Leg
 from callcenter.telephony.media.rows import Rows
 from callcenter.telephony.ports import SAMPLE_RATE
 
+_LOGGER = structlog.get_logger()
 SLOT_BYTES = 2048
 _MOST = 1024  # datagrams of one look
 _ADDRESS_BYTES = 28  # sockaddr_in6
@@ -96,6 +98,14 @@ class RtpSockets(Protocol):
         """Once, at the end."""
 
 
+def _hand_on(take: Take, datagram: Datagram) -> None:
+    """What one party sends never costs the others their packets."""
+    try:
+        take(datagram)
+    except Exception:
+        _LOGGER.exception("a datagram was dropped")
+
+
 # --- by the standard library ---------------------------------------------------------------------
 
 
@@ -135,7 +145,7 @@ class PlainSockets:
             if known.leg and source == known.trusted and len(data) == USUAL_BYTES:
                 self._arrivals.put(known.leg, memoryview(data), arrival, arrival)
             else:
-                known.take(Datagram(memoryview(data), source, now, arrival))
+                _hand_on(known.take, Datagram(memoryview(data), source, now, arrival))
         self._arrivals.settle()
         return bool(ready)
 
@@ -393,7 +403,7 @@ class CompiledSockets:
             take, leg = self._takes[number]
             if size != NOBODY:
                 source = unpacked(self._names[at].tobytes())
-                take(Datagram(self._views[at][:size], source, moment, arrival))
+                _hand_on(take, Datagram(self._views[at][:size], source, moment, arrival))
             elif leg is not None:
                 leg.deliver_late(frame, frame)
         return bool(ready > 0)
@@ -441,6 +451,8 @@ def sockets(rows: Rows, arrivals: Arrivals) -> RtpSockets:
 def prepare() -> None:
     """Compile what is not yet compiled, so that no packet waits for it: some ten seconds once,
     half a second where it was kept."""
+    if not is_kept():
+        _LOGGER.info("the media plane is compiled once, that takes some ten seconds")
     batch.prepare()
     if LINUX:
         nothing, nobody = CompiledSockets(Rows()), np.zeros(0, np.int64)

@@ -42,12 +42,18 @@ def _jit(function: Callable[Given, Result], **options: Any) -> Callable[Given, R
     return made
 
 
-def _keep_apart() -> None:
+def is_kept() -> bool:
+    """Whether something was compiled from these sources before."""
+    return _PLACE.is_dir()
+
+
+def _place() -> Path:
     """A folder for each state of the sources: numba looks only at the file of a function, but the
     constants of other modules are compiled into it."""
     state = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdigest()[:16]
     base = Path(os.environ.get("NUMBA_CACHE_DIR") or _HERE / "__pycache__")
-    setattr(numba.config, "CACHE_DIR", str(base / f"compiled-{state}"))  # noqa: B010 - made at run time
+    return base / f"compiled-{state}"
 
 
-_keep_apart()
+_PLACE = _place()
+setattr(numba.config, "CACHE_DIR", str(_PLACE))  # noqa: B010 - numba makes its settings at run time

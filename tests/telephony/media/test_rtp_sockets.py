@@ -256,6 +256,25 @@ def test_the_kernel_s_stamp_says_when_a_datagram_came(world: Callable[..., World
 
 
 @BOTH
+def test_what_breaks_one_leg_costs_the_others_nothing(
+    world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
+) -> None:
+    here = world(make, "127.0.0.1", 3)
+
+    def fail(datagram: Datagram) -> None:
+        raise RuntimeError("what was that?")
+
+    broken = here.lines[1]
+    here.sockets.remove(broken.number)
+    broken.number = here.sockets.add(broken.ours, fail, broken.leg)
+    for n in range(3):
+        for line in here.lines:
+            line.say(packet(n, n * 160, numbered(n)))
+        assert here.look(START + n) == 1
+    assert [line.leg.reception.received for line in here.lines] == [3, 0, 3]
+
+
+@BOTH
 def test_a_socket_may_be_removed_by_what_came_in_the_same_look(
     world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
 ) -> None:
