@@ -489,12 +489,13 @@ class BatchingMediaPlane:
 
     def _step(self, frame: int) -> None:
         """Taps and parties get what is theirs of one frame."""
-        carriers, batch = self._carriers, self._batch
+        # all of one moment: a tap may open or close a leg
+        carriers, batch, numbers = self._carriers, self._batch, self._numbers
         for mix in self._mixes:
             mix.blend(frame)
         batch.step(frame)
         said = batch.departures(frame)
-        self.sockets.send(self._numbers, said, batch.packets)
+        self.sockets.send(numbers, said, batch.packets)
         for at in np.flatnonzero(said != NOBODY).tolist():
             left = said[at] == LEFT
             packet = batch.legs[at].packet(frame) if left else batch.views[at]

@@ -235,7 +235,7 @@ class DiskRecordings:
                 written.append(one.write(position))
             except RecordingError as error:
                 written.append(error)
-        on_disk = sync_filesystem(self._folder)
+        on_disk = sync_filesystem(self._folder / ".journal")  # it may be a mount of its own
         outcomes: list[RecordingError | None] = []
         for (one, position), what in zip(ours, written, strict=True):
             if isinstance(what, RecordingError) or what is None:
