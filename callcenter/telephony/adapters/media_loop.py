@@ -19,7 +19,7 @@ import structlog
 
 from callcenter.telephony.adapters.g722 import G722
 from callcenter.telephony.adapters.rtp_ports import PortPool
-from callcenter.telephony.adapters.rtp_sockets import Datagram, RtpSockets, prepare, sockets
+from callcenter.telephony.adapters.rtp_sockets import Datagram, prepare, sockets
 from callcenter.telephony.adapters.srtp import Srtp
 from callcenter.telephony.media.batch import LEFT, NOBODY, Arrivals, Batch
 from callcenter.telephony.media.latch import Source, SourceLatch
@@ -86,10 +86,11 @@ class SocketLeg:
         self._g722: G722 | None = None
         self._usual = True  # nothing stands between socket and sound
         self._aimed: tuple[Source | None, bool] = (None, False)
-        self.number = NOBODY
-        """The socket's, among those of the plane."""
         self.sound = Leg(name)
         self.sound.sends = False
+        self.number = plane.sockets.add(self._socket, self.take, self.sound)
+        """The socket's, among those of the plane."""
+        self._rtcp_number = plane.sockets.add(self._rtcp_socket, self.take_rtcp)
 
     @property
     def name(self) -> str:
@@ -110,11 +111,6 @@ class SocketLeg:
     def local(self) -> Address:
         """Where the telephone sends its sound to."""
         return self._local
-
-    def read_from(self, plane: RtpSockets) -> None:
-        """Both sockets, from now on."""
-        self.number = plane.add(self._socket, self.take, self.sound)
-        self._rtcp_number = plane.add(self._rtcp_socket, self.take_rtcp)
 
     def connect(self, remote: MediaDescription) -> None:
         """Take the peer's address and codec; again after a re-INVITE."""
@@ -162,11 +158,9 @@ class SocketLeg:
             return
         self._aim()
         precise = (datagram.moment - self._plane.epoch) * SAMPLE_RATE
-        arrival = datagram.arrival
+        arrival = datagram.arrival if self._usual else int(precise)
         if self._g722 is not None:
             plain = self._g722.received(plain)
-        if not self._usual:
-            arrival = int(precise)
         if plain is not None:
             self._plane.arrivals.put(self.sound, plain, arrival, precise)
 
@@ -216,10 +210,10 @@ class SocketLeg:
             self._plane.remove(self)
             self._plane.release(self)
 
-    def close_sockets(self, plane: RtpSockets) -> int:
+    def close_sockets(self) -> int:
         """Close; the port that is free now."""
-        plane.remove(self.number)
-        plane.remove(self._rtcp_number)
+        for number in (self.number, self._rtcp_number):
+            self._plane.sockets.remove(number)
         self._socket.close()
         self._rtcp_socket.close()
         return self._local.port
@@ -299,8 +293,6 @@ class BatchingMediaPlane:
         self._opened += 1
         leg = SocketLeg(self, sockets, f"rtp-{self._opened}")
         self.add(leg)
-        leg.read_from(self.sockets)
-        self._arrange()
         return leg
 
     def add(self, carrier: Carrier) -> None:
@@ -336,8 +328,10 @@ class BatchingMediaPlane:
     def _arrange(self) -> None:
         """The carriers' legs, and where they are in the table."""
         self._batch = Batch(self._rows, [carrier.sound for carrier in self._carriers])
-        numbers = [getattr(carrier, "number", NOBODY) for carrier in self._carriers]
-        self._numbers = np.array(numbers, np.int64)
+        self._numbers = np.array(
+            [one.number if isinstance(one, SocketLeg) else NOBODY for one in self._carriers],
+            np.int64,
+        )
         self._mixes = [one.mix for one in self._carriers if isinstance(one, MixedLeg)]
 
     def ports(self) -> tuple[int, int]:
@@ -346,7 +340,7 @@ class BatchingMediaPlane:
 
     def release(self, leg: SocketLeg) -> None:
         """Close a leg's socket."""
-        self._ports.give_back(leg.close_sockets(self.sockets))
+        self._ports.give_back(leg.close_sockets())
 
     def close(self) -> None:
         """End the loop and every leg."""

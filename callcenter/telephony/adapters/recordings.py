@@ -207,7 +207,7 @@ class DiskRecordings:
         keys: CallKeys | None = None,
         encrypted: bool = True,
     ) -> None:
-        self._folder = folder
+        self._folder, self._journals = folder, folder / ".journal"
         self._format = format
         self._node = node
         self._keys = keys
@@ -227,7 +227,7 @@ class DiskRecordings:
         """See RecordingStore. Many together cost one order to the disk (syncfs(2)) and not two
         for each call; where that fails each finds out for itself."""
         ours = [(one, position) for one, position in due if isinstance(one, DiskJournal)]
-        if len(ours) < max(_MANY, len(due)):
+        if len(due) < _MANY or len(ours) < len(due):
             return [sync_one(one, position) for one, position in due]
         written: list[Written | RecordingError | None] = []
         for one, position in ours:
@@ -235,7 +235,7 @@ class DiskRecordings:
                 written.append(one.write(position))
             except RecordingError as error:
                 written.append(error)
-        on_disk = sync_filesystem(self._folder / ".journal")  # it may be a mount of its own
+        on_disk = sync_filesystem(self._journals)  # it may be a mount of its own
         outcomes: list[RecordingError | None] = []
         for (one, position), what in zip(ours, written, strict=True):
             if isinstance(what, RecordingError) or what is None:
@@ -249,7 +249,7 @@ class DiskRecordings:
 
     def journals(self) -> list[str]:
         """See SealedStore."""
-        root = self._folder / ".journal"
+        root = self._journals
         return (
             sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
         )
@@ -423,7 +423,7 @@ class DiskRecordings:
     def _journal(self, call: str) -> Path:
         if not _SAFE_NAME.fullmatch(call):
             raise RecordingError("this is no id of a call")
-        return self._folder / ".journal" / call
+        return self._journals / call
 
 
 def _encode(

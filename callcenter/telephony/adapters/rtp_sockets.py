@@ -23,7 +23,6 @@ from typing import Any, Protocol
 import numba
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from callcenter.telephony.media import batch
 from callcenter.telephony.media.batch import (
@@ -38,11 +37,12 @@ from callcenter.telephony.media.batch import (
 from callcenter.telephony.media.compiled import compiled, is_kept
 from callcenter.telephony.media.latch import Source
 from callcenter.telephony.media.leg import Leg
-from callcenter.telephony.media.rows import Rows
+from callcenter.telephony.media.rows import Integers, Octets, Rows, Table
+from callcenter.telephony.media.rtcp import is_rtcp
 from callcenter.telephony.ports import SAMPLE_RATE
 
 _LOGGER = structlog.get_logger()
-SLOT_BYTES = 2048
+_SLOT_BYTES = 2048
 _MOST = 1024  # datagrams of one look
 _ADDRESS_BYTES = 28  # sockaddr_in6
 _LONGEST_AGE = 1.0  # seconds: more is a clock that was set
@@ -79,7 +79,7 @@ class RtpSockets(Protocol):
 
     def aim(self, number: int, target: Source | None, *, trusted: bool) -> None:
         """Sound goes to `target` as it is, None: the leg's carrier sends. `trusted`: what comes
-        from there needs no second look."""
+        from there needs no second look. The leg is in the plane's table by now."""
 
     def remove(self, number: int) -> None:
         """Before it is closed."""
@@ -90,7 +90,7 @@ class RtpSockets(Protocol):
         `arrival` is loop time `now` in samples since `epoch`, see `Leg.receive`.
         """
 
-    def send(self, legs: NDArray[np.int64], said: NDArray[np.int64], packets: Any) -> None:
+    def send(self, legs: Integers, said: Integers, packets: Any) -> None:
         """Send what `Batch.departures` made for legs whose socket (its number, NOBODY: none) is
         aimed; `said` is NOBODY afterwards where that was done."""
 
@@ -139,17 +139,19 @@ class PlainSockets:
         for key, _ in ready:
             known: _Known = key.data
             try:
-                data, source = known.socket.recvfrom(SLOT_BYTES)
+                data, source = known.socket.recvfrom(_SLOT_BYTES)
             except OSError:
                 continue  # nothing there, or an ICMP error of an earlier packet
-            if known.leg and source == known.trusted and len(data) == USUAL_BYTES:
-                self._arrivals.put(known.leg, memoryview(data), arrival, arrival)
+            view = memoryview(data)
+            usual = source == known.trusted and len(data) == USUAL_BYTES and not is_rtcp(view)
+            if known.leg and usual:
+                self._arrivals.put(known.leg, view, arrival, arrival)
             else:
-                _hand_on(known.take, Datagram(memoryview(data), source, now, arrival))
+                _hand_on(known.take, Datagram(view, source, now, arrival))
         self._arrivals.settle()
         return bool(ready)
 
-    def send(self, legs: NDArray[np.int64], said: NDArray[np.int64], packets: Any) -> None:
+    def send(self, legs: Integers, said: Integers, packets: Any) -> None:
         """See RtpSockets."""
 
     def close(self) -> None:
@@ -233,10 +235,6 @@ def _of_libc(name: str, result: Any, *given: Any) -> Any:
 _epoll_wait = _of_libc("epoll_wait", _int, _int, _pointer, _int, _int)
 _recvmsg = _of_libc("recvmsg", _size, _int, _pointer, _int)
 _sendto = _of_libc("sendto", _size, _int, _pointer, _size, _int, _pointer, numba.types.uint32)
-
-Table = NDArray[np.void]
-Octets = NDArray[np.uint8]
-Integers = NDArray[np.int64]
 
 
 @compiled
@@ -329,18 +327,18 @@ class CompiledSockets:
         self._numbers = np.zeros(1024, np.int64)
         self._takes: dict[int, tuple[Take, Leg | None]] = {}
         self._events = np.zeros(_MOST, _EVENT)
-        self._slots = np.zeros((_MOST, SLOT_BYTES), np.uint8)
+        self._slots = np.zeros((_MOST, _SLOT_BYTES), np.uint8)
         self._names = np.zeros((_MOST, _ADDRESS_BYTES), np.uint8)
         self._found = np.zeros(_MOST, _FOUND)
         self._vector, self._control = np.zeros(1, _VECTOR), np.zeros(2, _CONTROL)
         self._message = np.zeros(1, _MESSAGE)
-        self._vector["length"] = SLOT_BYTES
+        self._vector["length"] = _SLOT_BYTES
         self._message["vectors"], self._message["vector_count"] = self._vector.ctypes.data, 1
         self._message["control"] = self._control.ctypes.data
         self._views = [slot.data for slot in self._slots]
 
     def add(self, sock: socket.socket, take: Take, leg: Leg | None = None) -> int:
-        """See RtpSockets. The leg is in the plane's table by now."""
+        """See RtpSockets."""
         if not self._free:
             size = len(self._sockets)
             self._sockets = np.concatenate([self._sockets, np.zeros(size, _SOCKET)])
@@ -350,8 +348,7 @@ class CompiledSockets:
             self._numbers = np.concatenate([self._numbers, np.zeros_like(self._numbers)])
         self._numbers[descriptor] = number
         one = self._sockets[number]
-        one["descriptor"], one["trusted"], one["length"] = descriptor, False, 0
-        one["row"] = NOBODY if leg is None else leg.row.index
+        one["descriptor"], one["row"], one["trusted"], one["length"] = descriptor, NOBODY, False, 0
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, _STAMPED, 1)
         self._takes[number] = take, leg
@@ -366,7 +363,10 @@ class CompiledSockets:
             with contextlib.suppress(OSError):  # a name and no number: its carrier sends
                 address = packed(target)
         one["address"][: len(address)] = list(address)
-        one["length"], one["trusted"] = len(address), trusted and bool(address)
+        one["length"] = len(address)
+        _, leg = self._takes[number]
+        if leg is not None:
+            one["row"], one["trusted"] = leg.row.index, trusted and bool(address)
 
     def remove(self, number: int) -> None:
         """See RtpSockets."""
@@ -377,12 +377,9 @@ class CompiledSockets:
 
     def receive(self, now: float, epoch: float, arrival: int) -> bool:
         """See RtpSockets. The kernel's time stamp says when a datagram came (socket(7))."""
-        of = self._rows
         ready, count = _receive(
             self._epoll.fileno(),
-            of.table,
-            of.ring,
-            of.filled,
+            *self._rows.arrays,
             self._sockets,
             self._numbers,
             self._events,
@@ -408,7 +405,7 @@ class CompiledSockets:
                 leg.deliver_late(frame, frame)
         return bool(ready > 0)
 
-    def send(self, legs: NDArray[np.int64], said: NDArray[np.int64], packets: Any) -> None:
+    def send(self, legs: Integers, said: Integers, packets: Any) -> None:
         """See RtpSockets."""
         _send(self._sockets, legs, said, packets)
 

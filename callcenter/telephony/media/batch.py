@@ -11,13 +11,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from callcenter.telephony.media import g711, rtp
 from callcenter.telephony.media.compiled import compiled
 from callcenter.telephony.media.leg import FEED_FRAMES, REVIEW_FRAMES, TRAILING_FRAMES, Leg
 from callcenter.telephony.media.quality import JUMP
-from callcenter.telephony.media.rows import NOTHING, RING_FRAMES, Floats, Integers, Rows
+from callcenter.telephony.media.rows import (
+    NOTHING,
+    RING_FRAMES,
+    Floats,
+    Integers,
+    Octets,
+    Rows,
+    Table,
+)
 from callcenter.telephony.media.timeline import (
     AHEAD,
     AHEAD_FRAMES,
@@ -48,9 +55,6 @@ for _codec, _quiet in QUIET.items():
     _LOUD[_codec.value, list(_quiet)] = False
     _other = next(other for other in Codec if other is not _codec)
     _TRANSLATED[_codec.value] = list(g711.convert(bytes(range(256)), _codec, _other))
-
-Octets = NDArray[np.uint8]
-Table = NDArray[np.void]
 
 
 # --- what comes ----------------------------------------------------------------------------------
@@ -234,9 +238,7 @@ class Arrivals:
         now, of, said = self._clock(), self._rows, np.empty(len(legs), np.int64)
         where = np.array([leg.row.index for leg in legs], np.int64)
         _place_all(
-            of.table,
-            of.ring,
-            of.filled,
+            *of.arrays,
             where,
             self._packets,
             np.array(arrivals, np.int64),
@@ -393,7 +395,7 @@ class Batch:
     def advance(self, frame: int) -> None:
         """The present is `frame` for all legs; see `Leg.advance`."""
         of = self._rows
-        behind = _make_room(of.table, of.ring, of.filled, self._order, frame, self._said)
+        behind = _make_room(*of.arrays, self._order, frame, self._said)
         for at in self._said[:behind].tolist():
             self.legs[at].advance(frame)
 
@@ -405,7 +407,7 @@ class Batch:
 
     def _attend(self, frame: int) -> None:
         of, said, starts, feeds = self._rows, self._said, self._starts, self._feeds
-        _feed_all(of.table, of.ring, of.filled, self._order, frame, said, starts, feeds)
+        _feed_all(*of.arrays, self._order, frame, said, starts, feeds)
         raw, begins = feeds.tobytes(), starts.tolist()
         for at, what in enumerate(said.tolist()):
             if what == MADE:
@@ -423,7 +425,7 @@ class Batch:
     def departures(self, frame: int) -> Integers:
         """Make the usual packets of `frame` into `packets`; LEFT or MADE for each leg."""
         of = self._rows
-        _make_all(of.table, of.ring, of.filled, self._order, frame, self.packets, self._said)
+        _make_all(*of.arrays, self._order, frame, self.packets, self._said)
         return self._said
 
 

@@ -23,6 +23,9 @@ Integers = NDArray[np.int64]
 Bits = NDArray[np.uint64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Octets = NDArray[np.uint8]
+Table = NDArray[np.void]
+Arrays = tuple[Table, Octets, Octets]
 
 _TYPES = {"Integers": np.int64, "Bits": np.uint64, "Floats": np.float64, "Flags": np.bool_}
 _UNKNOWN_AT_FIRST = ("offset", "ssrc", "transit", "asked", "played", "hears")
@@ -31,11 +34,11 @@ _UNKNOWN_AT_FIRST = ("offset", "ssrc", "transit", "asked", "played", "hears")
 class Rows:
     """A row a leg in one table, with a name for each column; it grows as legs come."""
 
-    table: NDArray[np.void]
+    table: Table
     """All columns below; shape (capacity,)."""
-    ring: NDArray[np.uint8]
+    ring: Octets
     """What came, G.711; shape (capacity, RING_FRAMES, FRAME_SAMPLES)."""
-    filled: NDArray[np.uint8]
+    filled: Octets
     """How many samples of each frame came; shape (capacity, RING_FRAMES)."""
 
     # what came (Timeline)
@@ -98,6 +101,11 @@ class Rows:
         self.filled = np.zeros((capacity, RING_FRAMES), np.uint8)
         self._free = list(range(capacity - 1, -1, -1))
         self._name_columns()
+
+    @property
+    def arrays(self) -> Arrays:
+        """`table`, `ring` and `filled`, as compiled code takes them; others once it has grown."""
+        return self.table, self.ring, self.filled
 
     def _name_columns(self) -> None:
         for name in COLUMNS:

@@ -256,6 +256,23 @@ def test_the_kernel_s_stamp_says_when_a_datagram_came(world: Callable[..., World
 
 
 @BOTH
+def test_rtcp_on_the_port_of_the_sound_is_handed_on_whatever_its_length(
+    world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
+) -> None:
+    """RFC 5761: also a compound as long as a packet of sound."""
+    here = world(make, "127.0.0.1", 1)
+    line = here.lines[0]
+    for n in range(2):
+        line.say(packet(n, n * 160, numbered(n)))
+        here.look(START + n)
+    compound = b"\x80\xc9\x00\x2a" + bytes(168)
+    line.say(compound)
+    here.look(START + 2)
+    assert line.unusual[-1][0] == compound
+    assert line.leg.reception.received == 2
+
+
+@BOTH
 def test_what_breaks_one_leg_costs_the_others_nothing(
     world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
 ) -> None:
