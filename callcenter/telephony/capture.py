@@ -121,9 +121,7 @@ class Capture:
 
         `unheard`: the customer did not hear them until now; what is on the way is not kept either.
         """
-        since = self._position() + (ON_THE_WAY if unheard else 0)
-        for gate in self._sinks[name]:
-            gate.since = max(gate.since, since)
+        self._shut(name, self._position() + (ON_THE_WAY if unheard else 0))
         self._follow(name, leg)
 
     def _follow(self, name: LegName, leg: MediaLeg) -> None:
@@ -171,9 +169,7 @@ class Capture:
         self._announces, self._said_until = False, None
         if self._start is None:
             return
-        since = self._position() + ON_THE_WAY
-        for gate in self._sinks["agent"]:
-            gate.since = max(gate.since, since)
+        self._shut("agent", self._position() + ON_THE_WAY)
         if "agent" in self._legs and self._paused_at is None:
             self._listen("agent", self._legs["agent"])
 
@@ -207,9 +203,13 @@ class Capture:
 
     def _shut_until(self, position: int) -> None:
         self._kept_from = position
-        for gates in self._sinks.values():
-            for gate in gates:
-                gate.since = position
+        for name in self._sinks:
+            self._shut(name, position)
+
+    def _shut(self, name: LegName, position: int) -> None:
+        """Nothing that was said on this side before is kept, or stays so for longer."""
+        for gate in self._sinks[name]:
+            gate.since = max(gate.since, position)
 
     def _hush(self, name: LegName) -> None:
         for tap in self._taps[name]:

@@ -63,6 +63,17 @@ class _Placed:
             self.seconds = self.talked(at)
 
 
+COUNTED: tuple[type[Fact], ...] = (
+    CallRang,
+    CallAnswered,
+    CallEnded,
+    ConsultationOffered,
+    ConsultationAnswered,
+    ConsultationEnded,
+)
+"""The facts that a `Ledger` reads."""
+
+
 class Ledger:
     """The calls out of one day, by the site's clock; fed with facts, in any order, repeatedly."""
 

@@ -26,36 +26,19 @@ from callcenter.errors import (
     SipFailure,
     Unavailable,
 )
-from callcenter.events import (
-    CallAnswered,
-    CallEnded,
-    CallRang,
-    ConsultationAnswered,
-    ConsultationEnded,
-    ConsultationOffered,
-    DialNumber,
-    OutboundAlarm,
-)
+from callcenter.events import DialNumber, OutboundAlarm
 from callcenter.ids import new_id
 from callcenter.log import EventLog
 from callcenter.telephony.callee import CalleeSide
 from callcenter.telephony.desk import Desk, WayOut
 from callcenter.telephony.numbers import Dialled, dialled
-from callcenter.telephony.outbound import Ledger, demand_allowed, longest
+from callcenter.telephony.outbound import COUNTED, Ledger, demand_allowed, longest
 from callcenter.telephony.outgoing import OutgoingSession, run_outgoing_call
 from callcenter.telephony.ports import Dialler, MediaLeg, OutboundCall
 from callcenter.telephony.session import AUDIO_PATIENCE, Session
 
 Live = Callable[[Session, Coroutine[Any, Any, None]], None]
 
-_KINDS = (
-    CallRang,
-    CallAnswered,
-    CallEnded,
-    ConsultationOffered,
-    ConsultationAnswered,
-    ConsultationEnded,
-)
 _LOGGER = structlog.get_logger()
 
 
@@ -188,12 +171,12 @@ class Placing:
     def _news(self) -> list[Any]:
         if self._position is None:
             midnight = self._ledger.midnight(datetime.now(UTC))
-            found = self._log.since(midnight.astimezone(UTC), *_KINDS)
+            found = self._log.since(midnight.astimezone(UTC), *COUNTED)
             self._position = self._log.end() if not found else found[-1].position
             return found
         entries: list[Any] = []
         while more := self._log.of_kinds(
-            *_KINDS, after=entries[-1].position if entries else self._position
+            *COUNTED, after=entries[-1].position if entries else self._position
         ):
             entries += more
         return entries

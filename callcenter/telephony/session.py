@@ -633,7 +633,7 @@ class Session:
         """The agent, who may ask somebody now. Raises Conflict."""
         if self._third or (self._consultation and not self._consultation.is_over):
             raise Conflict("you are asking somebody already")
-        self._demand_nothing_read()
+        self._be_done_with_reading()
         assert self.agent is not None
         assert self._agent_leg is not None
         return Asking(self.id, self.agent, self._agent_leg)
@@ -658,8 +658,9 @@ class Session:
         if not third.ring(self.mailbox.put_nowait):
             await self._third_goes("unreachable")
 
-    def _demand_nothing_read(self) -> None:
-        """The customer hears a code to its end; the key to hear it again ends with what follows."""
+    def _be_done_with_reading(self) -> None:
+        """What follows ends the wait for the key to hear it again. Raises Conflict while the
+        customer hears a code."""
         if self._reader.speaks:
             raise Conflict("the code is being read out: wait until the customer has heard it")
         self._end_reading()
@@ -732,7 +733,7 @@ class Session:
             self.keeping.follow("agent", self._agent_leg, unheard=True)
             await self._happened(swapped, CallResumed(call=self.id, by="agent"))
         elif to == "colleague" and colleague.state == "held":
-            self._demand_nothing_read()
+            self._be_done_with_reading()
             self.keeping.leave("agent")  # before the two hear each other
             self.caller.part(self._agent_leg)
             swapped = colleague.resume()
@@ -745,7 +746,7 @@ class Session:
             raise Conflict("the customer has put the call on hold: wait for them")
         if colleague.state == "joined":
             return  # a second click
-        self._demand_nothing_read()
+        self._be_done_with_reading()
         waited = "agent" in self._call.held_by
         resumed: list[Fact] = [CallResumed(call=self.id, by="agent")] if waited else []
         self.keeping.follow("agent", colleague.join(self.caller), unheard=waited)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import Engine
@@ -241,7 +241,7 @@ class Access:
     def demand_hearing(self, users: Iterable[str], talked: set[str]) -> None:
         """Each of these may hear a call in which `talked` took part. Raises Invalid."""
         with Session(self._reader) as session:
-            members = partial(queries.members, session)
+            members = cache(partial(queries.members, session))
             for user in queries.by_ids(session, users):
                 if permissions.may_hear(user, talked, members):
                     continue

@@ -60,7 +60,7 @@ class Hearers:
         before = self._changes
         with self._parts.reading() as session:
             agent, colleague = agent_of(session, call), colleague_of(session, call)
-        found = frozenset(one for one in (agent, colleague) if one)
+        found = _those(agent, colleague)
         until = float("inf") if agent and not colleague else moment + COLLEAGUE_SECONDS
         with self._lock:
             if before == self._changes:  # else somebody came or left meanwhile
@@ -77,6 +77,15 @@ class Hearers:
         with self._lock:
             self._changes += 1
             self._known.pop(call, None)
+
+
+def hearers(session: Session, call: str) -> frozenset[str]:
+    """The same, as the database says now."""
+    return _those(agent_of(session, call), colleague_of(session, call))
+
+
+def _those(agent: str | None, colleague: str | None) -> frozenset[str]:
+    return frozenset(one for one in (agent, colleague) if one)
 
 
 def agent_of(session: Session, call: str) -> str | None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar, Literal
 
 import structlog
@@ -49,7 +49,7 @@ from callcenter.events import (
 from callcenter.log import Entry
 from callcenter.web import records
 from callcenter.web.context import Services
-from callcenter.web.hearers import Hearers, agent_of, colleague_of
+from callcenter.web.hearers import Hearers, hearers
 from callcenter.web.permissions import Permission, Scope, may_hear, scope_of
 from callcenter.web.shapes import CallView, MatchView, Moment, PersonView
 
@@ -402,19 +402,10 @@ class Live:
     ) -> None:
         """To those of `Hearers` only. Every process hears signals, one applies facts: that one
         sends `everywhere`, through Socket.IO's message queue."""
-        payload = Caption(
-            call=heard.call,
-            leg=heard.leg,
-            kind=kind,
-            id=heard.utterance,
-            text=heard.text,
-            t0=heard.t0,
-            t1=heard.t1,
-            masks=heard.masks,
-        )
+        payload = wire(_caption(heard.call, heard.utterance, kind, heard))
         for agent in self._hearers.of(heard.call):
             room = agent_room(agent)
-            self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=not everywhere)
+            self._socketio.emit(Caption.event, payload, to=room, ignore_queue=not everywhere)
 
     def captions(self, call: str, agent: str) -> list[dict[str, Any]]:
         """The finished captions of a call so far, as they were sent, for somebody of `Hearers`.
@@ -423,23 +414,10 @@ class Live:
         """
         with self._parts.reading() as session:
             row = interactions.by_call(session, call)
-            if row is None or agent not in (agent_of(session, call), colleague_of(session, call)):
+            if row is None or agent not in hearers(session, call):
                 raise NotFound("you take no part in such a call")
-            return [
-                wire(
-                    Caption(
-                        call=call,
-                        leg=one.leg,
-                        kind="final",
-                        id=one.id,
-                        text=one.text,
-                        t0=one.t0,
-                        t1=one.t1,
-                        masks=one.masks,
-                    )
-                )
-                for one in interactions.transcript(session, row)
-            ]
+            said = interactions.transcript(session, row)
+            return [wire(_caption(call, one.id, "final", one)) for one in said]
 
     def floor(self, queues: list[dict[str, Any]], agents: list[dict[str, Any]]) -> None:
         """To everybody who may see the floor."""
@@ -472,6 +450,20 @@ class Live:
         payload = Notice(kind="resources", alarms=self._parts.short())
         room = to or ALARM_ROOM
         self._socketio.emit(payload.event, wire(payload), to=room, ignore_queue=True)
+
+
+def _caption(call: str, id: str, kind: Literal["partial", "final"], said: Any) -> Caption:
+    """Of a signal or fact of speech, or of a line of the transcript."""
+    return Caption(
+        call=call,
+        leg=said.leg,
+        kind=kind,
+        id=id,
+        text=said.text,
+        t0=said.t0,
+        t1=said.t1,
+        masks=said.masks,
+    )
 
 
 # --- What a fact means for whom ------------------------------------------------------------
@@ -694,16 +686,15 @@ def _joined(live: Live, session: Session, fact: events.ConferenceBegan) -> Told:
     return _both(session, fact, "joined")
 
 
-def _both(session: Session, fact: Any, state: str) -> Told:
+def _both(session: Session, fact: Any, state: str, reason: ConsultationEnd | None = None) -> Told:
     """To the colleague, where it is one, and to whose call it is."""
-    now = _consulted(session, fact, state)
+    now = _consulted(session, fact, state, reason)
     return [(one, now, fact.call) for one in (fact.colleague, fact.agent) if one]
 
 
 def _asked_no_more(live: Live, session: Session, fact: events.ConsultationEnded) -> Told:
     """Who has the call now is told of it by the facts that follow."""
-    now = _consulted(session, fact, "ended", fact.reason)
-    told: Told = [(one, now, fact.call) for one in (fact.colleague, fact.agent) if one]
+    told = _both(session, fact, "ended", fact.reason)
     if fact.colleague and fact.reason != "handed_over":
         over = Ended(call=fact.call, reason="consulted", by="agent", interaction=None)
         told.insert(1, (fact.colleague, over, fact.call))
@@ -846,7 +837,7 @@ def _phrase(live: Live, session: Session, fact: events.PhraseHeard) -> Told:
         phrase=mark.phrase,
         t0=mark.t0,
     )
-    members = partial(users.members, session)
+    members = cache(partial(users.members, session))
     whom = (
         user.id
         for user in users.everybody(session)

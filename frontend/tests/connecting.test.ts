@@ -12,6 +12,7 @@ import { blank, reduce } from "@/live/reduce";
 import type { SocketHandlers } from "@/live/socket";
 import { put, unlock } from "@/session/sealed";
 import { session } from "@/session/session";
+import { call } from "./wire";
 
 /** The page before its socket: what the tab remembers is painted at once. */
 const socket = vi.hoisted(() => ({
@@ -31,17 +32,6 @@ vi.mock("@/live/socket", () => ({
   },
 }));
 
-const call = (state: string) => ({
-  id: "k1",
-  state,
-  direction: "inbound",
-  from: "+989123456789",
-  to: "100",
-  queue: "support",
-  started_at: "2026-11-23T08:00:00Z",
-  answered_at: null,
-  agent: "u1",
-});
 const rings = {
   seq: 1,
   call: call("ringing"),

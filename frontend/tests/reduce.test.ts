@@ -3,18 +3,8 @@ import { callTone, keptState } from "@/calls/calls";
 import { hear, noCaptions } from "@/captions/captions";
 import { readCaptions } from "@/live/payload";
 import { blank, type Live, reduce, takeSnapshot } from "@/live/reduce";
+import { call } from "./wire";
 
-const call = (state: string, id = "k1") => ({
-  id,
-  state,
-  direction: "inbound",
-  from: "+989123456789",
-  to: "100",
-  queue: "support",
-  started_at: "2026-11-23T08:00:00Z",
-  answered_at: null,
-  agent: "u1",
-});
 const customer = (id: string) => ({ id, name: `name of ${id}`, kind: "person" });
 const match = (id: string) => ({ customer: customer(id), reason: "exact", score: 1 });
 const ringing = (seq: number, id = "k1", matches = [match("c1")]) => ({

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from crm_floor import Floor
+from sealed_files import Files
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -37,19 +38,6 @@ from callcenter.ids import new_id
 
 NOW = datetime.now(UTC)
 """Of today: the database compares with its own clock, too."""
-
-
-class Files:
-    """Sealed files, in memory."""
-
-    def __init__(self) -> None:
-        self.there: set[str] = set()
-
-    def remove(self, path: str) -> None:
-        self.there.discard(path)
-
-    def sha256(self, path: str) -> str | None:
-        return "ab" * 32 if path in self.there else None
 
 
 Age = Callable[[float], None]

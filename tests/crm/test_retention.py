@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from crm_floor import Floor
+from sealed_files import Files
 from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -33,19 +34,6 @@ from callcenter.ids import new_id
 from callcenter.log import EventLog, facts
 
 NOW = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
-
-
-class Files:
-    """Sealed files, in memory."""
-
-    def __init__(self) -> None:
-        self.there: set[str] = set()
-
-    def remove(self, path: str) -> None:
-        self.there.discard(path)
-
-    def sha256(self, path: str) -> str | None:
-        return "ab" * 32 if path in self.there else None
 
 
 class Clock:
