@@ -127,7 +127,7 @@ BOTH = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
+def new_world(request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
     made: list[World] = []
 
     def build(make: Callable[[Rows, Arrivals], RtpSockets], host: str, count: int = 3) -> World:
@@ -142,9 +142,9 @@ def world(request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
 @BOTH
 @HOSTS
 def test_what_is_usual_is_placed_and_what_is_not_is_handed_on_with_its_source(
-    world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets], host: str
+    new_world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets], host: str
 ) -> None:
-    here = world(make, host)
+    here = new_world(make, host)
     first, second, third = here.lines
     stranger = udp(host)
     for n in range(4):
@@ -176,14 +176,14 @@ def test_what_is_usual_is_placed_and_what_is_not_is_handed_on_with_its_source(
 
 @needs_linux
 @HOSTS
-def test_both_leave_the_same_behind(world: Callable[..., World], host: str) -> None:
-    worlds = [world(make, host, 70) for make in (plain, compiled)]
-    for one in worlds:
+def test_both_leave_the_same_behind(new_world: Callable[..., World], host: str) -> None:
+    both = [new_world(make, host, 70) for make in (plain, compiled)]
+    for one in both:
         for line, other in zip(one.lines[::2], one.lines[1::2], strict=True):
             line.leg.listen_to(other.leg)
             other.leg.listen_to(line.leg)
     for frame in range(START, START + 30):
-        for one in worlds:
+        for one in both:
             one.batch.advance(frame)
             for number, line in enumerate(one.lines):
                 n = frame - START
@@ -197,19 +197,19 @@ def test_both_leave_the_same_behind(world: Callable[..., World], host: str) -> N
             said = one.batch.departures(frame)
             for at in np.flatnonzero(said == LEFT).tolist():
                 one.batch.legs[at].packet(frame)
-    assert worlds[0].state() == worlds[1].state()
-    for line, other in zip(worlds[0].lines, worlds[1].lines, strict=True):
+    assert both[0].state() == both[1].state()
+    for line, other in zip(both[0].lines, both[1].lines, strict=True):
         assert line.sink.written == other.sink.written
         assert len(other.unusual) < 30
-    assert sum(len(line.sink.numbers) for line in worlds[1].lines) > 70 * 15
+    assert sum(len(line.sink.numbers) for line in both[1].lines) > 70 * 15
 
 
 @needs_linux
 @HOSTS
 def test_what_was_made_is_sent_from_the_leg_s_own_socket_to_where_it_is_aimed(
-    world: Callable[..., World], host: str
+    new_world: Callable[..., World], host: str
 ) -> None:
-    here = world(compiled, host, 4)
+    here = new_world(compiled, host, 4)
     one, other, silent, unaimed = here.lines
     one.leg.listen_to(other.leg)
     silent.leg.listen_to(one.leg)
@@ -237,8 +237,8 @@ def test_what_was_made_is_sent_from_the_leg_s_own_socket_to_where_it_is_aimed(
 
 
 @needs_linux
-def test_the_kernel_s_stamp_says_when_a_datagram_came(world: Callable[..., World]) -> None:
-    here = world(compiled, "127.0.0.1", 1)
+def test_the_kernel_s_stamp_says_when_a_datagram_came(new_world: Callable[..., World]) -> None:
+    here = new_world(compiled, "127.0.0.1", 1)
     line = here.lines[0]
     here.sockets.receive(time.monotonic(), here.epoch, 0)
     before = time.monotonic()
@@ -257,10 +257,10 @@ def test_the_kernel_s_stamp_says_when_a_datagram_came(world: Callable[..., World
 
 @BOTH
 def test_rtcp_on_the_port_of_the_sound_is_handed_on_whatever_its_length(
-    world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
+    new_world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
 ) -> None:
     """RFC 5761: also a compound as long as a packet of sound."""
-    here = world(make, "127.0.0.1", 1)
+    here = new_world(make, "127.0.0.1", 1)
     line = here.lines[0]
     for n in range(2):
         line.say(packet(n, n * 160, numbered(n)))
@@ -274,9 +274,9 @@ def test_rtcp_on_the_port_of_the_sound_is_handed_on_whatever_its_length(
 
 @BOTH
 def test_what_breaks_one_leg_costs_the_others_nothing(
-    world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
+    new_world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
 ) -> None:
-    here = world(make, "127.0.0.1", 3)
+    here = new_world(make, "127.0.0.1", 3)
 
     def fail(datagram: Datagram) -> None:
         raise RuntimeError("what was that?")
@@ -293,9 +293,9 @@ def test_what_breaks_one_leg_costs_the_others_nothing(
 
 @BOTH
 def test_a_socket_may_be_removed_by_what_came_in_the_same_look(
-    world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
+    new_world: Callable[..., World], make: Callable[[Rows, Arrivals], RtpSockets]
 ) -> None:
-    here = world(make, "127.0.0.1", 2)
+    here = new_world(make, "127.0.0.1", 2)
     one, other = here.lines
 
     def hang_up(datagram: Datagram) -> None:
@@ -320,8 +320,8 @@ def test_a_socket_may_be_removed_by_what_came_in_the_same_look(
 
 
 @needs_linux
-def test_a_port_that_nobody_has_breaks_nothing(world: Callable[..., World]) -> None:
-    here = world(compiled, "127.0.0.1", 2)
+def test_a_port_that_nobody_has_breaks_nothing(new_world: Callable[..., World]) -> None:
+    here = new_world(compiled, "127.0.0.1", 2)
     one, other = here.lines
     gone = udp("127.0.0.1")
     here.sockets.aim(one.number, gone.getsockname(), trusted=True)
@@ -339,8 +339,8 @@ def test_a_port_that_nobody_has_breaks_nothing(world: Callable[..., World]) -> N
 
 
 @needs_linux
-def test_more_sockets_than_there_was_room_for(world: Callable[..., World]) -> None:
-    here = world(compiled, "127.0.0.1", 150)
+def test_more_sockets_than_there_was_room_for(new_world: Callable[..., World]) -> None:
+    here = new_world(compiled, "127.0.0.1", 150)
     for line in here.lines:
         line.say(b"hello")
     assert here.look(START) == 1
@@ -359,8 +359,8 @@ def test_an_address_of_an_sdp_has_two_parts_also_in_ipv6() -> None:
 
 
 @needs_linux
-def test_a_name_is_left_to_the_carrier(world: Callable[..., World]) -> None:
-    here = world(compiled, "127.0.0.1", 1)
+def test_a_name_is_left_to_the_carrier(new_world: Callable[..., World]) -> None:
+    here = new_world(compiled, "127.0.0.1", 1)
     line = here.lines[0]
     here.sockets.aim(line.number, ("media.example", 4000), trusted=True)
     line.say(packet(0, 0, numbered(0)))
